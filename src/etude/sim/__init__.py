@@ -1,0 +1,1 @@
+"""MuJoCo worlds: scenes, robots, controllers, tasks, perturbations, rendering, scripted experts."""
