@@ -1,0 +1,99 @@
+"""What passes between an environment and a policy, and what is left when an episode is over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from etude.core.space import Perturbation
+
+type Image = UInt8[np.ndarray, "height width 3"]
+type Vector = Float[np.ndarray, " size"]
+type ActionChunk = Float[np.ndarray, "H A"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What a policy sees at one control step.
+
+    Attributes:
+        images: Camera name -> (H, W, 3) uint8. May draw an image when it is asked for, and only until the next step.
+        state: Proprioception, (S,) float32.
+        task: The task in words.
+        object_state: Poses of the objects, (E,) float32, where the environment declares it; else None.
+    """
+
+    images: Mapping[str, Image]
+    state: Vector
+    task: str = ""
+    object_state: Vector | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One control step as observers see it, just before its action is executed.
+
+    Attributes:
+        index: 0 for the first step.
+        observation: What the action answers; its images may still be drawn.
+        action: About to be executed, (A,) float32.
+        info: The environment's info for the same moment (progress, stage, subtasks, object_poses, …).
+    """
+
+    index: int
+    observation: Observation
+    action: Vector
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A perturbation with a seed: together they fix an episode's initial world and the policy's noise."""
+
+    theta: Perturbation
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"theta": dict(self.theta.values), "seed": self.seed}
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "Case":
+        """The inverse of to_json."""
+        return Case(Perturbation(record["theta"]), int(record["seed"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one episode.
+
+    Attributes:
+        case: The (θ, seed) it was run at.
+        success: Whether the task was done when the episode ended.
+        progress: Staged, continuous, in [0, 1]; 1 exactly when successful.
+        stage: The last sub-task reached, "" before the first.
+        failure_mode: Name of the way it failed, "" when successful.
+        length: Control steps taken.
+        total_reward: Sum of rewards (the return).
+        subtasks: Sub-task -> whether it was ever reached.
+    """
+
+    case: Case
+    success: bool
+    progress: float
+    stage: str
+    failure_mode: str
+    length: int
+    total_reward: float
+    subtasks: Mapping[str, bool] = field(default_factory=dict[str, bool])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**vars(self), "case": self.case.to_json(), "subtasks": dict(self.subtasks)}
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "Outcome":
+        """The inverse of to_json."""
+        return Outcome(**{**record, "case": Case.from_json(record["case"])})

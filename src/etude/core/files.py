@@ -1,0 +1,48 @@
+"""Files that are whole or absent, whatever happens while they are written."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from etude.core.errors import EtudeError
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON durably: under a temporary name, synced, then renamed."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file durably: under a temporary name, synced, then renamed, and the folder synced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names inside a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON, with one clear line when it cannot be.
+
+    Raises:
+        EtudeError: The file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise EtudeError(f"'{path}' does not exist.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise EtudeError(f"'{path}' is not valid JSON: {error}.") from error
