@@ -13,7 +13,7 @@ from etude.core.errors import (
     StageFailedError,
     UnknownNameError,
 )
-from etude.core.protocols import Environment, Executor, Memory, Observer, Policy, Searcher, Task
+from etude.core.protocols import Environment, Executor, Memory, Observer, Policy, PolicyFactory, Searcher, Task
 from etude.core.rollout import rollout, rollout_many, to_observation
 from etude.core.seeding import derive_seed, stream
 from etude.core.space import Factor, Perturbation, PerturbationSpace
@@ -42,6 +42,7 @@ __all__ = [
     "PerturbationSpace",
     "Pocket",
     "Policy",
+    "PolicyFactory",
     "Rate",
     "RunExistsError",
     "Searcher",

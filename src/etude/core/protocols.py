@@ -60,7 +60,42 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """Registered name, e.g. "franka-stack"."""
+        """Registered name with the settings that differ from the default, e.g. "franka-stack:cubes=2"."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The task in words, as a policy reads it."""
+        ...
+
+    @property
+    def fps(self) -> int:
+        """Control steps a second."""
+        ...
+
+    @property
+    def max_steps(self) -> int:
+        """Control steps after which an episode is over."""
+        ...
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Camera names; none for a state-only task."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of every image [px]."""
+        ...
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the S numbers of proprioception."""
+        ...
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the A numbers of an action."""
         ...
 
     @property
@@ -79,6 +114,19 @@ class Task(Protocol):
 
     def expert(self) -> Policy:
         """Make the scripted expert; it reads `Observation.object_state`."""
+        ...
+
+
+class PolicyFactory(Protocol):
+    """Makes a policy where it is needed: picklable, hashable, compared by value."""
+
+    @property
+    def object_state(self) -> bool:
+        """Whether the policy reads `Observation.object_state`."""
+        ...
+
+    def create(self) -> Policy:
+        """Make the policy."""
         ...
 
 
