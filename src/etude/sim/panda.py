@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from etude.sim.assets import asset_file
-from etude.sim.meshes import TriangleMesh, light_meshes, merged, moved, read_stl
+from etude.sim.meshes import MeshPart, TriangleMesh, light_meshes
 
 PANDA_JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
 """The arm's revolute joints, base to wrist, Franka's convention."""
@@ -24,6 +24,7 @@ _PACKAGE = "gymnasium_robotics"
 _FOLDER = "envs/assets/kitchen_franka/franka_assets"
 _VISUAL_GROUP = 0
 _COLLISION_GROUP = 3  # MuJoCo does not draw groups 3 to 5 unless asked
+_HIDDEN_SITE_GROUP = 4
 _WRAPPER = """<mujoco model="panda">
   <include file="assets.xml"/>
   <worldbody><include file="chain.xml"/></worldbody>
@@ -56,9 +57,9 @@ def panda_spec(max_faces: int = 3000) -> mujoco.MjSpec:
     spec = mujoco.MjSpec.from_string(_WRAPPER, include=includes)
     _rename(spec)
     _restore_franka_zeros(spec)
-    sources = _read_sources(spec, folder / "meshes")
-    _replace_visual_geoms(spec, sources, max_faces)
-    _embed_collision_meshes(spec, sources)
+    parts = _parts(spec, folder / "meshes")
+    _replace_visual_geoms(spec, parts, max_faces)
+    _embed_collision_meshes(spec, parts)
     for body in spec.bodies[1:]:
         body.gravcomp = 1.0
     _mark_grasp_point(spec)
@@ -66,11 +67,12 @@ def panda_spec(max_faces: int = 3000) -> mujoco.MjSpec:
 
 
 def _rename(spec: mujoco.MjSpec) -> None:
-    """Give bodies and joints the names of Franka's URDF; name the collision geoms."""
+    """Give bodies and joints the names of Franka's URDF; name the geoms."""
     for body in spec.bodies[1:]:
         body.name = body.name.replace("panda0_", "panda_")
-        for index, geom in enumerate(geom for geom in body.geoms if geom.group == _COLLISION_GROUP):
-            geom.name = f"{body.name}_collision{index}"
+        for kind, group in (("collision", _COLLISION_GROUP), ("package_visual", _VISUAL_GROUP)):
+            for index, geom in enumerate(geom for geom in body.geoms if geom.group == group):
+                geom.name = f"{body.name}_{kind}{index}"
     for joint in spec.joints:
         joint.name = joint.name.replace("robot:panda0_", "panda_")
 
@@ -83,54 +85,56 @@ def _restore_franka_zeros(spec: mujoco.MjSpec) -> None:
     spec.joint("panda_joint6").range = _JOINT6_RANGE_RAD
 
 
-def _read_sources(spec: mujoco.MjSpec, folder: Path) -> dict[str, TriangleMesh]:
-    """Every mesh of the package by its name there, scaled."""
-    sources: dict[str, TriangleMesh] = {}
-    for mesh in spec.meshes:
+def _parts(spec: mujoco.MjSpec, folder: Path) -> dict[str, MeshPart]:
+    """The file of every mesh geom by the geom's name, placed in its body's frame."""
+    parts: dict[str, MeshPart] = {}
+    for geom in spec.geoms:
+        if geom.type != mujoco.mjtGeom.mjGEOM_MESH:
+            continue
+        mesh = spec.mesh(geom.meshname)
         kind, file = Path(mesh.file).parts[-2:]
-        if mesh.name == "finger_viz":  # the package draws its coarse collision mesh; the finer one lies beside it
+        if geom.group == _VISUAL_GROUP:  # for the fingers the package draws the coarse collision mesh
             kind = "visual"
-        full = read_stl(folder / kind / file)
-        sources[mesh.name] = moved(full, scale=np.array(mesh.scale), rotation=np.eye(3), position_m=np.zeros(3))
-    return sources
+        sx, sy, sz = mesh.scale.tolist()
+        parts[geom.name] = MeshPart(
+            path=folder / kind / file,
+            scale=(sx, sy, sz),
+            rotation=_rotation(geom.quat),
+            position_m=np.array(geom.pos),
+        )
+    return parts
 
 
-def _replace_visual_geoms(spec: mujoco.MjSpec, sources: dict[str, TriangleMesh], max_faces: int) -> None:
+def _replace_visual_geoms(spec: mujoco.MjSpec, parts: dict[str, MeshPart], max_faces: int) -> None:
     """Replace visual geoms by one per body and colour, of a light mesh in the body's frame."""
-    parts: dict[str, list[TriangleMesh]] = {}
-    looks: dict[str, tuple[mujoco.MjsBody, Float[np.ndarray, "4"]]] = {}
+    groups: dict[str, list[MeshPart]] = {}
+    looks: dict[str, tuple[mujoco.MjsBody, list[float]]] = {}
     for body in spec.bodies[1:]:
-        colours: list[tuple[float, ...]] = []
-        for geom in [geom for geom in body.geoms if geom.group == _VISUAL_GROUP]:
-            colour = tuple(geom.rgba.tolist())
-            colours += [] if colour in colours else [colour]
-            name = f"{body.name}_visual{colours.index(colour)}"
-            part = moved(
-                sources[geom.meshname], scale=np.ones(3), rotation=_rotation(geom.quat), position_m=np.array(geom.pos)
-            )
-            parts.setdefault(name, []).append(part)
-            looks[name] = (body, np.array(geom.rgba))
+        visual = [geom for geom in body.geoms if geom.group == _VISUAL_GROUP]
+        colours = sorted({tuple(geom.rgba.tolist()) for geom in visual})
+        for geom in visual:
+            name = f"{body.name}_visual{colours.index(tuple(geom.rgba.tolist()))}"
+            groups.setdefault(name, []).append(parts[geom.name])
+            looks[name] = (body, geom.rgba.tolist())
             spec.delete(geom)
-    light = light_meshes({name: merged(meshes) for name, meshes in parts.items()}, max_faces=max_faces)
-    for name, mesh in light.items():
+    for name, light in light_meshes(groups, max_faces=max_faces).items():
         body, rgba = looks[name]
-        _add_mesh(spec, name, mesh).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # may have holes
-        body.add_geom(
-            name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, rgba=rgba,
-            group=_VISUAL_GROUP, contype=0, conaffinity=0, mass=0.0,
-        )  # fmt: skip
+        mesh = _add_mesh(spec, name, light)
+        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # its volume need not be well defined
+        geom = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, group=_VISUAL_GROUP, mass=0.0)
+        geom.contype, geom.conaffinity, geom.rgba = 0, 0, rgba
 
 
-def _embed_collision_meshes(spec: mujoco.MjSpec, sources: dict[str, TriangleMesh]) -> None:
-    """Replace files by the vertices themselves, and drop the meshes that nothing uses."""
+def _embed_collision_meshes(spec: mujoco.MjSpec, parts: dict[str, MeshPart]) -> None:
+    """Put vertices in the place of files, in the bodies' frames, and drop the meshes that nothing uses."""
+    for geom in spec.geoms:
+        if geom.group == _COLLISION_GROUP and geom.name in parts:
+            name = f"{geom.name}_mesh"
+            _add_mesh(spec, name, parts[geom.name].load())
+            geom.meshname, geom.pos, geom.quat = name, np.zeros(3), (1.0, 0.0, 0.0, 0.0)
     for mesh in list(spec.meshes):
         if mesh.file:
             spec.delete(mesh)
-    for geom in spec.geoms:
-        if geom.meshname in sources:
-            name = f"{geom.name}_mesh"
-            _add_mesh(spec, name, sources[geom.meshname])
-            geom.meshname = name
 
 
 def _add_mesh(spec: mujoco.MjSpec, name: str, mesh: TriangleMesh) -> mujoco.MjsMesh:
@@ -140,7 +144,9 @@ def _add_mesh(spec: mujoco.MjSpec, name: str, mesh: TriangleMesh) -> mujoco.MjsM
 def _mark_grasp_point(spec: mujoco.MjSpec) -> None:
     for site in list(spec.sites):  # the package's end_effector, which points at the middle of the fingers
         spec.delete(site)
-    spec.body("panda_link7").add_site(name="gripper", pos=_GRIPPER_IN_LINK7_M, quat=_LINK7_TO_HAND_QUAT)
+    spec.body("panda_link7").add_site(
+        name="gripper", pos=_GRIPPER_IN_LINK7_M, quat=_LINK7_TO_HAND_QUAT, group=_HIDDEN_SITE_GROUP
+    )
 
 
 def _rotation(quat: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
