@@ -11,13 +11,11 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import fast_simplification
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from numpy.typing import NDArray
 
 _ALGORITHM = "weld 0.1 mm, cap holes, quadrics in 4 passes; shares by root of area; version 2"
 """Part of the cache's key: change it with the algorithm."""
@@ -32,9 +30,9 @@ _STL_FACE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attrib
 class TriangleMesh:
     """A surface of triangles that share vertices."""
 
-    vertices: Float[np.ndarray, "V 3"]
+    vertices: Float[NDArray[np.float64], "V 3"]
     """Corner positions, [m]."""
-    faces: Int[np.ndarray, "F 3"]
+    faces: Int[NDArray[np.int64], "F 3"]
     """Vertex indices, counter-clockwise seen from outside."""
 
     def area_m2(self) -> float:
@@ -51,9 +49,9 @@ class MeshPart:
     """Binary STL."""
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors along the mesh's own axes, applied first."""
-    rotation: Float[np.ndarray, "3 3"]
+    rotation: Float[NDArray[np.float64], "3 3"]
     """R_link_mesh."""
-    position_m: Float[np.ndarray, "3"]
+    position_m: Float[NDArray[np.float64], "3"]
     """Origin of the mesh in the link's frame."""
 
     def load(self, weld_m: float = 1e-7) -> TriangleMesh:
@@ -92,8 +90,7 @@ def capped(mesh: TriangleMesh) -> TriangleMesh:
     border = edges[~np.isin(edges @ [count, 1], edges @ [1, count])]
     if not len(border):
         return mesh
-    graph = coo_array((np.ones(len(border)), (border[:, 0], border[:, 1])), shape=(count, count))
-    hole_of_vertex = cast(np.ndarray, connected_components(graph, directed=False)[1])
+    hole_of_vertex = _components(border, count)
     rim = np.unique(border)
     holes, hole_of_rim = np.unique(hole_of_vertex[rim], return_inverse=True)
     centres = np.zeros((len(holes), 3))
@@ -156,7 +153,20 @@ def cache_directory() -> Path:
     return (Path(parent) if parent else Path.home() / ".cache") / "etude"
 
 
-def _without_slivers(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "G 3"]:
+def _components(edges: Int[NDArray[np.int64], "E 2"], count: int) -> Int[NDArray[np.int64], "V"]:
+    """Label `count` vertices such that those joined by edges, directly or not, have the same label."""
+    labels = np.arange(count)
+    while True:
+        lowest = labels[edges].min(axis=1)
+        joined = labels.copy()
+        np.minimum.at(joined, edges.ravel(), np.repeat(lowest, 2))
+        joined = joined[joined]
+        if np.array_equal(joined, labels):
+            return labels
+        labels = joined
+
+
+def _without_slivers(faces: Int[NDArray[np.int64], "F 3"]) -> Int[NDArray[np.int64], "G 3"]:
     """Drop faces that use a vertex twice: they have no area."""
     a, b, c = faces.T
     return faces[(a != b) & (b != c) & (c != a)]
@@ -182,7 +192,7 @@ def _read_cache(path: Path, names: list[str]) -> dict[str, TriangleMesh] | None:
 
 
 def _write_cache(path: Path, meshes: dict[str, TriangleMesh]) -> None:
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for name, mesh in meshes.items():
         arrays[f"{name}.vertices"], arrays[f"{name}.faces"] = mesh.vertices, mesh.faces
     temporary: Path | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from etude.sim.assets import asset_file
 from etude.sim.meshes import MeshPart, TriangleMesh, light_meshes
@@ -81,8 +82,8 @@ def _restore_franka_zeros(spec: mujoco.MjSpec) -> None:
     for name, quat in _FRANKA_LINK_QUATS.items():
         body = spec.body(name)
         body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
-        body.quat = quat
-    spec.joint("panda_joint6").range = _JOINT6_RANGE_RAD
+        body.quat = np.array(quat)
+    spec.joint("panda_joint6").range = np.array(_JOINT6_RANGE_RAD)
 
 
 def _parts(spec: mujoco.MjSpec, folder: Path) -> dict[str, MeshPart]:
@@ -122,7 +123,7 @@ def _replace_visual_geoms(spec: mujoco.MjSpec, parts: dict[str, MeshPart], max_f
         mesh = _add_mesh(spec, name, light)
         mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # its volume need not be well defined
         geom = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, group=_VISUAL_GROUP, mass=0.0)
-        geom.contype, geom.conaffinity, geom.rgba = 0, 0, rgba
+        geom.contype, geom.conaffinity, geom.rgba = 0, 0, np.array(rgba, dtype=np.float32)
 
 
 def _embed_collision_meshes(spec: mujoco.MjSpec, parts: dict[str, MeshPart]) -> None:
@@ -131,14 +132,14 @@ def _embed_collision_meshes(spec: mujoco.MjSpec, parts: dict[str, MeshPart]) -> 
         if geom.group == _COLLISION_GROUP and geom.name in parts:
             name = f"{geom.name}_mesh"
             _add_mesh(spec, name, parts[geom.name].load())
-            geom.meshname, geom.pos, geom.quat = name, np.zeros(3), (1.0, 0.0, 0.0, 0.0)
+            geom.meshname, geom.pos, geom.quat = name, np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])
     for mesh in list(spec.meshes):
         if mesh.file:
             spec.delete(mesh)
 
 
 def _add_mesh(spec: mujoco.MjSpec, name: str, mesh: TriangleMesh) -> mujoco.MjsMesh:
-    return spec.add_mesh(name=name, uservert=mesh.vertices.ravel(), userface=mesh.faces.ravel())
+    return spec.add_mesh(name=name, uservert=mesh.vertices.ravel().tolist(), userface=mesh.faces.ravel().tolist())
 
 
 def _mark_grasp_point(spec: mujoco.MjSpec) -> None:
@@ -149,7 +150,7 @@ def _mark_grasp_point(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _rotation(quat: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
+def _rotation(quat: Float[NDArray[np.float64], "4"]) -> Float[NDArray[np.float64], "3 3"]:
     matrix = np.empty(9)
     mujoco.mju_quat2Mat(matrix, quat / np.linalg.norm(quat))
     return matrix.reshape(3, 3)
