@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 
 # Array annotations are checked at run time where the laws of the package live. The modules that run per control
 # step or per training batch stay unhooked: the check would cost more than what it checks.
-install_import_hook(["etude.core"], "beartype.beartype")
+install_import_hook(["etude.core.se3", "etude.core.space", "etude.core.statistics"], "beartype.beartype")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,10 +2,24 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class EtudeError(Exception):
-    """Something a person can put right. The command line prints it as one line and exits with 2."""
+    """Something a person can put right. The command line prints it as one line and exits with 2.
+
+    It crosses processes whole: of the same class, with its message and its evidence.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default unpickling would hand the finished message to the subclass's own __init__.
+        return _restore, (type(self), self.args, dict(vars(self)))
+
+
+def _restore(kind: type[EtudeError], args: tuple[Any, ...], evidence: dict[str, Any]) -> EtudeError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(evidence)
+    return error
 
 
 class UnknownNameError(EtudeError):
