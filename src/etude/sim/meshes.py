@@ -153,7 +153,7 @@ def cache_directory() -> Path:
     return (Path(parent) if parent else Path.home() / ".cache") / "etude"
 
 
-def _components(edges: Int[NDArray[np.int64], "E 2"], count: int) -> Int[NDArray[np.int64], "V"]:
+def _components(edges: Int[NDArray[np.int64], "E 2"], count: int) -> Int[NDArray[np.int64], " V"]:
     """Label `count` vertices such that those joined by edges, directly or not, have the same label."""
     labels = np.arange(count)
     while True:
