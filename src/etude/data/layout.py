@@ -1,0 +1,243 @@
+"""LeRobot v3 on disk: where files lie, and the row that stands for one episode in `meta/episodes`.
+
+Etude writes one data file, one video per camera and one row file per episode, all with the episode's number:
+
+    data/chunk-000/file-017.parquet
+    videos/observation.images.front/chunk-000/file-017.mp4
+    meta/episodes/chunk-000/file-017.parquet      the row; once it exists, the episode is in the dataset
+
+Everything else in `meta` follows from the rows and is rewritten from them: info.json, stats.json, tasks.parquet and the
+sidecar etude/episodes.parquet, whose columns the rows carry under "etude/".
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+
+from etude.core import EtudeError
+from etude.data.encoding import EncodedEpisode
+from etude.data.spec import ACTION, IMAGE, STATE, SUBTASKS, DatasetSpec, Feature
+from etude.data.statistics import Statistics, vector_statistics
+from etude.data.video import CODEC, PIXEL_FORMAT
+
+FILES_PER_CHUNK = 1000
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+ROW_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+INFO, STATS, TASKS = Path("meta/info.json"), Path("meta/stats.json"), Path("meta/tasks.parquet")
+SIDECAR, SIDECAR_INFO = Path("meta/etude/episodes.parquet"), Path("meta/etude/info.json")
+_SIDECAR_PREFIX, _STATS_PREFIX = "etude/", "stats/"
+_CODEBASE_VERSION = "v3.0"
+
+type Row = dict[str, Any]
+"""One row of meta/episodes, with LeRobot's column names."""
+
+
+def location(template: str, episode: int, camera: str = "") -> Path:
+    """Where a file of an episode lies, relative to the dataset's root."""
+    chunk, file = divmod(episode, FILES_PER_CHUNK)
+    return Path(template.format(chunk_index=chunk, file_index=file, video_key=IMAGE + camera))
+
+
+def frame_table(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_frame: int, task: int) -> pa.Table:
+    """The columns of an episode's data file.
+
+    Args:
+        episode: The episode.
+        spec: What the dataset holds.
+        index: The episode's index.
+        first_frame: Frames in the dataset before it.
+        task: Index of its task text.
+    """
+    frames = np.arange(episode.length)
+    columns = {
+        STATE: episode.state,
+        ACTION: episode.action,
+        "timestamp": (frames / spec.fps).astype(np.float32),
+        "frame_index": frames,
+        "episode_index": np.full_like(frames, index),
+        "index": first_frame + frames,
+        "task_index": np.full_like(frames, task),
+    }
+    if spec.subtasks:
+        columns[SUBTASKS] = np.stack([episode.subtasks[name] for name in spec.subtasks], axis=1)
+    return pa.table({name: _column(columns[name], f) for name, f in spec.features.items() if name in columns})
+
+
+def _column(values: np.ndarray, feature: Feature) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(values).ravel(), pa.from_numpy_dtype(np.dtype(feature.dtype)))
+    # LeRobot stores one number as a plain column, several as a list of fixed size.
+    return flat if feature.shape == (1,) else pa.FixedSizeListArray.from_arrays(flat, feature.shape[0])
+
+
+def episode_row(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_frame: int, table: pa.Table) -> Row:
+    """The row of an episode: where its frames are, its statistics, and what the sidecar says of it."""
+    chunk, file = divmod(index, FILES_PER_CHUNK)
+    row: Row = {"episode_index": index, "tasks": [episode.task], "length": episode.length}
+    for prefix in ("data", *(f"videos/{IMAGE}{camera}" for camera in spec.cameras), "meta/episodes"):
+        row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
+    for camera in spec.cameras:
+        row[f"videos/{IMAGE}{camera}/from_timestamp"] = 0.0
+        row[f"videos/{IMAGE}{camera}/to_timestamp"] = episode.length / spec.fps
+    row |= {"dataset_from_index": first_frame, "dataset_to_index": first_frame + episode.length}
+    statistics = {IMAGE + camera: episode.image_statistics[camera] for camera in spec.cameras}
+    statistics |= {name: vector_statistics(column_array(table, name)) for name in table.column_names}
+    for feature, values in statistics.items():
+        row |= {f"{_STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
+    return row | {_SIDECAR_PREFIX + key: value for key, value in _sidecar_row(episode).items()}
+
+
+def _sidecar_row(episode: EncodedEpisode) -> Row:
+    outcome = episode.outcome
+    return {
+        "theta": json.dumps(dict(outcome.case.theta.values), sort_keys=True),
+        "seed": outcome.case.seed,
+        "source_episode": episode.source_episode,
+        "generator": episode.generator,
+        "success": outcome.success,
+        "progress": outcome.progress,
+        "stage": outcome.stage,
+        "failure_mode": outcome.failure_mode,
+        "total_reward": outcome.total_reward,
+        "subtasks": json.dumps(dict(outcome.subtasks), sort_keys=True),
+    }
+
+
+def row_statistics(row: Row) -> dict[str, Statistics]:
+    """The statistics in a row, by feature."""
+    statistics: dict[str, dict[str, np.ndarray]] = {}
+    for name, value in row.items():
+        if name.startswith(_STATS_PREFIX):
+            feature, _, key = name.removeprefix(_STATS_PREFIX).rpartition("/")
+            statistics.setdefault(feature, {})[key] = np.array(value)
+    return dict(statistics)
+
+
+def sidecar_row(row: Row) -> Row:
+    """What the sidecar says of a row's episode; empty for datasets that Etude did not write."""
+    own = {k.removeprefix(_SIDECAR_PREFIX): v for k, v in row.items() if k.startswith(_SIDECAR_PREFIX)}
+    return {"episode_index": row["episode_index"], "length": row["length"], **own} if own else {}
+
+
+def info_json(spec: DatasetSpec, *, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
+    """The content of meta/info.json."""
+    return {
+        "codebase_version": _CODEBASE_VERSION,
+        "fps": spec.fps,
+        "features": {name: _feature_json(feature, spec.fps) for name, feature in spec.features.items()},
+        "total_episodes": episodes,
+        "total_frames": frames,
+        "total_tasks": tasks,
+        "chunks_size": FILES_PER_CHUNK,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "data_path": DATA_PATH,
+        "video_path": VIDEO_PATH if spec.cameras else None,
+        "robot_type": spec.robot_type or None,
+        "splits": {"train": f"0:{episodes}"},
+    }
+
+
+def _feature_json(feature: Feature, fps: int) -> dict[str, Any]:
+    record = {"dtype": feature.dtype, "shape": list(feature.shape), "names": list(feature.names) or None}
+    if feature.dtype == "video":
+        stream = {"height": feature.shape[0], "width": feature.shape[1], "codec": CODEC, "pix_fmt": PIXEL_FORMAT}
+        record["info"] = {f"video.{k}": v for k, v in (stream | {"fps": fps, "channels": 3}).items()}
+        record["info"] |= {"has_audio": False, "is_depth_map": False}
+    return record
+
+
+def tasks_table(tasks: Sequence[str]) -> pa.Table:
+    """The content of meta/tasks.parquet: pandas with the text as its index, as LeRobot reads it."""
+    pandas = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [
+            {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
+            {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object", "metadata": None},
+        ],
+        "pandas_version": "2.0.0",
+    }  # fmt: skip
+    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks, pa.string())})
+    return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as a Parquet file."""
+    buffer = BytesIO()
+    pyarrow.parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def read_rows(root: Path, *, statistics: bool = False) -> list[Row]:
+    """All rows of meta/episodes, in the order of the episodes.
+
+    Args:
+        root: The dataset.
+        statistics: Also read the episodes' statistics.
+
+    Raises:
+        EtudeError: A row file cannot be read, or episodes are missing between others.
+    """
+    table = read_table(sorted(root.glob("meta/episodes/*/*.parquet")), statistics=statistics)
+    rows = sorted(table.to_pylist(), key=lambda row: row["episode_index"]) if table is not None else []
+    found = [row["episode_index"] for row in rows]
+    if found != list(range(len(rows))):
+        missing = sorted(set(range(len(rows))) - set(found))
+        raise EtudeError(f"dataset '{root}' lacks episode {missing[0] if missing else found[-1]} between others.")
+    return rows
+
+
+def read_table(
+    paths: Sequence[Path], *, statistics: bool = True, columns: Iterable[str] | None = None
+) -> pa.Table | None:
+    """Read Parquet files of equal columns, in order; None if there are none.
+
+    Raises:
+        EtudeError: A file is damaged.
+    """
+    if not paths:
+        return None
+    try:
+        dataset = pyarrow.dataset.dataset([str(p) for p in paths], format="parquet")
+        names: list[str] = list(columns) if columns is not None else dataset.schema.names
+        return dataset.to_table(columns=[n for n in names if statistics or not n.startswith(_STATS_PREFIX)])
+    except (OSError, pa.ArrowException) as error:
+        raise EtudeError(f"'{paths[0].parent.parent}' holds a file that cannot be read: {error}.") from error
+
+
+def column_array(table: pa.Table, name: str) -> np.ndarray:
+    """A numeric column as an array, (N, n); a column of plain numbers as (N, 1)."""
+    column = table.column(name).combine_chunks()
+    flat = column.flatten() if hasattr(column, "flatten") and pa.types.is_nested(column.type) else column
+    return flat.to_numpy(zero_copy_only=False).reshape(len(table), -1)
+
+
+def frame_positions(
+    rows: Sequence[Mapping[str, Any]], camera: str, fps: int
+) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """For every video file of a camera, (first frame in the file, episode) of the episodes in it, in order.
+
+    Args:
+        rows: Rows of meta/episodes.
+        camera: Name of the camera.
+        fps: Frames per second.
+
+    Returns:
+        (chunk, file) -> list of (first frame, episode).
+    """
+    key = f"videos/{IMAGE}{camera}"
+    files: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for row in rows:
+        first = round(row[f"{key}/from_timestamp"] * fps)
+        files.setdefault((row[f"{key}/chunk_index"], row[f"{key}/file_index"]), []).append(
+            (first, row["episode_index"])
+        )
+    return {file: sorted(episodes) for file, episodes in files.items()}
