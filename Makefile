@@ -24,6 +24,8 @@ help:  ## list these targets
 
 setup: $(stamp)  ## install everything into .venv (uv too, if this machine has none)
 
+# Where pyenv has a 3.12 but its shims are not on the PATH, uv still finds it.
+$(stamp): export PATH := $(PATH)$(patsubst %,:%,$(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin)))
 $(stamp): $(wanted)
 	@uv=$$(scripts/find-uv) && "$$uv" sync --inexact
 	@touch $@

@@ -107,9 +107,9 @@ def find_uv(root: Path, path: str, home: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(["/bin/sh", script], capture_output=True, text=True, env=environment, timeout=120)
 
 
-def fake_uv(path: Path) -> Path:
+def fake_uv(path: Path, version: str = "0.13.8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\nexit 0\n")
+    path.write_text(f"#!/bin/sh\necho 'uv {version} (x86_64-unknown-linux-gnu)'\n")
     path.chmod(0o755)
     return path
 
@@ -125,3 +125,16 @@ def test_a_uv_on_the_path_is_used_as_it_is(tmp_path: Path):
     found = find_uv(tmp_path / "clone", f"{working.parent}:{os.defpath}", tmp_path / "home")
     assert (found.returncode, found.stdout) == (0, f"{working}\n")
     assert not (tmp_path / "clone" / ".tools").exists()
+
+
+def test_a_uv_too_old_for_the_lock_file_is_passed_over(tmp_path: Path):
+    old = fake_uv(tmp_path / "bin" / "uv", version="0.4.30")
+    working = fake_uv(tmp_path / "home" / ".local" / "bin" / "uv", version="1.0.0")
+    found = find_uv(tmp_path / "clone", f"{old.parent}:{os.defpath}", tmp_path / "home")
+    assert (found.returncode, found.stdout) == (0, f"{working}\n")
+
+
+def test_a_machine_where_uv_cannot_be_installed_is_told_what_to_install(tmp_path: Path, broken_uv: Path):
+    found = find_uv(tmp_path / "clone", f"{broken_uv}:{os.defpath}", tmp_path / "home")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "apt-get install python3-venv" in found.stderr.splitlines()[-1]
