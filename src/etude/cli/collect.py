@@ -1,0 +1,106 @@
+"""`etude collect`: demonstrations of a task's expert, as a LeRobot dataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from etude.cli.drawing import Draw, Spread, make_draw
+from etude.cli.executing import make_executor
+from etude.cli.output import remember_settings, require_at_least, require_free, require_same_settings
+from etude.cli.terminal import show, show_json, show_next, watch
+from etude.core import ConfigError, Outcome, Task
+
+SETTINGS = Path("meta/etude/collect.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Make demonstrations with a task's scripted expert and write them as a LeRobot v3 dataset.
+
+    Failed attempts are not kept. Every episode is safely on disk before the next one counts: a collection that was
+    stopped goes on with --resume and ends with the same dataset.
+
+    Examples:
+        etude collect franka-stack:cubes=2 --episodes 50 --out data/first
+        etude collect franka-stack:cubes=2 --episodes 50 --out data/broad --space uniform --seed 1
+        etude collect franka-stack:cubes=2 --episodes 20 --out data/dark --theta light.intensity=0.4
+
+    Attributes:
+        task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
+        episodes: Demonstrations that the dataset shall hold.
+        out: Folder of the dataset.
+        seed: Fixes all randomness.
+        space: Where perturbations come from: the nominal world, or all of the feasible space.
+        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
+        processes: Processes that make episodes; they do not change the result.
+        resume: Continue a dataset that was begun with the same options.
+        json: Print one line of JSON per episode once it is on disk, and nothing else.
+    """
+
+    task: Annotated[Positional[str], arg(metavar="TASK")]
+    episodes: int
+    out: Path
+    seed: int = 0
+    space: Spread = "nominal"
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    narrow: bool = False
+    processes: int = 2
+    resume: bool = False
+    json: bool = False
+
+
+def run(options: Options) -> None:
+    """Collect."""
+    from etude.loop.collecting import collect
+    from etude.sim import make_task
+
+    require_at_least(episodes=options.episodes, processes=options.processes)
+    task = make_task(options.task)
+    draw = _draw(options, task)
+    settings = {
+        "task": task.name,
+        "seed": options.seed,
+        "space": options.space,
+        "theta": sorted(options.theta),
+        "narrow": options.narrow,
+    }
+    require_free(options.out, resume=options.resume)
+    require_same_settings(options.out / SETTINGS, settings)
+    with make_executor(options.processes) as executor, watch()("demonstrations", options.episodes) as update:
+
+        def on_saved(index: int, outcome: Outcome) -> None:
+            remember_settings(options.out / SETTINGS, settings)
+            if options.json:
+                show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
+            update(index + 1, "")
+
+        collected = collect(
+            task,
+            options.out,
+            accepted=options.episodes,
+            draw=draw,
+            seed=options.seed,
+            executor=executor,
+            on_saved=on_saved,
+        )
+    if options.json:
+        return
+    show(
+        f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts: "
+        f"{options.out}"
+    )
+    show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
+
+
+def _draw(options: Options, task: Task) -> Draw:
+    if not options.narrow:
+        return make_draw(task.space, options.space, options.theta)
+    if options.theta or options.space != "nominal":
+        raise ConfigError("--narrow says where all perturbations come from: leave out --theta and --space.")
+    from etude.loop.config import preset
+    from etude.loop.run import FirstDemonstrations
+
+    return FirstDemonstrations(task, preset("demo", task.name, options.seed))

@@ -1,0 +1,103 @@
+"""From `--space` and `--theta` to perturbations and cases."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from etude.core import (
+    Case,
+    ConfigError,
+    FactorRangeError,
+    InfeasibleError,
+    Perturbation,
+    PerturbationSpace,
+    derive_seed,
+    stream,
+)
+
+type Spread = Literal["nominal", "uniform"]
+type Draw = Callable[[np.random.Generator], Perturbation]
+"""Draws one perturbation."""
+
+_TRIES = 10_000
+
+
+@dataclass(frozen=True)
+class ThetaDraw:
+    """Draws θ: some factors fixed, the others nominal or uniform over the feasible space.
+
+    Attributes:
+        space: What can vary.
+        spread: What the factors do that are not fixed.
+        fixed: Values that every draw has.
+    """
+
+    space: PerturbationSpace
+    spread: Spread = "nominal"
+    fixed: Perturbation = field(default_factory=Perturbation)
+
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw one θ.
+
+        Raises:
+            InfeasibleError: The fixed values leave no feasible world.
+        """
+        if self.spread == "nominal":
+            return self.fixed
+        reason = ""
+        for _ in range(_TRIES):
+            theta = Perturbation({**self.space.sample(rng).values, **self.fixed.values})
+            reason = self.space.infeasible(theta)
+            if reason is None:
+                return theta
+        raise InfeasibleError(f"with these factors fixed no draw of {_TRIES} was feasible, the last because {reason}")
+
+
+def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) -> ThetaDraw:
+    """The draw that options describe.
+
+    Args:
+        space: What can vary.
+        spread: `--space`.
+        theta: `--theta`: "factor=value" each, physical units.
+
+    Raises:
+        ConfigError: A setting that is not factor=value.
+        EtudeError: A factor that does not exist, is out of range, or makes the world infeasible.
+    """
+    fixed = parse_theta(theta)
+    for name, value in fixed.values.items():
+        factor = space[name]
+        if not factor.low <= value <= factor.high:
+            raise FactorRangeError(name, value, factor.low, factor.high, factor.unit)
+    if spread == "nominal":
+        space.check(fixed)
+    draw = ThetaDraw(space, spread, fixed)
+    draw(np.random.default_rng(0))  # an impossible combination shows here, before anything is written
+    return draw
+
+
+def parse_theta(settings: Sequence[str]) -> Perturbation:
+    """Read "factor=value" settings.
+
+    Raises:
+        ConfigError: A setting of another form, or a factor set twice.
+    """
+    values: dict[str, float] = {}
+    for setting in settings:
+        name, _, number = setting.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            raise ConfigError(f"--theta {setting}: expected factor=number, e.g. light.intensity=0.5.") from None
+        if name in values:
+            raise ConfigError(f"--theta sets factor '{name}' twice.")
+        values[name] = value
+    return Perturbation(values)
+
+
+def draw_cases(draw: Draw, count: int, seed: int) -> list[Case]:
+    """The cases that (draw, seed) fixes: case i is the same whatever the count."""
+    return [Case(draw(stream(seed, "theta", i)), derive_seed(seed, "case", i)) for i in range(count)]

@@ -1,0 +1,76 @@
+"""Folders that commands write: never over something, never half of one that was refused."""
+
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etude.core import ConfigError, MismatchError, RunExistsError
+from etude.core.files import read_json, write_json
+
+
+def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> None:
+    """Refuse to write where something is already, unless it is to be continued.
+
+    Raises:
+        RunExistsError: Something is there.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not out.is_dir():
+        raise RunExistsError(out, "it is a file, and a folder is to be written; choose another name")
+    if not resumable:
+        raise RunExistsError(out, "choose another name, or remove it")
+    if not resume:
+        raise RunExistsError(out)
+
+
+@contextmanager
+def whole_folder(out: Path) -> Generator[Path]:
+    """A folder to fill that appears as `out` when all is in it, and not at all if that fails."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        os.replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:
+    """Compare a command's settings with those that its output was begun with.
+
+    Args:
+        record: File that `remember_settings` wrote, or nothing if it never came to that.
+        settings: What decides the result now, as JSON values.
+
+    Raises:
+        MismatchError: They differ; the message says where.
+    """
+    if not record.exists():
+        return
+    begun = read_json(record)
+    changed = [f"{k} was {begun.get(k)} and is now {v}" for k, v in settings.items() if begun.get(k) != v]
+    if changed:
+        raise MismatchError(
+            f"cannot resume with other settings: {'; '.join(changed)}. Use the same options, or another --out."
+        )
+
+
+def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:
+    """Write down what decides the result, once."""
+    if not record.exists():
+        write_json(record, dict(settings))
+
+
+def require_at_least(**values: int) -> None:
+    """Raise unless every value is at least 1.
+
+    Raises:
+        ConfigError: One is not; the message says which.
+    """
+    for name, value in values.items():
+        if value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: needs at least 1.")

@@ -1,0 +1,125 @@
+"""`etude train`: a policy from one or more datasets."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from etude.cli.output import remember_settings, require_at_least, require_free, require_same_settings
+from etude.cli.terminal import show, show_json, show_next, watch
+from etude.core import ConfigError
+
+if TYPE_CHECKING:
+    from etude.loop.stages import WeightedDataset
+
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Fit a policy to one dataset, or to a weighted mixture of several, and keep the best checkpoint.
+
+    A share of the episodes is held out to choose it by. The checkpoint is in LeRobot's layout. A training that was
+    stopped goes on with --resume and ends with the same weights.
+
+    Examples:
+        etude train --dataset data/first --policy flow --out runs/first
+        etude train --dataset data/first:1 data/targeted:3 --warm-start runs/first --steps 1000 --out runs/second
+        etude train --dataset data/first --policy act --steps 2000 --out runs/act
+
+    Attributes:
+        dataset: Datasets to learn from, each with its weight in the mixture (1 by default).
+        out: Folder for the checkpoint, the curves and what --resume needs.
+        policy: Kind of policy.
+        steps: Gradient steps.
+        batch_size: Windows per gradient step.
+        warm_start: Checkpoint to go on from; its normalisation is kept, and --policy is not used.
+        seed: Fixes all randomness.
+        threads: Threads to compute with; part of the result, to the last bit.
+        resume: Continue a training that was begun with the same options.
+        json: Print the result as one line of JSON, and nothing else.
+    """
+
+    dataset: Annotated[tuple[str, ...], arg(metavar="DIR[:WEIGHT] …")]
+    out: Path
+    policy: str = "flow"
+    steps: int = 3000
+    batch_size: int = 64
+    warm_start: Path | None = None
+    seed: int = 0
+    threads: int = 2
+    resume: bool = False
+    json: bool = False
+
+
+def run(options: Options) -> None:
+    """Train."""
+    require_at_least(steps=options.steps, batch_size=options.batch_size, threads=options.threads)
+    settings = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()}
+    settings = {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
+    for name in ("out", "resume", "json"):
+        del settings[name]
+    require_free(options.out, resume=options.resume)
+    require_same_settings(options.out / SETTINGS, settings)
+    datasets = parse_datasets(options.dataset)
+
+    from etude.data import DatasetMeta, require_equal_features
+    from etude.loop.stages import train_on
+    from etude.loop.wiring import find_checkpoint
+    from etude.policies.names import check_policy_name
+    from etude.training import TrainConfig
+
+    check_policy_name(options.policy)
+    config = TrainConfig(steps=options.steps, batch_size=options.batch_size, seed=options.seed, threads=options.threads)
+    warm_start = find_checkpoint(options.warm_start) if options.warm_start else None
+    require_equal_features({d.root: DatasetMeta.open(d.root).features for d in datasets})
+    remember_settings(options.out / SETTINGS, settings)
+    result = train_on(
+        datasets,
+        options.out,
+        config=config,
+        policy=options.policy,
+        warm_start=warm_start,
+        resume=options.resume,
+        progress=watch(),
+    )
+    checkpoint = options.out / "checkpoint"
+    if options.json:
+        show_json({"checkpoint": str(checkpoint), "best_step": result.best_step, "best_loss": result.best_loss})
+        return
+    show(f"best checkpoint: step {result.best_step}, validation loss {result.best_loss:.4f}: {checkpoint}")
+    task = _task_of(datasets[0].root)
+    show_next(f"etude eval {task} --policy {options.out} --episodes 50 --out results/{options.out.name}")
+
+
+def parse_datasets(texts: Sequence[str]) -> "list[WeightedDataset]":
+    """Read "DIR" and "DIR:WEIGHT".
+
+    Raises:
+        ConfigError: None given, no such folder, or a weight that is not a positive number.
+    """
+    from etude.loop.stages import WeightedDataset
+
+    if not texts:
+        raise ConfigError("--dataset needs at least one folder.")
+    datasets: list[WeightedDataset] = []
+    for text in texts:
+        root, _, weight = text.rpartition(":") if not Path(text).exists() and ":" in text else (text, "", "1")
+        if not Path(root).is_dir():
+            raise ConfigError(f"--dataset {text}: there is no folder '{root}'; make one with `etude collect`.")
+        try:
+            share = float(weight)
+        except ValueError:
+            raise ConfigError(f"--dataset {text}: the weight '{weight}' is not a number.") from None
+        if not 0 < share < float("inf"):
+            raise ConfigError(f"--dataset {text}: a weight must be positive.")
+        datasets.append(WeightedDataset(Path(root), share))
+    return datasets
+
+
+def _task_of(dataset: Path) -> str:
+    from etude.data import DatasetMeta
+
+    return DatasetMeta.open(dataset).task or "TASK"
