@@ -1,0 +1,101 @@
+"""Many episodes at once: cases become jobs, jobs run on an executor, outcomes come back in the order of the cases."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched, islice
+from pathlib import Path
+
+from etude.core import Case, ConfigError, Executor, Outcome, PolicyFactory, Task, rollout_many
+from etude.evaluation.bench import bench
+from etude.evaluation.journal import Journal
+
+type Progress = Callable[[int, int], None]
+"""(cases done, cases in all), called after every job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Cases that one worker runs with one batched policy. Picklable; its outcomes depend on nothing else."""
+
+    task: Task
+    policy: PolicyFactory
+    cases: tuple[Case, ...]
+    slots: int
+
+    def __repr__(self) -> str:
+        return f"{len(self.cases)} cases of {self.task.name} from seed {self.cases[0].seed} with {self.policy!r}"
+
+
+def run_job(job: Job) -> list[Outcome]:
+    """Run a job's cases, in order, on this process's own environments and policy."""
+    environments, policy = bench(job.task, job.policy, min(job.slots, len(job.cases)))
+    outcomes = dict(rollout_many(environments, policy, job.cases))
+    return [outcomes[index] for index in range(len(job.cases))]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs one policy on one task.
+
+    How cases are cut into jobs does not depend on the executor, so neither do the outcomes.
+
+    Attributes:
+        task: Where.
+        policy: Who.
+        executor: On what.
+        slots: Episodes under way at a time per process, around one policy call.
+        cases_per_job: Cases cut off per job.
+    """
+
+    task: Task
+    policy: PolicyFactory
+    executor: Executor
+    slots: int = 8
+    cases_per_job: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.slots, self.cases_per_job) < 1:
+            raise ConfigError(f"slots and cases_per_job must be >= 1, got {self.slots} and {self.cases_per_job}.")
+
+    def run(
+        self, cases: Sequence[Case], *, progress: Progress | None = None, journal: Path | None = None
+    ) -> list[Outcome]:
+        """Run all cases and return their outcomes, in order.
+
+        Args:
+            cases: What to run.
+            progress: Told after every job.
+            journal: A file that keeps finished jobs, so that a killed evaluation continues where it was.
+
+        Raises:
+            MismatchError: The journal belongs to another task, policy or list of cases.
+        """
+        outcomes: list[Outcome] = []
+        for outcome in self.stream(cases, journal=journal):
+            outcomes.append(outcome)
+            if progress and (len(outcomes) % self.cases_per_job == 0 or len(outcomes) == len(cases)):
+                progress(len(outcomes), len(cases))
+        return outcomes
+
+    def stream(self, cases: Sequence[Case], *, journal: Path | None = None) -> Iterator[Outcome]:
+        """Yield outcomes in the order of the cases, as they become known."""
+        book = Journal.open(journal, self._identity(cases)) if journal else None
+        done = book.read() if book else []
+        for outcomes in done:
+            yield from outcomes
+        for outcomes in self.executor.map(run_job, islice(self._jobs(cases), len(done), None)):
+            if book:
+                book.append(outcomes)
+            yield from outcomes
+
+    def _jobs(self, cases: Sequence[Case]) -> Iterator[Job]:
+        for some in batched(cases, self.cases_per_job):
+            yield Job(task=self.task, policy=self.policy, cases=some, slots=self.slots)
+
+    def _identity(self, cases: Sequence[Case]) -> dict[str, object]:
+        return {
+            "task": self.task.name,
+            "policy": repr(self.policy),
+            "cases_per_job": self.cases_per_job,
+            "cases": [case.to_json() for case in cases],
+        }
