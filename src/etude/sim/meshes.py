@@ -183,7 +183,7 @@ def _fingerprint(parts: dict[str, list[MeshPart]], max_faces: int) -> str:
 
 def _read_cache(path: Path, names: list[str]) -> dict[str, TriangleMesh] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {
                 name: TriangleMesh(vertices=arrays[f"{name}.vertices"], faces=arrays[f"{name}.faces"]) for name in names
             }
