@@ -1,0 +1,114 @@
+"""Relative Cartesian control: an action moves the grasp point from where it is, and closes or opens the fingers."""
+
+import mujoco
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core import ShapeError, Vector
+from etude.core.se3 import exp_rotation, pose
+from etude.sim.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS
+from etude.sim.scene import FINGER_OPEN_M, HOME_RAD
+
+ACTION_NAMES = ("dx", "dy", "dz", "rot_x", "rot_y", "rot_z", "gripper")
+"""Translation, axis-angle rotation (both in the world frame, about the grasp point), fingers: < 0 closes, else open."""
+TRANSLATION_M = 0.05
+"""What an action of 1 moves in one control step."""
+ROTATION_RAD = 0.5
+"""What an action of 1 turns in one control step."""
+
+_WORKSPACE_LOW_M = np.array([0.20, -0.45, 0.004])
+_WORKSPACE_HIGH_M = np.array([0.80, 0.45, 0.60])
+_DAMPING = 0.02  # of least squares; larger is slower near singularities
+_POSTURE_GAIN = 0.1  # share of the way back to the home posture per step, in the null space of the hand's motion
+_RAMPS = 5  # a new joint command is reached in so many equal parts of the control period: smooth, not a jolt
+_ARM_DOFS = slice(0, len(PANDA_JOINTS))
+
+
+class RelativePoseController:
+    """Turns actions into joint commands by damped least squares, and steps the physics.
+
+    dq = J⁺ (e − J dq₀) + dq₀ with J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹: e is the step asked of the grasp point, dq₀ pulls to the
+    home posture. The target is the present pose moved by the action, so nothing unseen decides the motion.
+    """
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, substeps: int) -> None:
+        self._model, self._data = model, data
+        self._site = int(model.site("gripper").id)
+        self._substeps = substeps // _RAMPS
+        self._jacobian = np.zeros((6, model.nv))
+        self._home = np.array(HOME_RAD)
+        arm = [model.actuator(name).id for name in (*PANDA_JOINTS, *PANDA_FINGER_JOINTS)]
+        if arm != list(range(len(arm))):
+            raise AssertionError("the arm's servos come first")
+        self._low, self._high = model.actuator_ctrlrange[_ARM_DOFS].T
+        self._target = np.eye(4)
+
+    @property
+    def target(self) -> Float64[NDArray[np.float64], "4 4"]:
+        """The pose that the last action asked for, X_world_gripper."""
+        return self._target.copy()
+
+    def reset(self) -> None:
+        """Hold the arm where it is; call after the joints were set and `refresh`."""
+        self._data.ctrl[:] = self._data.qpos[: self._data.ctrl.size]
+        self._target = pose(self.position, self.rotation)
+
+    @property
+    def position(self) -> Float64[NDArray[np.float64], "3"]:
+        """The grasp point, [m]."""
+        return self._data.site_xpos[self._site]
+
+    @property
+    def rotation(self) -> Float64[NDArray[np.float64], "3 3"]:
+        """Of the hand: z out of it, y from the right to the left finger."""
+        return self._data.site_xmat[self._site].reshape(3, 3)
+
+    def refresh(self) -> None:
+        """Bring positions up to date with the joints (a physics step leaves them one substep behind)."""
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+
+    def step(self, action: Vector) -> None:
+        """Execute one action of shape (7,), clipped to [−1, 1], for one control period.
+
+        Raises:
+            ShapeError: Another shape, or values that are not finite; nothing has moved.
+        """
+        clipped = checked_action(action)
+        data = self._data
+        command = self._joint_command(clipped)
+        start = data.ctrl[_ARM_DOFS].copy()
+        data.ctrl[_ARM_DOFS.stop :] = 0.0 if clipped[6] < 0 else FINGER_OPEN_M
+        for ramp in range(1, _RAMPS + 1):
+            data.ctrl[_ARM_DOFS] = start + (command - start) * (ramp / _RAMPS)
+            mujoco.mj_step(self._model, data, nstep=self._substeps)
+        self.refresh()
+
+    def _joint_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
+        turn = ROTATION_RAD * action[3:6]
+        goal = np.minimum(np.maximum(self.position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
+        self._target = pose(goal, exp_rotation(turn) @ self.rotation)
+        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
+        J = self._jacobian[:, _ARM_DOFS]
+        q = self._data.qpos[_ARM_DOFS]
+        error = np.concatenate([goal - self.position, turn])
+        dq0 = _POSTURE_GAIN * (self._home - q)
+        A = J @ J.T
+        A.flat[::7] += _DAMPING**2
+        dq = J.T @ np.linalg.solve(A, error - J @ dq0) + dq0
+        return np.minimum(np.maximum(q + dq, self._low), self._high)
+
+
+def checked_action(action: Vector) -> Float64[NDArray[np.float64], "7"]:
+    """The action as float64, clipped to [−1, 1].
+
+    Raises:
+        ShapeError: Not (7,), or not finite.
+    """
+    array = np.asarray(action, dtype=np.float64)
+    if array.shape != (len(ACTION_NAMES),):
+        raise ShapeError("action", (len(ACTION_NAMES),), array.shape)
+    if not np.isfinite(array).all():
+        raise ShapeError("action", "finite numbers", array.tolist())
+    return np.minimum(np.maximum(array, -1.0), 1.0)

@@ -1,0 +1,150 @@
+"""The world of the stacking task: a Panda at the edge of a table, cubes, two cameras, one light.
+
+The world frame is the robot's base frame: x ahead, y to the left, z up; the table's top is z = 0.
+"""
+
+import copy
+from functools import cache
+
+import mujoco
+import numpy as np
+
+from etude.sim.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS, panda_spec
+
+CUBE_NAMES = ("cube_blue", "cube_red", "cube_green")
+"""Bottom to top of the finished stack."""
+CUBE_EDGE_M = 0.0406
+CUBE_MASS_KG = 0.08
+CUBE_RGB = {"cube_blue": (0.10, 0.24, 0.85), "cube_red": (0.85, 0.10, 0.10), "cube_green": (0.10, 0.70, 0.15)}
+TABLE_RGB = (0.62, 0.56, 0.48)
+HOME_RAD = (0.0, -0.27011, 0.0, -2.48373, 0.0, 2.21362, 0.785398)
+"""Joints at the start: the grasp point 0.25 m above the table, 0.44 m ahead of the base, the hand pointing down."""
+FINGER_OPEN_M = 0.04
+FINGERTIP_M = 0.0136
+"""How far the fingers reach beyond the grasp point."""
+SUBSTEP_S = 0.0025
+FRONT_TARGET_M = (0.48, 0.0, 0.04)
+"""What the front camera looks at."""
+FRONT_DISTANCE_M = 0.78
+FRONT_ELEVATION_RAD = 0.72
+FRONT_FOVY_RAD = 0.70
+WRIST_POSITION_M = (0.075, 0.0, -0.095)
+"""In the frame of the grasp point: on the side of the hand that faces away from the base."""
+WRIST_TARGET_M = (0.0, 0.0, 0.01)
+WRIST_FOVY_RAD = 1.15
+LIGHT_AZIMUTH_RAD = 0.6
+LIGHT_ELEVATION_RAD = 1.0
+
+_COLLISION_GROUP = 3
+_ARM_STIFFNESS = (16000.0, 16000.0, 12000.0, 12000.0, 4000.0, 4000.0, 2000.0)  # [Nm/rad]
+_ARM_DAMPING_S = 0.016  # damping over stiffness: how long the servo lags behind a moving command
+_ARM_TORQUE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)  # Franka's limits
+_FINGER_STIFFNESS = 1000.0  # [N/m]: 20 N on a cube, below saturation, so that the two fingers centre what they hold
+_FINGER_DAMPING = 30.0  # [N s/m]
+# Collision groups by bit: 1 hand and fingers, 2 cubes. Hand and table meet cubes, cubes meet everything.
+_HAND_BIT, _CUBE_BIT = 1, 2
+
+
+@cache
+def _compiled(cubes: int) -> mujoco.MjModel:
+    return stack_spec(cubes).compile()
+
+
+def load_scene(cubes: int) -> mujoco.MjModel:
+    """The compiled world with the lowest `cubes` of CUBE_NAMES: a copy of its own, free to change."""
+    return copy.copy(_compiled(cubes))
+
+
+def stack_spec(cubes: int) -> mujoco.MjSpec:
+    """Build the world's specification: robot with servos, table, cubes, cameras, light."""
+    spec = panda_spec()
+    _set_options(spec)
+    _simplify_collisions(spec)
+    _add_servos(spec)
+    _add_table(spec)
+    for name in CUBE_NAMES[:cubes]:
+        _add_cube(spec, name)
+    _add_cameras(spec)
+    return spec
+
+
+def _set_options(spec: mujoco.MjSpec) -> None:
+    spec.option.timestep = SUBSTEP_S
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # stiff servos diverge under Euler
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0  # held cubes do not creep
+    spec.option.iterations, spec.option.ls_iterations = 20, 20
+    headlight = spec.visual.headlight
+    headlight.ambient[:], headlight.diffuse[:], headlight.specular[:] = 0.28, 0.12, 0.0
+    spec.visual.map.znear, spec.visual.map.zfar = 0.01, 20.0
+
+
+def _simplify_collisions(spec: mujoco.MjSpec) -> None:
+    """Keep the hand, make each finger two boxes in place of capsules, and let the arm's links pass through things."""
+    for geom in list(spec.geoms):
+        if geom.group != _COLLISION_GROUP:
+            continue
+        if "finger" in geom.name:
+            spec.delete(geom)
+        else:
+            geom.contype, geom.conaffinity = (_HAND_BIT, _CUBE_BIT) if "link7" in geom.name else (0, 0)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        finger = spec.body(f"panda_{side}finger")
+        # In the frame of the finger: x across the pad, y away from the other finger, z towards the tip.
+        for name, y, half_y, z, half_z in (("pad", 0.007, 0.007, 0.0805, 0.0131), ("stem", 0.012, 0.009, 0.04, 0.027)):
+            finger.add_geom(
+                name=f"panda_{side}finger_{name}", type=mujoco.mjtGeom.mjGEOM_BOX, group=_COLLISION_GROUP,
+                pos=(0.0, sign * y, z), size=(0.0165, half_y, half_z), mass=0.0,
+                contype=_HAND_BIT, conaffinity=_CUBE_BIT, condim=4, friction=(0.1, 0.02, 0.001),
+            )  # fmt: skip
+
+
+def _add_servos(spec: mujoco.MjSpec) -> None:
+    for name, stiffness, torque in zip(PANDA_JOINTS, _ARM_STIFFNESS, _ARM_TORQUE_NM, strict=True):
+        joint = spec.joint(name)
+        joint.damping[0], joint.armature = 1.0, 0.1
+        actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        actuator.set_to_position(kp=stiffness, kv=stiffness * _ARM_DAMPING_S)
+        actuator.forcerange[:] = (-torque, torque)
+        actuator.ctrlrange = joint.range
+    for name in PANDA_FINGER_JOINTS:
+        joint = spec.joint(name)
+        joint.damping[0], joint.armature = 1.0, 0.1
+        actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        actuator.set_to_position(kp=_FINGER_STIFFNESS, kv=_FINGER_DAMPING)
+        actuator.ctrlrange[:] = (0.0, FINGER_OPEN_M)
+
+
+def _add_table(spec: mujoco.MjSpec) -> None:
+    world = spec.worldbody
+    world.add_geom(
+        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0.45, 0.0, -0.02), size=(0.6, 0.8, 0.02),
+        rgba=(*TABLE_RGB, 1.0), contype=0, conaffinity=_HAND_BIT | _CUBE_BIT, friction=(0.8, 0.005, 0.0001), priority=1,
+    )  # fmt: skip
+    world.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=(0.0, 0.0, -0.7), size=(5.0, 5.0, 0.1),
+        rgba=(0.35, 0.37, 0.40, 1.0), contype=0, conaffinity=_CUBE_BIT,
+    )  # fmt: skip
+
+
+def _add_cube(spec: mujoco.MjSpec, name: str) -> None:
+    half = CUBE_EDGE_M / 2
+    body = spec.worldbody.add_body(name=name, pos=(0.5, 0.1 * CUBE_NAMES.index(name), half))
+    body.add_freejoint(name=f"{name}_joint")
+    body.add_geom(
+        name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=(half, half, half), mass=CUBE_MASS_KG,
+        rgba=(*CUBE_RGB[name], 1.0), contype=_CUBE_BIT, conaffinity=_HAND_BIT | _CUBE_BIT, condim=4,
+        friction=(1.0, 0.02, 0.001),
+    )  # fmt: skip
+
+
+def _add_cameras(spec: mujoco.MjSpec) -> None:
+    """Cameras and light at placeholder poses: the perturbations' nominal values place them."""
+    world = spec.worldbody
+    world.add_camera(name="front", pos=(1.2, 0.0, 0.6), fovy=float(np.degrees(FRONT_FOVY_RAD)))
+    hand = spec.body("panda_link7")
+    hand.add_camera(name="wrist", pos=(0.0, 0.0, 0.1), fovy=float(np.degrees(WRIST_FOVY_RAD)))
+    world.add_light(
+        name="light", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=(0.5, 0.0, 2.0), dir=(0.0, 0.0, -1.0),
+        diffuse=(0.65, 0.65, 0.65), ambient=(0.0, 0.0, 0.0), specular=(0.1, 0.1, 0.1), castshadow=True,
+    )  # fmt: skip
