@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError, EtudeError, MismatchError, UnknownNameError
-from etude.sim.gl import open_context
+from etude.sim.gl import GlContext, open_context
 
 Image = UInt8[NDArray[np.uint8], "H W 3"]
 
@@ -80,8 +80,8 @@ class SceneRenderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
         self._signature = model.signature
-        self._gl = open_context(_FIRST_SIDE_PX, _FIRST_SIDE_PX)
-        self._context: mujoco.MjrContext | None = _load(model, self._options)
+        gl = open_context(_FIRST_SIDE_PX, _FIRST_SIDE_PX)
+        self._contexts: tuple[GlContext, mujoco.MjrContext] | None = (gl, _load(model, self._options))
         atexit.register(self.close)  # after open_context: exit runs the last registered first, and EGL ends there too
 
     def render(
@@ -103,21 +103,22 @@ class SceneRenderer:
             MismatchError: The model has another structure.
             RendererClosedError: After close().
         """
-        if self._context is None:
+        if self._contexts is None:
             raise RendererClosedError
+        gl, context = self._contexts
         if model.signature != self._signature:
             raise MismatchError("this renderer was made for a model of another structure; use shared_renderer(model)")
         self._camera.fixedcamid = _camera_index(model, camera)
-        self._gl.make_current()
-        self._grow(self._context, height_px, width_px)
+        gl.make_current()
+        _grow(context, height_px, width_px)
         mujoco.mjv_updateScene(
             model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
         self._set_flags()  # each update turns them on again
         rectangle = mujoco.MjrRect(0, 0, width_px, height_px)
-        mujoco.mjr_render(rectangle, self._scene, self._context)
+        mujoco.mjr_render(rectangle, self._scene, context)
         bottom_up = np.empty((height_px, width_px, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(bottom_up, None, rectangle, self._context)
+        mujoco.mjr_readPixels(bottom_up, None, rectangle, context)
         image = bottom_up[::-1].copy()
         image.setflags(write=False)
         return image
@@ -125,24 +126,18 @@ class SceneRenderer:
     @property
     def closed(self) -> bool:
         """Whether close() was called."""
-        return self._context is None
+        return self._contexts is None
 
     def close(self) -> None:
         """Free the context; a second call does nothing."""
-        if self._context is None:
+        if self._contexts is None:
             return
-        self._gl.make_current()
-        self._context.free()
-        self._context = None
-        self._gl.free()
+        gl, context = self._contexts
+        self._contexts = None  # MuJoCo's bindings free once more when they are collected: not as late as at exit
+        gl.make_current()
+        context.free()
+        gl.free()
         atexit.unregister(self.close)
-
-    def _grow(self, context: mujoco.MjrContext, height_px: int, width_px: int) -> None:
-        if not (1 <= height_px <= _MAX_SIDE_PX and 1 <= width_px <= _MAX_SIDE_PX):
-            raise ConfigError(f"image size is {height_px}×{width_px}; each side must be 1 to {_MAX_SIDE_PX} pixels")
-        width, height = max(context.offWidth, width_px), max(context.offHeight, height_px)
-        if (width, height) != (context.offWidth, context.offHeight):
-            mujoco.mjr_resizeOffscreen(width, height, context)
 
     def _set_flags(self) -> None:
         flags = self._scene.flags
@@ -185,6 +180,14 @@ def _load(model: mujoco.MjModel, options: RenderOptions) -> mujoco.MjrContext:
     context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
     return context
+
+
+def _grow(context: mujoco.MjrContext, height_px: int, width_px: int) -> None:
+    if not (1 <= height_px <= _MAX_SIDE_PX and 1 <= width_px <= _MAX_SIDE_PX):
+        raise ConfigError(f"image size is {height_px}×{width_px}; each side must be 1 to {_MAX_SIDE_PX} pixels")
+    width, height = max(context.offWidth, width_px), max(context.offHeight, height_px)
+    if (width, height) != (context.offWidth, context.offHeight):
+        mujoco.mjr_resizeOffscreen(width, height, context)
 
 
 def _camera_index(model: mujoco.MjModel, camera: str | int) -> int:
