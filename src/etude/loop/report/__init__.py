@@ -1,0 +1,21 @@
+"""The report of a run: records in, a folder that opens offline out."""
+
+from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
+from etude.loop.report.summary import summary
+from etude.loop.report.terminal import table
+from etude.loop.report.verdict import Verdict, judge
+from etude.loop.report.writing import write_report
+
+__all__ = [
+    "ArmResults",
+    "Budget",
+    "Plain",
+    "RunResults",
+    "SearchRow",
+    "Verdict",
+    "VideoPair",
+    "judge",
+    "summary",
+    "table",
+    "write_report",
+]

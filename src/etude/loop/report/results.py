@@ -1,0 +1,173 @@
+"""What a finished run leaves for the report to draw: plain frozen records, nothing computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from etude.core import (
+    Case,
+    MismatchError,
+    Outcome,
+    Perturbation,
+    PerturbationSpace,
+    Pocket,
+    Rate,
+    Suite,
+    UnknownNameError,
+)
+
+type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | None
+"""A JSON value."""
+
+TESTS = ("exam", "uniform_test", "nominal")
+"""The suites every arm sits, in the order of tables."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What an arm spent.
+
+    Attributes:
+        attempts: Demonstrations tried.
+        accepted: Demonstrations kept.
+        frames: Frames of the kept ones.
+        train_steps: Optimiser steps.
+        rollouts: Policy rollouts spent on discovery.
+        wall_s: Wall-clock time of generation and training [s]; the only value that may differ between equal runs.
+    """
+
+    attempts: int = 0
+    accepted: int = 0
+    frames: int = 0
+    train_steps: int = 0
+    rollouts: int = 0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResults:
+    """One way of choosing data, and what its policy did.
+
+    Attributes:
+        budget: What it spent.
+        exam: One outcome per case of the exam, in the suite's order; empty when there is no exam.
+        uniform_test: The same for the uniform test.
+        nominal: The same for the nominal world.
+        new_data: θ of every demonstration the arm added.
+        curves: Name of a loss -> (step, value) pairs.
+        fresh_search: *Failures* among the rollouts of a new search against this arm's policy, where one was made.
+    """
+
+    budget: Budget
+    exam: tuple[Outcome, ...] = ()
+    uniform_test: tuple[Outcome, ...] = ()
+    nominal: tuple[Outcome, ...] = ()
+    new_data: tuple[Perturbation, ...] = ()
+    curves: Mapping[str, tuple[tuple[int, float], ...]] = field(
+        default_factory=dict[str, tuple[tuple[int, float], ...]]
+    )
+    fresh_search: Rate | None = None
+
+    def outcomes(self, test: str) -> tuple[Outcome, ...]:
+        """Outcomes on one of TESTS."""
+        by_test = {"exam": self.exam, "uniform_test": self.uniform_test, "nominal": self.nominal}
+        if test not in by_test:
+            raise UnknownNameError("test", test, TESTS)
+        return by_test[test]
+
+    def rate(self, test: str) -> Rate:
+        """Successes on one of TESTS."""
+        return Rate.of([outcome.success for outcome in self.outcomes(test)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRow:
+    """One rollout of the failure search.
+
+    Attributes:
+        theta: Where.
+        seed: Its seed.
+        severity: 1 − progress, in [0, 1].
+        success: Whether the policy succeeded.
+    """
+
+    theta: Perturbation
+    seed: int
+    severity: float
+    success: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPair:
+    """The same case before and after practice.
+
+    Attributes:
+        case: The (θ, seed) of both.
+        category: Heading it is shown under: "fixed", "still failing", "newly lost", …
+        label: One line about it.
+        before: Video of the baseline; a file that does not exist is shown as missing.
+        after: Video of the arm.
+    """
+
+    case: Case
+    category: str
+    label: str
+    before: Path
+    after: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults:
+    """Everything the report shows of one run.
+
+    Attributes:
+        run: Name of the run.
+        task: The task with its settings.
+        space: What was varied.
+        arms: Arm name -> results, in the order of tables; "baseline" is what the others are compared with.
+        suites: Suite name ("exam", "dev", "uniform_test", "nominal") -> suite.
+        pockets: Confirmed pockets of the baseline.
+        archive: Every rollout of the search.
+        narrow: Factor -> (low, high) that the first demonstrations were kept to, physical units.
+        exclusions: Candidate demonstrations refused, for every arm, for lying too near an exam case.
+        videos: Pairs to show, in order.
+        seeds: What a seed is for -> seed.
+        config: The resolved configuration.
+        provenance: Versions, machine, commit: nothing that differs between equal runs.
+        command: The command that reproduces the run.
+    """
+
+    run: str
+    task: str
+    space: PerturbationSpace
+    arms: Mapping[str, ArmResults]
+    suites: Mapping[str, Suite]
+    pockets: tuple[Pocket, ...] = ()
+    archive: tuple[SearchRow, ...] = ()
+    narrow: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    exclusions: int = 0
+    videos: tuple[VideoPair, ...] = ()
+    seeds: Mapping[str, int] = field(default_factory=dict[str, int])
+    config: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
+    provenance: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", MappingProxyType(dict(self.arms)))
+        object.__setattr__(self, "suites", MappingProxyType(dict(self.suites)))
+        for name in [*self.narrow, *(factor for pocket in self.pockets for factor in pocket.bounds)]:
+            self.space[name]  # raises on a factor of another space
+        for test in TESTS:
+            self._check_same_cases(test)
+
+    def _check_same_cases(self, test: str) -> None:
+        """Comparisons are paired: everybody who sat a test must have sat the same cases."""
+        expected = self.suites[test].cases if test in self.suites else None
+        for name, arm in self.arms.items():
+            cases = tuple(outcome.case for outcome in arm.outcomes(test))
+            if not cases:
+                continue
+            if expected is not None and cases != expected:
+                raise MismatchError(f"arm '{name}' did not sit the cases of '{test}' that the others did.")
+            expected = cases

@@ -1,0 +1,97 @@
+"""How the report writes names, numbers and units."""
+
+from etude.core import Factor, Pocket, Rate
+
+_ARMS = {"more_steps": "Same data, more steps"}
+_TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
+
+
+def arm_title(name: str) -> str:
+    """An arm as a row's heading."""
+    return _ARMS.get(name, sentence_case(name))
+
+
+def test_title(name: str) -> str:
+    """A test as a column's heading."""
+    return _TESTS.get(name, sentence_case(name))
+
+
+def sentence_case(name: str) -> str:
+    """An identifier as words: "knocked_over" -> "Knocked over"."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def factor_title(factor: Factor) -> str:
+    """A factor in words, without its unit: "front_camera.yaw_rad" -> "front camera yaw"."""
+    name = factor.name.removesuffix(f"_{factor.unit}")
+    return name.replace("_", " ").replace(".", " ")
+
+
+def axis_title(factor: Factor) -> str:
+    """A factor in words with its unit in brackets."""
+    return factor_title(factor) if factor.unit == "1" else f"{factor_title(factor)} [{factor.unit}]"
+
+
+def unit_suffix(factor: Factor) -> str:
+    """The unit after a number, with its space; ratios have none."""
+    return "" if factor.unit == "1" else f"\u00a0{factor.unit}"
+
+
+def value_text(value: float) -> str:
+    """A value to three digits with a real minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def range_text(low: float, high: float, factor: Factor) -> str:
+    """A range in physical units: "0.11 to 0.2 rad"."""
+    return f"{value_text(low)} to {value_text(high)}{unit_suffix(factor)}"
+
+
+def pocket_text(pocket: Pocket, factors: dict[str, Factor]) -> str:
+    """A pocket's box in words."""
+    return " and ".join(f"{factor_title(factors[k])} {range_text(*b, factors[k])}" for k, b in pocket.bounds.items())
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as a percentage."""
+    return f"{share * 100:.{digits}f}\u00a0%"
+
+
+def count_text(rate: Rate) -> str:
+    """k/n, or that there was nothing to count."""
+    return f"{rate.k}/{rate.n}" if rate.n else "no cases"
+
+
+def interval_text(rate: Rate) -> str:
+    """The interval in per cent: "66–84 %"."""
+    return f"{rate.low * 100:.0f}–{rate.high * 100:.0f}\u00a0%" if rate.n else ""
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """A number with its sign: "+5", "−5", "±0"."""
+    text = f"{abs(value):.{digits}f}"
+    return "±" + text if float(text) == 0 else ("+" if value > 0 else "−") + text
+
+
+def p_text(p: float) -> str:
+    """A p-value as journals write it."""
+    if p < 0.001:
+        return "p < .001"
+    return "p = 1" if p > 0.995 else f"p = {p:.{3 if p < 0.1 else 2}f}".replace("0.", ".")
+
+
+def evidence_text(e_value: float) -> str:
+    """An e-value to a sensible number of digits."""
+    if e_value >= 10_000:
+        return "E > 10\u202f000"
+    return f"E = {e_value:.2g}" if e_value < 10 else f"E = {e_value:.0f}"
+
+
+def duration_text(seconds: float) -> str:
+    """Wall-clock time for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
