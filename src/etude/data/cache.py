@@ -13,14 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
+from numpy.typing import NDArray
 
 from etude.core import EtudeError, StageFailedError
 from etude.core.files import read_json, write_json
-from etude.data.layout import column_array, frame_positions, read_table
+from etude.data.layout import frame_positions
 from etude.data.metadata import DatasetMeta
+from etude.data.parquet import read_columns
 from etude.data.spec import ACTION, IMAGE, STATE
 from etude.data.statistics import FeatureStatistics, image_statistics, merge_statistics, vector_statistics
 from etude.data.video import decode_video
@@ -48,11 +51,11 @@ class FrameCache:
 
     meta: DatasetMeta
     path: Path
-    images: Mapping[str, UInt8[np.ndarray, "N H W 3"]]
-    state: Float32[np.ndarray, "N S"]
-    action: Float32[np.ndarray, "N A"]
-    starts: Int64[np.ndarray, " E"]
-    lengths: Int64[np.ndarray, " E"]
+    images: Mapping[str, UInt8[NDArray[np.uint8], "N H W 3"]]
+    state: Float32[NDArray[np.float32], "N S"]
+    action: Float32[NDArray[np.float32], "N A"]
+    starts: Int64[NDArray[np.int64], " E"]
+    lengths: Int64[NDArray[np.int64], " E"]
 
     @staticmethod
     def open(
@@ -106,7 +109,7 @@ def statistics(*caches: FrameCache, pixels: bool = True) -> FeatureStatistics:
         caches: Datasets of equal features.
         pixels: Also of the images (a sample of them).
     """
-    parts: dict[str, list[Mapping[str, np.ndarray]]] = {}
+    parts: dict[str, list[Mapping[str, NDArray[Any]]]] = {}
     for cache in caches:
         parts.setdefault(STATE, []).append(vector_statistics(cache.state))
         parts.setdefault(ACTION, []).append(vector_statistics(cache.action))
@@ -116,7 +119,7 @@ def statistics(*caches: FrameCache, pixels: bool = True) -> FeatureStatistics:
 
 
 def _load(meta: DatasetMeta, path: Path) -> FrameCache:
-    def array(name: str) -> np.ndarray:
+    def array(name: str) -> NDArray[Any]:
         return np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
 
     lengths = np.array(meta.lengths, dtype=np.int64)
@@ -132,7 +135,7 @@ def _load(meta: DatasetMeta, path: Path) -> FrameCache:
     )
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     array.flags.writeable = False
     return array
 
@@ -191,15 +194,14 @@ def _build(meta: DatasetMeta, path: Path, image_size: tuple[int, int] | None, on
 
 
 def _write_numbers(meta: DatasetMeta, folder: Path) -> None:
-    table = read_table(_data_files(meta), columns=["index", "episode_index", STATE, ACTION])
-    assert table is not None, "a dataset with episodes has data files"
-    index = column_array(table, "index")[:, 0]
-    order = np.argsort(index, kind="stable")
-    order = order[column_array(table, "episode_index")[order, 0] < meta.total_episodes]
-    if not np.array_equal(index[order], np.arange(meta.total_frames)):
+    columns = read_columns(_data_files(meta), ("index", "episode_index", STATE, ACTION))
+    # A writer that was killed may have left frames of an episode that never was.
+    kept = np.flatnonzero(columns["episode_index"][:, 0] < meta.total_episodes)
+    order = kept[np.argsort(columns["index"][kept, 0], kind="stable")]
+    if not np.array_equal(columns["index"][order, 0], np.arange(meta.total_frames)):
         raise EtudeError(f"dataset '{meta.root}' holds other frames than its metadata says.")
     for name in (STATE, ACTION):
-        np.save(folder / f"{name}.npy", column_array(table, name)[order].astype(np.float32))
+        np.save(folder / f"{name}.npy", columns[name][order].astype(np.float32))
 
 
 def _write_images(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
+from numpy.typing import NDArray
 
 from etude.core import Outcome
 from etude.data.recording import RecordedEpisode
@@ -34,9 +35,9 @@ class EncodedEpisode:
     videos: Mapping[str, bytes]
     image_shapes: Mapping[str, tuple[int, int, int]]
     image_statistics: Mapping[str, Statistics]
-    state: Float32[np.ndarray, "T S"]
-    action: Float32[np.ndarray, "T A"]
-    subtasks: Mapping[str, Bool[np.ndarray, " T"]]
+    state: Float32[NDArray[np.float32], "T S"]
+    action: Float32[NDArray[np.float32], "T A"]
+    subtasks: Mapping[str, Bool[NDArray[np.bool_], " T"]]
     task: str
     outcome: Outcome
     generator: str
@@ -57,7 +58,7 @@ def encode(episode: RecordedEpisode, fps: int) -> EncodedEpisode:
     return EncodedEpisode(
         fps=fps,
         videos={camera: encode_video(images, fps) for camera, images in episode.images.items()},
-        image_shapes={camera: (*images.shape[1:3], 3) for camera, images in episode.images.items()},
+        image_shapes={camera: (images.shape[1], images.shape[2], 3) for camera, images in episode.images.items()},
         image_statistics={camera: image_statistics(images) for camera, images in episode.images.items()},
         state=episode.state,
         action=episode.action,

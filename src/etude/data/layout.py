@@ -11,18 +11,16 @@ sidecar etude/episodes.parquet, whose columns the rows carry under "etude/".
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet
+from numpy.typing import NDArray
 
 from etude.core import EtudeError
 from etude.data.encoding import EncodedEpisode
+from etude.data.parquet import Row, read_rows
 from etude.data.spec import ACTION, IMAGE, STATE, SUBTASKS, DatasetSpec, Feature
 from etude.data.statistics import Statistics, vector_statistics
 from etude.data.video import CODEC, PIXEL_FORMAT
@@ -36,9 +34,6 @@ SIDECAR, SIDECAR_INFO = Path("meta/etude/episodes.parquet"), Path("meta/etude/in
 _SIDECAR_PREFIX, _STATS_PREFIX = "etude/", "stats/"
 _CODEBASE_VERSION = "v3.0"
 
-type Row = dict[str, Any]
-"""One row of meta/episodes, with LeRobot's column names."""
-
 
 def location(template: str, episode: int, camera: str = "") -> Path:
     """Where a file of an episode lies, relative to the dataset's root."""
@@ -46,7 +41,9 @@ def location(template: str, episode: int, camera: str = "") -> Path:
     return Path(template.format(chunk_index=chunk, file_index=file, video_key=IMAGE + camera))
 
 
-def frame_table(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_frame: int, task: int) -> pa.Table:
+def frame_columns(
+    episode: EncodedEpisode, spec: DatasetSpec, *, index: int, first_frame: int, task: int
+) -> dict[str, NDArray[Any]]:
     """The columns of an episode's data file.
 
     Args:
@@ -55,12 +52,15 @@ def frame_table(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_fr
         index: The episode's index.
         first_frame: Frames in the dataset before it.
         task: Index of its task text.
+
+    Returns:
+        Feature -> (T, n), or (T,) where n = 1: LeRobot stores one number as a plain column, several as a list.
     """
     frames = np.arange(episode.length)
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         STATE: episode.state,
         ACTION: episode.action,
-        "timestamp": (frames / spec.fps).astype(np.float32),
+        "timestamp": frames / spec.fps,
         "frame_index": frames,
         "episode_index": np.full_like(frames, index),
         "index": first_frame + frames,
@@ -68,17 +68,16 @@ def frame_table(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_fr
     }
     if spec.subtasks:
         columns[SUBTASKS] = np.stack([episode.subtasks[name] for name in spec.subtasks], axis=1)
-    return pa.table({name: _column(columns[name], f) for name, f in spec.features.items() if name in columns})
+    features = {name: feature for name, feature in spec.features.items() if name in columns}
+    return {
+        name: columns[name].astype(f.dtype, copy=False).reshape(episode.length, *(f.shape if f.shape != (1,) else ()))
+        for name, f in features.items()
+    }
 
 
-def _column(values: np.ndarray, feature: Feature) -> pa.Array:
-    flat = pa.array(np.ascontiguousarray(values).ravel(), pa.from_numpy_dtype(np.dtype(feature.dtype)))
-    # LeRobot stores one number as a plain column, several as a list of fixed size.
-    return flat if feature.shape == (1,) else pa.FixedSizeListArray.from_arrays(flat, feature.shape[0])
-
-
-def episode_row(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_frame: int, table: pa.Table) -> Row:
+def episode_row(episode: EncodedEpisode, spec: DatasetSpec, columns: Mapping[str, NDArray[Any]]) -> Row:
     """The row of an episode: where its frames are, its statistics, and what the sidecar says of it."""
+    index, first_frame = int(columns["episode_index"][0]), int(columns["index"][0])
     chunk, file = divmod(index, FILES_PER_CHUNK)
     row: Row = {"episode_index": index, "tasks": [episode.task], "length": episode.length}
     for prefix in ("data", *(f"videos/{IMAGE}{camera}" for camera in spec.cameras), "meta/episodes"):
@@ -88,7 +87,7 @@ def episode_row(episode: EncodedEpisode, spec: DatasetSpec, index: int, first_fr
         row[f"videos/{IMAGE}{camera}/to_timestamp"] = episode.length / spec.fps
     row |= {"dataset_from_index": first_frame, "dataset_to_index": first_frame + episode.length}
     statistics = {IMAGE + camera: episode.image_statistics[camera] for camera in spec.cameras}
-    statistics |= {name: vector_statistics(column_array(table, name)) for name in table.column_names}
+    statistics |= {name: vector_statistics(column.reshape(episode.length, -1)) for name, column in columns.items()}
     for feature, values in statistics.items():
         row |= {f"{_STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
     return row | {_SIDECAR_PREFIX + key: value for key, value in _sidecar_row(episode).items()}
@@ -112,7 +111,7 @@ def _sidecar_row(episode: EncodedEpisode) -> Row:
 
 def row_statistics(row: Row) -> dict[str, Statistics]:
     """The statistics in a row, by feature."""
-    statistics: dict[str, dict[str, np.ndarray]] = {}
+    statistics: dict[str, dict[str, NDArray[Any]]] = {}
     for name, value in row.items():
         if name.startswith(_STATS_PREFIX):
             feature, _, key = name.removeprefix(_STATS_PREFIX).rpartition("/")
@@ -146,7 +145,11 @@ def info_json(spec: DatasetSpec, *, episodes: int, frames: int, tasks: int) -> d
 
 
 def _feature_json(feature: Feature, fps: int) -> dict[str, Any]:
-    record = {"dtype": feature.dtype, "shape": list(feature.shape), "names": list(feature.names) or None}
+    record: dict[str, Any] = {
+        "dtype": feature.dtype,
+        "shape": list(feature.shape),
+        "names": list(feature.names) or None,
+    }
     if feature.dtype == "video":
         stream = {"height": feature.shape[0], "width": feature.shape[1], "codec": CODEC, "pix_fmt": PIXEL_FORMAT}
         record["info"] = {f"video.{k}": v for k, v in (stream | {"fps": fps, "channels": 3}).items()}
@@ -154,29 +157,7 @@ def _feature_json(feature: Feature, fps: int) -> dict[str, Any]:
     return record
 
 
-def tasks_table(tasks: Sequence[str]) -> pa.Table:
-    """The content of meta/tasks.parquet: pandas with the text as its index, as LeRobot reads it."""
-    pandas = {
-        "index_columns": ["task"],
-        "column_indexes": [],
-        "columns": [
-            {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
-            {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object", "metadata": None},
-        ],
-        "pandas_version": "2.0.0",
-    }  # fmt: skip
-    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks, pa.string())})
-    return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """A table as a Parquet file."""
-    buffer = BytesIO()
-    pyarrow.parquet.write_table(table, buffer)
-    return buffer.getvalue()
-
-
-def read_rows(root: Path, *, statistics: bool = False) -> list[Row]:
+def episode_rows(root: Path, *, statistics: bool = False) -> list[Row]:
     """All rows of meta/episodes, in the order of the episodes.
 
     Args:
@@ -186,38 +167,14 @@ def read_rows(root: Path, *, statistics: bool = False) -> list[Row]:
     Raises:
         EtudeError: A row file cannot be read, or episodes are missing between others.
     """
-    table = read_table(sorted(root.glob("meta/episodes/*/*.parquet")), statistics=statistics)
-    rows = sorted(table.to_pylist(), key=lambda row: row["episode_index"]) if table is not None else []
-    found = [row["episode_index"] for row in rows]
-    if found != list(range(len(rows))):
-        missing = sorted(set(range(len(rows))) - set(found))
-        raise EtudeError(f"dataset '{root}' lacks episode {missing[0] if missing else found[-1]} between others.")
-    return rows
-
-
-def read_table(
-    paths: Sequence[Path], *, statistics: bool = True, columns: Iterable[str] | None = None
-) -> pa.Table | None:
-    """Read Parquet files of equal columns, in order; None if there are none.
-
-    Raises:
-        EtudeError: A file is damaged.
-    """
-    if not paths:
-        return None
-    try:
-        dataset = pyarrow.dataset.dataset([str(p) for p in paths], format="parquet")
-        names: list[str] = list(columns) if columns is not None else dataset.schema.names
-        return dataset.to_table(columns=[n for n in names if statistics or not n.startswith(_STATS_PREFIX)])
-    except (OSError, pa.ArrowException) as error:
-        raise EtudeError(f"'{paths[0].parent.parent}' holds a file that cannot be read: {error}.") from error
-
-
-def column_array(table: pa.Table, name: str) -> np.ndarray:
-    """A numeric column as an array, (N, n); a column of plain numbers as (N, 1)."""
-    column = table.column(name).combine_chunks()
-    flat = column.flatten() if hasattr(column, "flatten") and pa.types.is_nested(column.type) else column
-    return flat.to_numpy(zero_copy_only=False).reshape(len(table), -1)
+    files = sorted(root.glob("meta/episodes/*/*.parquet"))
+    by_episode = {
+        int(row["episode_index"]): row for row in read_rows(files, without="" if statistics else _STATS_PREFIX)
+    }
+    missing = [index for index in range(len(by_episode)) if index not in by_episode]
+    if missing:
+        raise EtudeError(f"dataset '{root}' is damaged: the row of episode {missing[0]} in meta/episodes is missing.")
+    return [by_episode[index] for index in range(len(by_episode))]
 
 
 def frame_positions(

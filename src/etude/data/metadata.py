@@ -10,7 +10,8 @@ from typing import Any
 
 from etude.core import Case, EtudeError, Perturbation
 from etude.core.files import read_json
-from etude.data.layout import INFO, SIDECAR_INFO, Row, read_rows, sidecar_row
+from etude.data.layout import INFO, SIDECAR_INFO, episode_rows, sidecar_row
+from etude.data.parquet import Row
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 
 
@@ -78,7 +79,7 @@ class DatasetMeta:
         if version != "v3.0":
             raise EtudeError(f"'{root}' is not a LeRobot v3.0 dataset: its codebase_version is {version!r}.")
         own = read_json(root / SIDECAR_INFO) if (root / SIDECAR_INFO).exists() else {}
-        rows = read_rows(root)
+        rows = episode_rows(root)
         features = {name: Feature.from_json(feature) for name, feature in info["features"].items()}
         return DatasetMeta(
             root=root,

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from numpy.typing import NDArray
 
 from etude.core import ConfigError, stream
 from etude.data.cache import FrameCache
@@ -25,13 +27,13 @@ class WindowBatch:
         frame: Index of the frame in its episode, (B,).
     """
 
-    images: Mapping[str, UInt8[np.ndarray, "B H W 3"]]
-    state: Float32[np.ndarray, "B S"]
-    action: Float32[np.ndarray, "B H A"]
-    is_pad: Bool[np.ndarray, "B H"]
-    source: Int64[np.ndarray, " B"]
-    episode: Int64[np.ndarray, " B"]
-    frame: Int64[np.ndarray, " B"]
+    images: Mapping[str, UInt8[NDArray[np.uint8], "B H W 3"]]
+    state: Float32[NDArray[np.float32], "B S"]
+    action: Float32[NDArray[np.float32], "B H A"]
+    is_pad: Bool[NDArray[np.bool_], "B H"]
+    source: Int64[NDArray[np.int64], " B"]
+    episode: Int64[NDArray[np.int64], " B"]
+    frame: Int64[NDArray[np.int64], " B"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +49,15 @@ class MixtureSource:
 
     cache: FrameCache
     weight: float = 1.0
-    episodes: Sequence[int] | Int64[np.ndarray, " E"] | None = None
-    episode_weights: Sequence[float] | Float64[np.ndarray, " E"] | None = None
+    episodes: Sequence[int] | Int64[NDArray[np.int64], " E"] | None = None
+    episode_weights: Sequence[float] | Float64[NDArray[np.float64], " E"] | None = None
 
 
 class Mixture:
     """Draws windows from weighted sources: exact shares in expectation, the same batch for the same (seed, step).
 
-    Each batch is stratified: sample i falls into the i-th of B equal parts of the total weight, so sources and episodes get their
-    shares to within one sample in *every* batch, and what is read lies in order on disk.
+    Each batch is stratified: sample i falls into the i-th of B equal parts of the total weight. So every source gets
+    its share to within one sample in *every* batch, and a batch spreads evenly over the episodes.
 
     Args:
         sources: Datasets of equal features with their shares.
@@ -73,7 +75,7 @@ class Mixture:
     ) -> None:
         if horizon < 1 or batch_size < 1 or not sources:
             raise ConfigError(
-                f"a mixture needs a source, horizon >= 1 and batch_size >= 1, got {len(sources)}, {horizon}, {batch_size}."
+                f"a mixture needs sources, horizon >= 1, batch_size >= 1; got {len(sources)}, {horizon}, {batch_size}."
             )
         require_equal_features({source.cache.meta.root: source.cache.meta.features for source in sources})
         self.sources, self.horizon, self.batch_size, self.seed = tuple(sources), horizon, batch_size, seed
@@ -101,7 +103,7 @@ class Mixture:
         frame = np.clip((within * length).astype(np.int64), 0, length - 1)
         return self._gather(segment, frame)
 
-    def _gather(self, segment: Int64[np.ndarray, " B"], frame: Int64[np.ndarray, " B"]) -> WindowBatch:
+    def _gather(self, segment: Int64[NDArray[np.int64], " B"], frame: Int64[NDArray[np.int64], " B"]) -> WindowBatch:
         source, first, length = self._source[segment], self._start[segment], self._length[segment]
         ahead = frame[:, None] + np.arange(self.horizon)  # (B, H), frame in the episode
         is_pad = ahead >= length[:, None]
@@ -127,7 +129,7 @@ class Mixture:
 
 def split_episodes(
     episodes: int, fraction: float, seed: int
-) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " held_out"]]:
+) -> tuple[Int64[NDArray[np.int64], " train"], Int64[NDArray[np.int64], " held_out"]]:
     """Hold out a share of a dataset's episodes, whole episodes at random.
 
     Args:
@@ -145,7 +147,7 @@ def split_episodes(
     return np.sort(order[max(held, 0) :]), np.sort(order[: max(held, 0)])
 
 
-def _segments(index: int, source: MixtureSource) -> tuple[np.ndarray, ...]:
+def _segments(index: int, source: MixtureSource) -> tuple[NDArray[Any], ...]:
     """Per episode used: source, episode, first frame, length, share of the source's weight times that weight."""
     cache = source.cache
     used = np.arange(len(cache.lengths)) if source.episodes is None else np.asarray(source.episodes, dtype=np.int64)
@@ -161,7 +163,7 @@ def _segments(index: int, source: MixtureSource) -> tuple[np.ndarray, ...]:
     return np.full(len(used), index), used, cache.starts[used], lengths, source.weight * mass / mass.sum()
 
 
-def _take(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _take(parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> NDArray[Any]:
     """Gather rows of several arrays into one new array."""
     if len(parts) == 1:
         array, rows = parts[0]

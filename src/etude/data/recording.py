@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
+from numpy.typing import NDArray
 
 from etude.core import Case, EtudeError, Image, Observation, Outcome, ShapeError, Step, Vector
 
@@ -24,12 +25,12 @@ class RecordedEpisode:
         source_episode: Index of the demonstration it was made from, or -1.
     """
 
-    images: Mapping[str, UInt8[np.ndarray, "T H W 3"]]
-    state: Float32[np.ndarray, "T S"]
-    action: Float32[np.ndarray, "T A"]
+    images: Mapping[str, UInt8[NDArray[np.uint8], "T H W 3"]]
+    state: Float32[NDArray[np.float32], "T S"]
+    action: Float32[NDArray[np.float32], "T A"]
     task: str
     outcome: Outcome
-    subtasks: Mapping[str, Bool[np.ndarray, " T"]] = field(default_factory=dict[str, np.ndarray])
+    subtasks: Mapping[str, Bool[NDArray[np.bool_], " T"]] = field(default_factory=dict[str, NDArray[np.bool_]])
     generator: str = "expert"
     source_episode: int = -1
 

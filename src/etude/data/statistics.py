@@ -1,16 +1,18 @@
 """Statistics of features as LeRobot keeps them: per episode, merged into those of a dataset.
 
-Statistics of one feature are a mapping from min, max, mean, std, q01, q10, q50, q90, q99 to arrays of the feature's shape
-((3, 1, 1) for images, scaled to [0, 1]), and count, (1,).
+Statistics of one feature are a mapping from min, max, mean, std, q01, q10, q50, q90 and q99 to arrays of the feature's
+shape ((3, 1, 1) for images, scaled to [0, 1]), and from count to (1,).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num, UInt8
+from numpy.typing import NDArray
 
-type Statistics = Mapping[str, np.ndarray]
+type Statistics = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class FeatureStatistics:
 _QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 
 
-def vector_statistics(values: Num[np.ndarray, "T n"]) -> Statistics:
+def vector_statistics(values: Num[NDArray[Any], "T n"]) -> Statistics:
     """Statistics over the frames of one episode, each of shape (n,)."""
     x = values.astype(np.float64)
     quantiles = np.quantile(x, list(_QUANTILES.values()), axis=0)
@@ -45,7 +47,7 @@ def vector_statistics(values: Num[np.ndarray, "T n"]) -> Statistics:
     }
 
 
-def image_statistics(images: UInt8[np.ndarray, "T H W 3"], frames: int = 16) -> Statistics:
+def image_statistics(images: UInt8[NDArray[np.uint8], "T H W 3"], frames: int = 16) -> Statistics:
     """Statistics of the pixels of at most `frames` images spread evenly, each of shape (3, 1, 1), in [0, 1]."""
     chosen = np.unique(np.linspace(0, len(images) - 1, frames).round().astype(int))
     sample = images[chosen]
@@ -56,7 +58,7 @@ def image_statistics(images: UInt8[np.ndarray, "T H W 3"], frames: int = 16) -> 
     return {**merged, "count": np.array([len(chosen)])}
 
 
-def _histogram_statistics(counts: Num[np.ndarray, "256"]) -> dict[str, float]:
+def _histogram_statistics(counts: Num[NDArray[Any], "256"]) -> dict[str, float]:
     levels = np.arange(256) / 255.0
     share = counts / counts.sum()
     present = np.flatnonzero(counts)
@@ -88,5 +90,5 @@ def merge_statistics(parts: Sequence[Statistics]) -> Statistics:
     }
 
 
-def _weighted(weights: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
+def _weighted(weights: NDArray[Any], values: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return (weights * np.stack(values)).sum(axis=0)

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 from jaxtyping import UInt8
+from numpy.typing import NDArray
 
 from etude.core import EtudeError, ShapeError
 
@@ -15,7 +17,7 @@ CODEC, PIXEL_FORMAT = "h264", "yuv420p"
 # quick. One thread: more would make the bytes depend on the machine.
 _OPTIONS = {"preset": "ultrafast", "crf": "18", "g": "2"}
 
-type Frames = UInt8[np.ndarray, "T H W 3"]
+type Frames = UInt8[NDArray[np.uint8], "T H W 3"]
 
 
 def encode_video(frames: Frames, fps: int) -> bytes:
@@ -44,7 +46,7 @@ def encode_video(frames: Frames, fps: int) -> bytes:
     return buffer.getvalue()
 
 
-def decode_video(path: Path, size: tuple[int, int] | None = None) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+def decode_video(path: Path, size: tuple[int, int] | None = None) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:
     """Decode a video from its first frame to its last.
 
     Args:
@@ -58,9 +60,9 @@ def decode_video(path: Path, size: tuple[int, int] | None = None) -> Iterator[UI
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             for frame in container.decode(stream):
-                if size is None or size == (frame.height, frame.width):
-                    yield frame.to_ndarray(format="rgb24")
-                else:
-                    yield frame.to_ndarray(height=size[0], width=size[1], format="rgb24", interpolation="AREA")
-    except (OSError, av.FFmpegError) as error:
+                height, width = size or (frame.height, frame.width)
+                same = (height, width) == (frame.height, frame.width)
+                rgb = frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA")
+                yield np.asarray(rgb.to_ndarray(), np.uint8)
+    except (OSError, av.error.FFmpegError) as error:
         raise EtudeError(f"video '{path}' cannot be read: {error}.") from error

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pyarrow as pa
-
 from etude.core import EtudeError, MismatchError, RunExistsError, StageFailedError
 from etude.core.files import read_json, sync_directory, write_bytes, write_json
 from etude.data.encoding import EncodedEpisode
@@ -23,18 +21,16 @@ from etude.data.layout import (
     STATS,
     TASKS,
     VIDEO_PATH,
-    Row,
     episode_row,
-    frame_table,
+    episode_rows,
+    frame_columns,
     info_json,
     location,
-    parquet_bytes,
-    read_rows,
     row_statistics,
     sidecar_row,
-    tasks_table,
 )
-from etude.data.spec import IMAGE, DatasetSpec
+from etude.data.parquet import Row, encode_columns, encode_rows, encode_tasks
+from etude.data.spec import DatasetSpec
 from etude.data.statistics import Statistics, merge_statistics
 
 _LOCK = Path("meta/etude/.lock")
@@ -96,7 +92,7 @@ class DatasetWriter:
         if spec is not None:
             found.require_equal(spec, root)
         writer = DatasetWriter(root, found)
-        for row in read_rows(root, statistics=True):
+        for row in episode_rows(root, statistics=True):
             writer._remember(row)
         writer._remove_uncommitted()
         writer._write_derived()
@@ -124,11 +120,12 @@ class DatasetWriter:
         """
         self._check(episode)
         index = self.episodes
-        table = frame_table(episode, self.spec, index, self.frames, self._tasks.get(episode.task, len(self._tasks)))
-        row = episode_row(episode, self.spec, index, self.frames, table)
+        task = self._tasks.get(episode.task, len(self._tasks))
+        columns = frame_columns(episode, self.spec, index=index, first_frame=self.frames, task=task)
+        row = episode_row(episode, self.spec, columns)
         files = {location(VIDEO_PATH, index, camera): episode.videos[camera] for camera in self.spec.cameras}
-        files[location(DATA_PATH, index)] = parquet_bytes(table)
-        files[location(ROW_PATH, index)] = parquet_bytes(pa.Table.from_pylist([row]))  # last: with it, all is there
+        files[location(DATA_PATH, index)] = encode_columns(columns)
+        files[location(ROW_PATH, index)] = encode_rows([row])  # last: with it, all is there
         try:
             for path, content in files.items():
                 write_bytes(self.root / path, content)
@@ -201,10 +198,10 @@ class DatasetWriter:
         try:
             if self._sidecar:
                 # Before the totals, which tell a reader to look for what the others say.
-                _replace(self.root / STATS, json.dumps(stats, indent=1).encode())
-                _replace(self.root / TASKS, parquet_bytes(tasks_table(list(self._tasks))))
-                _replace(self.root / SIDECAR, parquet_bytes(pa.Table.from_pylist(self._sidecar)))
-            _replace(self.root / INFO, json.dumps(info, indent=1).encode())
+                _replace(self.root / STATS, json.dumps(stats).encode())
+                _replace(self.root / TASKS, encode_tasks(list(self._tasks)))
+                _replace(self.root / SIDECAR, encode_rows(self._sidecar))
+            _replace(self.root / INFO, json.dumps(info).encode())
         except OSError as error:
             raise self._failure("the dataset's totals could not be written", error) from error
 

@@ -1,0 +1,99 @@
+"""Parquet files in and out of plain values and arrays; pyarrow, which has no types, stays in here."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from etude.core import EtudeError
+
+type Row = dict[str, Any]
+"""One record of a Parquet file: column name -> plain value."""
+
+
+def encode_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """A Parquet file of arrays, (N,) as plain columns and (N, n) as lists of fixed size."""
+    return _file(pa.table({name: _column(values) for name, values in columns.items()}))
+
+
+def encode_rows(rows: Sequence[Row]) -> bytes:
+    """A Parquet file of records with equal columns."""
+    return _file(pa.Table.from_pylist(list(rows)))
+
+
+def encode_tasks(tasks: Sequence[str]) -> bytes:
+    """The content of meta/tasks.parquet: the text is pandas' index, which is how LeRobot looks for it."""
+    columns = [("task_index", "int64", "int64"), ("task", "unicode", "object")]
+    pandas = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [
+            {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
+            for name, kind, numpy in columns
+        ],
+        "pandas_version": "2.0.0",
+    }
+    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks, pa.string())})
+    return _file(table.replace_schema_metadata({"pandas": json.dumps(pandas)}))
+
+
+def read_rows(paths: Sequence[Path], *, without: str = "") -> list[Row]:
+    """All records of some files with equal columns.
+
+    Args:
+        paths: The files.
+        without: Leave out columns whose names begin with this.
+
+    Raises:
+        EtudeError: A file is damaged.
+    """
+
+    def keep(names: list[str]) -> list[str]:
+        return [name for name in names if not without or not name.startswith(without)]
+
+    return _read(paths, keep).to_pylist()
+
+
+def read_columns(paths: Sequence[Path], columns: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Numeric columns of some files, each (N, n); n = 1 for columns of plain numbers.
+
+    Raises:
+        EtudeError: A file is damaged or lacks a column.
+    """
+    wanted = list(columns)
+    table = _read(paths, wanted)
+    return {name: _array(table.column(name).combine_chunks(), len(table)) for name in wanted}
+
+
+def _read(paths: Sequence[Path], columns: list[str] | Callable[[list[str]], list[str]]) -> Any:
+    if not paths:
+        return pa.table({})
+    try:
+        dataset = pyarrow.dataset.dataset([str(p) for p in paths], format="parquet")
+        return dataset.to_table(columns=columns(dataset.schema.names) if callable(columns) else columns)
+    except (OSError, pa.ArrowException) as error:
+        raise EtudeError(f"cannot read the Parquet files in '{paths[0].parent.parent}': {error}.") from error
+
+
+def _array(column: Any, rows: int) -> NDArray[Any]:
+    flat = column.flatten() if pa.types.is_nested(column.type) else column
+    return flat.to_numpy(zero_copy_only=False).reshape(rows, -1)
+
+
+def _column(values: NDArray[Any]) -> Any:
+    flat = pa.array(np.ascontiguousarray(values).ravel())
+    return flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def _file(table: Any) -> bytes:
+    buffer = BytesIO()
+    # One episode's values hardly repeat: dictionaries would cost more time than they save space.
+    pyarrow.parquet.write_table(table, buffer, use_dictionary=False)
+    return buffer.getvalue()
