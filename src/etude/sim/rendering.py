@@ -9,6 +9,7 @@ import atexit
 import copy
 import hashlib
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import mujoco
 import numpy as np
@@ -161,14 +162,18 @@ def shared_renderer(model: mujoco.MjModel, options: RenderOptions | None = None)
 
 
 _RENDERERS: dict[tuple[str, RenderOptions], SceneRenderer] = {}
+_STRUCTURES: WeakKeyDictionary[mujoco.MjModel, str] = WeakKeyDictionary()
 
 
 def _structure(model: mujoco.MjModel) -> str:
-    """Hash of what a context holds a copy of, and of what its scene is sized for."""
+    """Hash of what a context holds a copy of, and of what its scene is sized for: a model's meshes must not change."""
+    if (known := _STRUCTURES.get(model)) is not None:
+        return known
     digest = hashlib.sha256(f"{model.signature} {model.ngeom} {model.nmesh} {model.ntex}".encode())
     for field in (model.mesh_vert, model.mesh_normal, model.mesh_face, model.tex_data):
         digest.update(np.ascontiguousarray(field).tobytes())
-    return digest.hexdigest()
+    _STRUCTURES[model] = digest.hexdigest()
+    return _STRUCTURES[model]
 
 
 def _load(model: mujoco.MjModel, options: RenderOptions) -> mujoco.MjrContext:
