@@ -1,10 +1,9 @@
 """`etude eval`: how often a policy succeeds, with what certainty, and how it fails."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.table import Table
 from tyro.conf import Positional, arg
@@ -14,8 +13,12 @@ from etude.cli.executing import make_executor
 from etude.cli.output import require_at_least, require_free, whole_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
-from etude.core import Case, ConfigError, MismatchError, Outcome, PolicyFactory, Rate, Suite, Task
+from etude.core import Case, ConfigError, MismatchError, Outcome, PolicyFactory, Suite, Task
 from etude.core.files import write_json
+from etude.loop.progress import Progress
+
+if TYPE_CHECKING:
+    from etude.evaluation import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +67,14 @@ def run(options: Options) -> None:
 
     require_at_least(processes=options.processes, execute=options.execute)
     task = make_task(options.task)
+    if options.videos < 0 or (options.videos and not task.cameras):
+        raise ConfigError(f"--videos {options.videos}: needs at least 0, and a task with cameras.")
     require_free(options.out, resumable=False)
     suite = load_suite(options.suite, task) if options.suite else None
     cases = choose_cases(options, task, suite)
     policy = resolve_policy(options.policy, task, execute=options.execute)
 
-    from etude.evaluation import write_outcomes
+    from etude.evaluation import summarise, write_outcomes
     from etude.loop.stages import evaluate
 
     progress = watch()
@@ -77,17 +82,15 @@ def run(options: Options) -> None:
         with make_executor(options.processes) as executor:
             outcomes = evaluate(task, policy, cases, executor=executor, progress=progress)
         write_outcomes(folder / "outcomes.parquet", outcomes)
-        asked = {"task": task.name, "policy": options.policy, "execute": options.execute, "seed": options.seed}
-        summary = {**asked, "suite": {"name": suite.name, "hash": suite.hash} if suite else None, **summarise(outcomes)}
-        write_json(folder / "summary.json", summary)
-        with progress("videos", options.videos) as update:
-            for done, outcome in enumerate(worth_seeing(outcomes, options.videos), 1):
-                _record(task, policy, outcome, folder / "videos")
-                update(done, "")
+        summary = summarise(outcomes)
+        record = {**_asked(options, task, suite), **summary.to_json()}
+        write_json(folder / "summary.json", record)
+        _film(task, policy, outcomes, folder / "videos", options.videos, progress)
     if options.json:
-        show_json(summary)
+        show_json(record)
         return
-    show(table(outcomes), "", f"outcomes, summary{' and videos' if options.videos else ''}: {options.out}")
+    written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
+    show(table(summary, subtasks_of(task, outcomes)), "", f"{written} in {options.out}")
     show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")
 
 
@@ -125,30 +128,23 @@ def choose_cases(options: Options, task: Task, suite: Suite | None) -> Sequence[
     return suite.cases[:count]
 
 
-def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Rates and counts as plain JSON values."""
-    rates = {"success": Rate.of([o.success for o in outcomes]), **subtask_rates(outcomes)}
-    return {
-        "rates": {name: {"k": r.k, "n": r.n, "low": r.low, "high": r.high} for name, r in rates.items()},
-        "failure_modes": dict(Counter(o.failure_mode for o in outcomes if not o.success)),
-        "progress": sum(o.progress for o in outcomes) / len(outcomes),
-        "length": sum(o.length for o in outcomes) / len(outcomes),
-    }
+def table(summary: "Summary", order: Sequence[str]) -> Table:
+    """What a person reads: success, sub-tasks reached, and how it failed.
 
-
-def subtask_rates(outcomes: Sequence[Outcome]) -> dict[str, Rate]:
-    """How often each sub-task was reached, in the task's order."""
-    return {name: Rate.of([o.subtasks.get(name, False) for o in outcomes]) for name in outcomes[0].subtasks}
-
-
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """What a person reads: success, sub-tasks reached, and how it failed."""
+    Args:
+        summary: The numbers.
+        order: The sub-tasks, first to last.
+    """
     shown = Table("", "k/n", "rate", "95 % interval", box=None, header_style="bold")
-    for name, rate in {"success": Rate.of([o.success for o in outcomes]), **subtask_rates(outcomes)}.items():
-        label = name if name == "success" else f"  reached {name}"
+    reached = sorted(summary.subtasks.items(), key=lambda pair: order.index(pair[0]))
+    failed = sorted(summary.failure_modes.items(), key=lambda pair: -pair[1].k)
+    rows = {
+        "success": summary.success,
+        **{f"  reached {name}": rate for name, rate in reached},
+        **{f"  failed: {mode.replace('_', ' ')}": rate for mode, rate in failed},
+    }
+    for label, rate in rows.items():
         shown.add_row(label, f"{rate.k}/{rate.n}", f"{rate.value:.0%}", f"{rate.low:.0%}–{rate.high:.0%}")
-    for mode, count in Counter(o.failure_mode for o in outcomes if not o.success).most_common():
-        shown.add_row(f"  failed: {mode}", f"{count}/{len(outcomes)}", f"{count / len(outcomes):.0%}", "")
     return shown
 
 
@@ -157,9 +153,31 @@ def worth_seeing(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
     return sorted(outcomes, key=lambda o: o.progress)[:count]
 
 
-def _record(task: Task, policy: PolicyFactory, outcome: Outcome, folder: Path) -> None:
+def subtasks_of(task: Task, outcomes: Sequence[Outcome]) -> Sequence[str]:
+    """Sub-tasks in the task's order, or, of a task that does not list them, as its outcomes have them."""
+    return getattr(task, "subtasks", tuple(outcomes[0].subtasks))
+
+
+def _asked(options: Options, task: Task, suite: Suite | None) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "policy": options.policy,
+        "execute": options.execute,
+        "suite": {"name": suite.name, "hash": suite.hash} if suite else None,
+        "drawn": None if suite else {"seed": options.seed, "space": options.space, "theta": list(options.theta)},
+    }
+
+
+def _film(
+    task: Task, policy: PolicyFactory, outcomes: Sequence[Outcome], folder: Path, count: int, progress: Progress
+) -> None:
     from etude.evaluation import record_video
 
-    folder.mkdir(exist_ok=True)
-    end = "success" if outcome.success else outcome.failure_mode
-    record_video(task, policy, outcome.case, folder / f"{end}-seed-{outcome.case.seed}.mp4")
+    if not count:
+        return
+    folder.mkdir()
+    with progress("videos", min(count, len(outcomes))) as update:
+        for done, outcome in enumerate(worth_seeing(outcomes, count), 1):
+            end = "success" if outcome.success else outcome.failure_mode
+            record_video(task, policy, outcome.case, folder / f"{done:02d}-{end}-seed-{outcome.case.seed}.mp4")
+            update(done, "")

@@ -54,8 +54,9 @@ def _show(task: Task, options: Options) -> None:
     if options.out is not None:
         require_free(options.out, resumable=False)
         _draw_nominal(task, options.out)
+    described = describe(task)
     if options.json:
-        show_json(describe(task))
+        show_json(described)
         return
     table = Table("factor", "unit", "low", "high", "nominal", "kind", "what changes", box=None, header_style="bold")
     for f in task.space.factors:
@@ -64,8 +65,8 @@ def _show(task: Task, options: Options) -> None:
     show(
         f"{task.name}: {task.text}",
         f"cameras: {cameras}",
-        f"sub-tasks: {', '.join(task.subtasks)}",
-        f"failure modes: {', '.join(task.failure_modes)}",
+        f"sub-tasks: {', '.join(described['subtasks'])}",
+        f"failure modes: {', '.join(described['failure_modes'])}",
         f"at most {task.max_steps} steps of 1/{task.fps} s; actions: {', '.join(task.action_names)}",
         "",
         table,
@@ -85,7 +86,7 @@ def describe(task: Task) -> dict[str, Any]:
     lists = ("cameras", "subtasks", "failure_modes", "state_names", "action_names")
     return {
         **{name: getattr(task, name) for name in names},
-        **{name: list(getattr(task, name)) for name in lists},
+        **{name: list(getattr(task, name, ())) for name in lists},
         "space_hash": task.space.hash,
         "factors": [asdict(factor) for factor in task.space.factors],
     }

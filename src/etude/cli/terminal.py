@@ -47,11 +47,11 @@ class Bars:
     def __init__(self, console: Console) -> None:
         self._console, self._open = console, 0
         self._display = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             # What is piped elsewhere must not come out here.
@@ -74,7 +74,9 @@ class Bars:
 
         try:
             yield update
-            self._console.print(f"{title}  {duration(time.monotonic() - begun)}  {last}".rstrip())
+            self._console.print(
+                f"{title}  {duration(time.monotonic() - begun)}  {last}".rstrip(), markup=False, highlight=False
+            )
         finally:
             self._display.remove_task(bar)
             self._open -= 1

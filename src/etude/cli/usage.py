@@ -5,13 +5,13 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from inspect import cleandoc
 from io import StringIO
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import tyro
 
 from etude.core import ConfigError, UnknownNameError
 
-(_POSITIONAL,) = tyro.conf.Positional[str].__metadata__  # what marks an argument that has no name
+_POSITIONAL = get_args(tyro.conf.Positional[str])[1]  # what marks an argument that has no name
 
 
 @dataclass(frozen=True)
@@ -118,22 +118,26 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
 
 def condense(box: str) -> str:
     """Tyro's framed complaint in one line, without the explanations that follow it."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│╭╮╰╯ ─\n") for line in box.splitlines()]
-    indents = [len(line) - len(line.lstrip("│ ")) for line in box.splitlines()]
-    told: list[str] = []
-    # The first line is the frame with a title; deep indents are the help texts of the options it names.
-    for line, indent in list(zip(lines, indents, strict=True))[1:]:
-        if line.startswith(("For full helptext", "Argument helptext")):
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in box.splitlines()]
+    # Inside the frame, which is of ASCII where the terminal's encoding has nothing better.
+    lines = [found[1] for line in plain if (found := re.match(r"[│|] (.*) [│|]$", line))] or plain
+    told = ""
+    for line in lines:
+        text = line.strip()
+        if text.startswith(("For full helptext", "Argument helptext")):
             break
-        if line and indent < 8:
-            told.append(line)
-    return ", ".join(told).replace(":, ", ": ").rstrip(".") + "."
+        indent = len(line) - len(line.lstrip())
+        if not text.strip("─- ") or indent >= 8:  # a rule, or the help text of an option it names
+            continue
+        listed = indent >= 4 and not told.endswith(":")
+        told += ("," if listed else "") + (" " if told else "") + text
+    return told.rstrip(".") + "."
 
 
 def _check_names(options: type, arguments: list[str]) -> None:
     """Raise for an option that does not exist, with the nearest, and for one given twice (the last would win)."""
     hints = get_type_hints(options, include_extras=True)
-    named = [name for name, hint in hints.items() if _POSITIONAL not in getattr(hint, "__metadata__", ())]
+    named = [name for name, hint in hints.items() if _POSITIONAL not in get_args(hint)]
     valid = {f"--{name.replace('_', '-')}" for name in named} | {"--help"}
     given = [a.partition("=")[0].replace("_", "-") for a in arguments if a.startswith("--")]
     for name in given:

@@ -1,0 +1,89 @@
+"""`etude loop`: all of it, as one run that can be stopped and continued."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from etude.cli.executing import make_executor
+from etude.cli.output import require_at_least, require_free
+from etude.cli.report import tell
+from etude.cli.terminal import watch
+from etude.core import ConfigError
+from etude.loop.config import LoopConfig, preset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Train a baseline, find where it fails, freeze an exam, practise in several ways at equal budget, and report.
+
+    Everything goes into one run directory. A run that was stopped, or killed, goes on with --resume and ends with the
+    same result.
+
+    Examples:
+        etude loop franka-stack --preset smoke --run smoke
+        etude loop franka-stack --preset demo --run demo --seed 0
+        etude loop franka-stack --preset demo --run demo --seed 0 --resume
+
+    Attributes:
+        task: Task, with settings if they differ from those of the preset: NAME:key=value,key=value.
+        preset: How big: smoke (a minute, to try it), demo (a quarter of an hour), full (hours).
+        run: Name of the run, a folder in --runs-dir.
+        seed: Fixes all randomness.
+        arms: Ways of choosing what to practise, instead of the preset's.
+        rounds: Turns of the loop, instead of the preset's.
+        runs_dir: Where runs are.
+        processes: Processes that run episodes; they do not change the result.
+        resume: Continue a run that was begun with the same options.
+    """
+
+    task: Annotated[Positional[str], arg(metavar="TASK")]
+    run: str
+    preset: str = "demo"
+    seed: int = 0
+    arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ()
+    rounds: Annotated[int | None, arg(metavar="INT")] = None
+    runs_dir: Path = Path("runs")
+    processes: int = 2
+    resume: bool = False
+
+
+def run(options: Options) -> None:
+    """Run the loop."""
+    require_at_least(processes=options.processes)
+    config = make_config(options)
+    directory = run_directory(options)
+    require_free(directory, resume=options.resume)
+
+    from etude.loop.run import run_loop
+
+    with make_executor(options.processes) as executor:
+        run_loop(config, directory, executor=executor, progress=watch(), resume=options.resume)
+    tell(directory)
+
+
+def make_config(options: Options) -> LoopConfig:
+    """The preset with what the options change.
+
+    Raises:
+        UnknownNameError: No such task, preset or arm.
+    """
+    from etude.sim import make_task
+
+    make_task(options.task)
+    config = preset(options.preset, options.task, options.seed)
+    if options.arms:
+        config = replace(config, arms=options.arms)
+    return config if options.rounds is None else replace(config, rounds=options.rounds)
+
+
+def run_directory(options: Options) -> Path:
+    """Where the run goes.
+
+    Raises:
+        ConfigError: The name is no plain folder name.
+    """
+    if not options.run or Path(options.run).name != options.run:
+        raise ConfigError(f"--run {options.run}: a name, not a path; --runs-dir says where runs are.")
+    return options.runs_dir / options.run
