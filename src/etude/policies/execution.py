@@ -1,0 +1,81 @@
+"""Rolling out a trained model: chunks whose bits do not depend on who else is in the batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from etude.core import ActionChunk, MismatchError, Observation, ShapeError
+from etude.policies.features import IMAGE_PREFIX, STATE_KEY
+from etude.policies.model import ChunkModel
+from etude.policies.threads import torch_threads
+
+
+class ChunkPolicy:
+    """A core Policy over a model; an episode's memory is the generator that draws its noise.
+
+    Every batch is padded to one size, so that the same kernels work on every observation wherever it stands.
+
+    Args:
+        model: In eval mode.
+        execute: Actions of each chunk that are executed, at most the horizon.
+        batch_size: Observations per call of the network.
+        threads: Threads that torch computes with.
+    """
+
+    def __init__(self, model: ChunkModel, *, execute: int, batch_size: int, threads: int) -> None:
+        if execute > model.horizon:
+            raise MismatchError(
+                f"execute = {execute} is more than the checkpoint's horizon of {model.horizon} actions."
+            )
+        self._model, self._features = model, model.features
+        self._execute, self._batch_size, self._threads = execute, batch_size, threads
+
+    def begin(self, rng: np.random.Generator) -> np.random.Generator:
+        """The episode's stream is all that is remembered."""
+        return rng
+
+    def act(
+        self, observations: Sequence[Observation], memories: Sequence[np.random.Generator]
+    ) -> Sequence[ActionChunk]:
+        """One chunk per observation, (execute, A) float32."""
+        shape = (self._model.horizon, self._features.action_size)
+        noise = [rng.standard_normal(shape, dtype=np.float32) for rng in memories]
+        chunks: list[ActionChunk] = []
+        with torch_threads(self._threads):
+            for start in range(0, len(observations), self._batch_size):
+                window = slice(start, start + self._batch_size)
+                chunks.extend(self._predict(observations[window], noise[window]))
+        return chunks
+
+    def _predict(self, observations: Sequence[Observation], noise: Sequence[NDArray[Any]]) -> list[ActionChunk]:
+        batch: dict[str, Tensor] = {STATE_KEY: self._stack([self._state(o) for o in observations])}
+        for camera in self._features.cameras:
+            images = self._stack([self._image(o, camera) for o in observations])
+            batch[IMAGE_PREFIX + camera] = images.permute(0, 3, 1, 2)
+        chunks = self._model.predict(batch, self._stack(noise)).numpy()
+        return [chunk[: self._execute].copy() for chunk in chunks[: len(observations)]]
+
+    def _stack(self, rows: Sequence[NDArray[Any]]) -> Tensor:
+        """Stack, repeating the first row up to the batch size."""
+        return torch.from_numpy(np.stack([*rows, *[rows[0]] * (self._batch_size - len(rows))]))
+
+    def _state(self, observation: Observation) -> NDArray[Any]:
+        expected = (self._features.state_size,)
+        if observation.state.shape != expected:
+            raise ShapeError("observation.state", expected, observation.state.shape)
+        return np.asarray(observation.state, dtype=np.float32)
+
+    def _image(self, observation: Observation, camera: str) -> NDArray[Any]:
+        if camera not in observation.images:
+            raise MismatchError(
+                f"the checkpoint looks through camera '{camera}'; the observation has "
+                f"{', '.join(observation.images) or 'no camera'}."
+            )
+        image, expected = observation.images[camera], (*self._features.image_size, 3)
+        if image.shape != expected:
+            raise ShapeError(f"image of camera '{camera}'", expected, image.shape)
+        return image

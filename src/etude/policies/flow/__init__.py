@@ -1,0 +1,1 @@
+"""The flow-matching chunk policy, as LeRobot's triple: configuration, modeling, processor."""

@@ -1,0 +1,62 @@
+"""The velocity field that carries noise to actions, given what was observed."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TIME_FREQUENCIES = 16
+
+
+class VelocityField(nn.Module):
+    """v(x_t, t | c) over flattened chunks: a residual MLP whose layers are scaled and shifted by (c, t)."""
+
+    def __init__(self, chunk_size: int, condition_size: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.time = nn.Linear(2 * TIME_FREQUENCIES, condition_size)
+        self.enter = nn.Linear(chunk_size, width)
+        self.blocks = nn.ModuleList(ModulatedBlock(width, condition_size) for _ in range(blocks))
+        self.leave = nn.Linear(width, chunk_size)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        """Evaluate the field.
+
+        Args:
+            x: Noised chunks, (N, H, A).
+            time: Where they are between noise (0) and actions (1), (N,).
+            condition: What was observed, (N, condition_size).
+        Returns:
+            Velocities, (N, H, A).
+        """
+        context = F.silu(condition + self.time(_fourier(time)))
+        hidden = self.enter(x.flatten(1))
+        for block in self.blocks:
+            hidden = block(hidden, context)
+        return self.leave(F.silu(hidden)).view_as(x)
+
+
+class ModulatedBlock(nn.Module):
+    """hidden + MLP(scale · norm(hidden) + shift), with scale and shift from the context."""
+
+    def __init__(self, width: int, condition_size: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulate = nn.Linear(condition_size, 2 * width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.contract = nn.Linear(2 * width, width)
+
+    def forward(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """(N, width), (N, condition_size) → (N, width)."""
+        scale, shift = self.modulate(context).chunk(2, dim=1)
+        modulated = self.norm(hidden) * (1 + scale) + shift
+        return hidden + self.contract(F.silu(self.expand(modulated)))
+
+
+def _fourier(time: Tensor) -> Tensor:
+    """Times in [0, 1] as sines and cosines of up to 64 half-turns, (N,) → (N, 2 · TIME_FREQUENCIES)."""
+    frequencies = torch.logspace(0, 6, TIME_FREQUENCIES, base=2, device=time.device) * math.pi
+    angles = time[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,0 +1,126 @@
+"""A LeRobot policy with its processors: what training fits and what a checkpoint holds.
+
+Batches are mappings of tensors under LeRobot's keys, in the units of the data: images (B, 3, height, width) uint8,
+observation.state (B, S), action (B, H, A), action_is_pad (B, H). Normalisation happens in here.
+"""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self, cast
+
+import torch
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.processor import PolicyProcessorPipeline
+from lerobot.utils.constants import POLICY_POSTPROCESSOR_DEFAULT_NAME, POLICY_PREPROCESSOR_DEFAULT_NAME
+from torch import Tensor, nn
+
+from etude.core.files import write_bytes
+from etude.policies.act import reconstruction_loss
+from etude.policies.features import IMAGE_PREFIX, Features
+from etude.policies.flow.modeling_flow import FlowPolicy
+
+WEIGHTS_FILE = "model.safetensors"
+PROCESSOR_FILES = (f"{POLICY_PREPROCESSOR_DEFAULT_NAME}.json", f"{POLICY_POSTPROCESSOR_DEFAULT_NAME}.json")
+
+type Pipeline = PolicyProcessorPipeline[Any, Any]
+
+
+class ChunkModel:
+    """A policy that predicts action chunks, between data in real units and a network in normalised ones."""
+
+    def __init__(self, policy: PreTrainedPolicy, preprocessor: Pipeline, postprocessor: Pipeline) -> None:
+        self.policy, self.preprocessor, self.postprocessor = policy, preprocessor, postprocessor
+
+    @property
+    def module(self) -> nn.Module:
+        """The network: its parameters, buffers and mode (train or eval)."""
+        return self.policy
+
+    @property
+    def name(self) -> str:
+        """Registered name of the policy."""
+        return str(self.policy.name)
+
+    @property
+    def features(self) -> Features:
+        """What it was made for."""
+        config = self.policy.config
+        images = {key.removeprefix(IMAGE_PREFIX): feature.shape for key, feature in config.image_features.items()}
+        (_, height, width) = next(iter(images.values()), (3, 0, 0))
+        assert config.robot_state_feature is not None
+        assert config.action_feature is not None
+        return Features(
+            cameras=tuple(images),
+            image_size=(height, width),
+            state_size=config.robot_state_feature.shape[0],
+            action_size=config.action_feature.shape[0],
+        )
+
+    @property
+    def horizon(self) -> int:
+        """Actions in a chunk, H."""
+        return len(cast(list[int], self.policy.config.action_delta_indices))
+
+    @property
+    def takes_noise(self) -> bool:
+        """Whether a chunk starts from noise, (H, A) standard normal, which the caller may give."""
+        return isinstance(self.policy, FlowPolicy)
+
+    def copy(self) -> Self:
+        """Another model with the same weights, sharing nothing that changes."""
+        return copy.deepcopy(self)
+
+    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        """Mean loss of a batch, a scalar; in eval mode the one that checkpoints are compared by.
+
+        Args:
+            batch: See this module.
+            generator: The only source of randomness: noise, times, augmentation, dropout.
+        """
+        ready = self._prepare(batch)
+        # LeRobot's policies draw from torch's global stream: lend it a seed for the time of the call.
+        seed = int(torch.randint(2**62, (), generator=generator))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if isinstance(self.policy, ACTPolicy) and not self.policy.training:
+                return reconstruction_loss(self.policy, ready)
+            loss, _ = self.policy.forward(ready)
+        return loss
+
+    @torch.inference_mode()
+    def predict(self, batch: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
+        """Predict a chunk per observation.
+
+        Args:
+            batch: Images and state; see this module.
+            noise: (B, H, A) standard normal, for policies that take it.
+        Returns:
+            Actions in the data's units, (B, H, A).
+        """
+        ready = self._prepare(batch)
+        options: dict[str, Any] = {"noise": noise} if self.takes_noise else {}
+        chunks: Tensor = self.postprocessor(self.policy.predict_action_chunk(ready, **options))
+        return chunks
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint in LeRobot's layout. Files are replaced one by one, each whole: weights come last."""
+        with TemporaryDirectory() as folder:
+            self.policy.save_pretrained(folder)
+            self.preprocessor.save_pretrained(folder, config_filename=PROCESSOR_FILES[0])
+            self.postprocessor.save_pretrained(folder, config_filename=PROCESSOR_FILES[1])
+            for file in sorted(Path(folder).iterdir(), key=lambda file: (file.name == WEIGHTS_FILE, file.name)):
+                write_bytes(path / file.name, file.read_bytes())
+
+    def _prepare(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if not self.takes_noise:
+            batch = {key: _as_fractions(value) for key, value in batch.items()}
+        ready: dict[str, Tensor] = self.preprocessor(dict(batch))
+        return ready
+
+
+def _as_fractions(value: Tensor) -> Tensor:
+    """uint8 images to floats in [0, 1], as LeRobot's policies expect; everything else as it is."""
+    return value.to(torch.float32) / 255 if value.dtype == torch.uint8 else value
