@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-# Array annotations are checked at run time where the laws of the package live. The modules that run per control
-# step or per training batch stay unhooked: the check would cost more than what it checks.
+# Array annotations are checked at run time where the package's mathematics lives. What runs per control step or per
+# training batch stays unhooked, for the check would cost more than what it checks, and so do modules whose signatures
+# name Protocols: beartype refuses those that are not runtime_checkable.
 install_import_hook(["etude.core.se3", "etude.core.space", "etude.core.statistics"], "beartype.beartype")
 
 
