@@ -160,7 +160,7 @@ def test_verdict_of_a_gain(run: RunResults) -> None:
     assert verdict.tone == "better"
     assert verdict.headline == "Targeted practice helped on the exam; against uniform practice no difference is shown."
     assert verdict.sentences[0] == (
-        "Exam 18/80 → 61/80: +43 of 80 cases (43 won, 0 lost), p < .001: better; the 95 % intervals do not overlap."
+        "Exam 18/80 → 61/80: +43 of 80 cases (43 won, 0 lost), p < .001: better; the 95 % intervals do not overlap."
     )
     assert "Nominal 47/60 → 48/60 (+2 points" in verdict.sentences[2]
     assert "+5 of 80 cases (5 won, 0 lost), p = .062: no difference shown" in verdict.sentences[-1]

@@ -67,7 +67,9 @@ def factors_section(run: RunResults) -> Html:
         if pictures:
             summary = tag("summary", f"On the {test_title(test).lower()}")
             parts.append(
-                _details(summary, legend(run), grid([tag("figure", drawn) for drawn in pictures]), opened=opened)
+                _details(
+                    summary, legend(run), grid([tag("figure", drawn) for drawn in pictures], dense=True), opened=opened
+                )
             )
     if not parts:
         return Html("")
@@ -126,7 +128,7 @@ def _exam_here(run: RunResults, pocket: Pocket) -> Html:
             rows.append(tag("tr", tag("th", arm_key(run, name), scope="row"), *cells))
     if not rows:
         return Html("")
-    return tag("table", header("exam, this pocket", "solved", ""), tag("tbody", *rows), class_="facts")
+    return tag("table", header("exam here", "solved", ""), tag("tbody", *rows), class_="facts")
 
 
 def _figure(caption: str, drawn: Html) -> Html:

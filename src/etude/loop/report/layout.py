@@ -18,9 +18,9 @@ def header(*titles: str) -> Html:
     return tag("thead", tag("tr", *(tag("th", title, scope="col") for title in titles)))
 
 
-def grid(figures: Sequence[str]) -> Html:
+def grid(figures: Sequence[str], *, dense: bool = False) -> Html:
     """Pictures beside each other, as many as fit."""
-    return tag("div", *figures, class_="grid")
+    return tag("div", *figures, class_="grid dense" if dense else "grid")
 
 
 def scrolling(table: Html) -> Html:

@@ -123,7 +123,7 @@ def _paired_table(run: RunResults) -> Html:
     if not rows:
         return tag("p", "One arm: nothing to compare.", class_="none")
     head = header("", *(test_title(test) for test in TESTS))
-    return join([tag("p", note, class_="note"), tag("table", head, tag("tbody", *rows), class_="paired")])
+    return join([tag("p", note, class_="note"), scrolling(tag("table", head, tag("tbody", *rows), class_="paired"))])
 
 
 def _paired_cell(run: RunResults, first: str, second: str, test: str) -> Html:

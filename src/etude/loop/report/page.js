@@ -1,4 +1,5 @@
 // Two videos of one case play in step; the shorter waits on its last frame for the longer, then both start again.
+const done = (video) => video.ended || video.currentTime >= video.duration - 0.05;
 for (const pair of document.querySelectorAll(".pair")) {
   const videos = [...pair.querySelectorAll("video")];
   const button = pair.querySelector("button");
@@ -7,12 +8,10 @@ for (const pair of document.querySelectorAll(".pair")) {
   const show = () => (button.textContent = playing ? "Pause both" : "Play both");
   const start = () => {
     playing = true;
-    const longest = Math.max(...videos.map((v) => v.duration || 0));
-    const rewind = videos.every((v) => v.ended) || videos.every((v) => v.currentTime >= longest - 0.05);
-    const time = rewind ? 0 : Math.max(...videos.map((v) => v.currentTime));
+    const time = videos.every(done) ? 0 : Math.max(...videos.map((video) => video.currentTime));
     for (const video of videos) {
       video.currentTime = Math.min(time, video.duration || time);
-      if (!video.duration || time < video.duration) video.play().catch(() => {});
+      if (!done(video)) video.play().catch(() => {});
     }
     show();
   };
@@ -26,7 +25,7 @@ for (const pair of document.querySelectorAll(".pair")) {
   for (const video of videos) {
     video.addEventListener("click", toggle);
     video.addEventListener("ended", () => {
-      if (playing && videos.every((v) => v.ended)) setTimeout(() => playing && start(), 800);
+      if (playing && videos.every(done)) setTimeout(() => playing && start(), 800);
     });
   }
 }

@@ -130,7 +130,7 @@ def _sentences(run: RunResults, arm: str, test: str) -> list[str]:
 def _against_baseline(run: RunResults, arm: str, test: str) -> str:
     before, after = run.arms["baseline"].rate(test), run.arms[arm].rate(test)
     apart = before.high < after.low or after.high < before.low
-    overlap = "the 95 % intervals do not overlap" if apart else "the 95 % intervals overlap"
+    overlap = "the 95 % intervals do not overlap" if apart else "the 95 % intervals overlap"
     return f"{_change(run, arm, test)}: {_comparison(run, arm, 'baseline', test)}; {overlap}."
 
 
@@ -146,7 +146,7 @@ def _nominal(run: RunResults, arm: str) -> str:
         reading = f"a loss of more than {margin} is ruled out"
     else:
         reading = f"not worse by more than {margin} as measured; {_cases(paired)} cannot rule out a larger loss"
-    bounds = f"95 % interval {signed(low * 100)} to {signed(high * 100)}"
+    bounds = f"95 % interval {signed(low * 100)} to {signed(high * 100)}"
     return f"{_change(run, arm, 'nominal')} ({signed(paired.difference * 100)} points, {bounds}): {reading}."
 
 

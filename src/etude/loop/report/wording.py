@@ -1,6 +1,6 @@
 """How the report writes names, numbers and units."""
 
-from etude.core import Factor, Pocket, Rate
+from etude.core import Factor, Rate
 
 _ARMS = {"more_steps": "Same data, more steps"}
 _TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
@@ -46,11 +46,6 @@ def value_text(value: float) -> str:
 def range_text(low: float, high: float, factor: Factor) -> str:
     """A range in physical units: "0.11 to 0.2 rad"."""
     return f"{value_text(low)} to {value_text(high)}{unit_suffix(factor)}"
-
-
-def pocket_text(pocket: Pocket, factors: dict[str, Factor]) -> str:
-    """A pocket's box in words."""
-    return " and ".join(f"{factor_title(factors[k])} {range_text(*b, factors[k])}" for k, b in pocket.bounds.items())
 
 
 def percent(share: float, digits: int = 0) -> str:
