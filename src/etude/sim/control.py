@@ -22,7 +22,10 @@ _WORKSPACE_HIGH_M = np.array([0.80, 0.45, 0.60])
 _DAMPING = 0.02  # of least squares; larger is slower near singularities
 _POSTURE_GAIN = 0.1  # share of the way back to the home posture per step, in the null space of the hand's motion
 _RAMPS = 5  # a new joint command is reached in so many equal parts of the control period: smooth, not a jolt
+# Each finger is sent this far ahead of where it is: 0.12 m/s when free, about Franka's own speed, and 16 N on what it holds.
+_FINGER_STEP_M = 0.008
 _ARM_DOFS = slice(0, len(PANDA_JOINTS))
+_FINGER_DOFS = slice(len(PANDA_JOINTS), len(PANDA_JOINTS) + len(PANDA_FINGER_JOINTS))
 
 
 class RelativePoseController:
@@ -77,15 +80,14 @@ class RelativePoseController:
         """
         clipped = checked_action(action)
         data = self._data
-        command = self._joint_command(clipped)
-        start = data.ctrl[_ARM_DOFS].copy()
-        data.ctrl[_ARM_DOFS.stop :] = 0.0 if clipped[6] < 0 else FINGER_OPEN_M
+        command = np.concatenate([self._arm_command(clipped), self._finger_command(bool(clipped[6] < 0))])
+        start = data.ctrl.copy()
         for ramp in range(1, _RAMPS + 1):
-            data.ctrl[_ARM_DOFS] = start + (command - start) * (ramp / _RAMPS)
+            data.ctrl[:] = start + (command - start) * (ramp / _RAMPS)
             mujoco.mj_step(self._model, data, nstep=self._substeps)
         self.refresh()
 
-    def _joint_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
+    def _arm_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
         turn = ROTATION_RAD * action[3:6]
         goal = np.minimum(np.maximum(self.position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
         self._target = pose(goal, exp_rotation(turn) @ self.rotation)
@@ -98,6 +100,10 @@ class RelativePoseController:
         A.flat[::7] += _DAMPING**2
         dq = J.T @ np.linalg.solve(A, error - J @ dq0) + dq0
         return np.minimum(np.maximum(q + dq, self._low), self._high)
+
+    def _finger_command(self, close: bool) -> Float64[NDArray[np.float64], "2"]:
+        fingers = self._data.qpos[_FINGER_DOFS] + (-_FINGER_STEP_M if close else _FINGER_STEP_M)
+        return np.minimum(np.maximum(fingers, 0.0), FINGER_OPEN_M)
 
 
 def checked_action(action: Vector) -> Float64[NDArray[np.float64], "7"]:

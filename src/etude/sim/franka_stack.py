@@ -31,7 +31,7 @@ STATE_NAMES = (
 )
 """Proprioception: grasp point; first two columns of the hand's rotation (6D, without jumps); opening; arm joints."""
 
-_DEFAULT_MAX_STEPS = {2: 120, 3: 240}  # twice the median of the expert's successes
+_DEFAULT_MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert takes
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",

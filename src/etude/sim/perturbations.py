@@ -76,10 +76,10 @@ def _layout_factors(cube: str) -> list[Factor]:
 
 def _camera_factors() -> list[Factor]:
     return [
-        _factor("front_camera.yaw_rad", "rad", (-0.35, 0.0, 0.35), "camera", "orbit about the workspace, sideways"),
-        _factor("front_camera.pitch_rad", "rad", (-0.2, 0.0, 0.25), "camera", "orbit about the workspace, upwards"),
-        _factor("front_camera.distance_m", "m", (0.68, FRONT_DISTANCE_M, 0.95), "camera", "to the workspace's centre"),
-        _factor("front_camera.fovy_rad", "rad", (0.6, FRONT_FOVY_RAD, 0.85), "camera", "vertical field of view"),
+        _factor("front_camera.yaw_rad", "rad", (-0.3, 0.0, 0.3), "camera", "orbit about the workspace, sideways"),
+        _factor("front_camera.pitch_rad", "rad", (-0.2, 0.0, 0.2), "camera", "orbit about the workspace, upwards"),
+        _factor("front_camera.distance_m", "m", (0.62, FRONT_DISTANCE_M, 0.76), "camera", "to the workspace's centre"),
+        _factor("front_camera.fovy_rad", "rad", (0.6, FRONT_FOVY_RAD, 0.74), "camera", "vertical field of view"),
         _factor("wrist_camera.yaw_rad", "rad", (-0.2, 0.0, 0.2), "camera", "turn of the camera on its mount, sideways"),
         _factor("wrist_camera.pitch_rad", "rad", (-0.15, 0.0, 0.15), "camera", "turn of the camera, upwards"),
         _factor("wrist_camera.distance_m", "m", (-0.015, 0.0, 0.02), "camera", "shift back along its line of sight"),
@@ -90,8 +90,8 @@ def _camera_factors() -> list[Factor]:
 def _light_factors() -> list[Factor]:
     return [
         _factor("light.azimuth_rad", "rad", (-pi, LIGHT_AZIMUTH_RAD, pi), "lighting", "where the light comes from"),
-        _factor("light.elevation_rad", "rad", (0.4, LIGHT_ELEVATION_RAD, 1.5), "lighting", "its height, π/2 above"),
-        _factor("light.intensity", "1", (0.3, 1.0, 1.4), "lighting", "brightness of the light over nominal"),
+        _factor("light.elevation_rad", "rad", (0.5, LIGHT_ELEVATION_RAD, 1.5), "lighting", "its height, π/2 above"),
+        _factor("light.intensity", "1", (0.4, 1.0, 1.3), "lighting", "brightness of the light over nominal"),
         _factor("light.warmth", "1", (-1.0, 0.0, 1.0), "lighting", "colour of the light, bluish to orange"),
     ]
 
@@ -99,9 +99,9 @@ def _light_factors() -> list[Factor]:
 def _appearance_factors(cubes: tuple[str, ...]) -> list[Factor]:
     return [
         _factor("cube_red.hue", "rad", (-0.25, 0.0, 0.35), "appearance", "turn of its hue, pink to orange"),
-        *(_factor(f"{c}.brightness", "1", (0.55, 1.0, 1.15), "appearance", "of its colour") for c in cubes),
+        *(_factor(f"{c}.brightness", "1", (0.7, 1.0, 1.15), "appearance", "of its colour") for c in cubes),
         _factor("table.hue", "rad", (-pi, 0.0, pi), "appearance", "turn of the table's hue"),
-        _factor("table.brightness", "1", (0.5, 1.0, 1.4), "appearance", "of the table's colour"),
+        _factor("table.brightness", "1", (0.65, 1.0, 1.25), "appearance", "of the table's colour"),
     ]
 
 

@@ -16,18 +16,18 @@ CUBE_NAMES = ("cube_blue", "cube_red", "cube_green")
 CUBE_EDGE_M = 0.0406
 CUBE_MASS_KG = 0.08
 CUBE_RGB = {"cube_blue": (0.10, 0.24, 0.85), "cube_red": (0.85, 0.10, 0.10), "cube_green": (0.10, 0.70, 0.15)}
-TABLE_RGB = (0.62, 0.56, 0.48)
+TABLE_RGB = (0.56, 0.51, 0.44)
 HOME_RAD = (0.0, -0.27011, 0.0, -2.48373, 0.0, 2.21362, 0.785398)
 """Joints at the start: the grasp point 0.25 m above the table, 0.44 m ahead of the base, the hand pointing down."""
 FINGER_OPEN_M = 0.04
 FINGERTIP_M = 0.0136
 """How far the fingers reach beyond the grasp point."""
 SUBSTEP_S = 0.0025
-FRONT_TARGET_M = (0.48, 0.0, 0.04)
+FRONT_TARGET_M = (0.5, 0.0, 0.03)
 """What the front camera looks at."""
-FRONT_DISTANCE_M = 0.78
-FRONT_ELEVATION_RAD = 0.72
-FRONT_FOVY_RAD = 0.70
+FRONT_DISTANCE_M = 0.68
+FRONT_ELEVATION_RAD = 0.8
+FRONT_FOVY_RAD = 0.66
 WRIST_POSITION_M = (0.075, 0.0, -0.095)
 """In the frame of the grasp point: on the side of the hand that faces away from the base."""
 WRIST_TARGET_M = (0.0, 0.0, 0.01)
@@ -36,11 +36,14 @@ LIGHT_AZIMUTH_RAD = 0.6
 LIGHT_ELEVATION_RAD = 1.0
 
 _COLLISION_GROUP = 3
-_ARM_STIFFNESS = (16000.0, 16000.0, 12000.0, 12000.0, 4000.0, 4000.0, 2000.0)  # [Nm/rad]
-_ARM_DAMPING_S = 0.016  # damping over stiffness: how long the servo lags behind a moving command
+_ARM_STIFFNESS = (12000.0, 12000.0, 9000.0, 9000.0, 3000.0, 3000.0, 1500.0)  # [Nm/rad]
+_ARM_DAMPING_S = 0.02  # damping over stiffness: how long the servo lags behind a moving command
+# Motors and gears as seen by the joint [kg m²]. It also keeps damping · substep below it: implicit damping that
+# outweighs inertia makes held things slide along the fingers.
+_ARM_ARMATURE = (0.8, 0.8, 0.8, 0.8, 0.3, 0.3, 0.2)
 _ARM_TORQUE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)  # Franka's limits
-_FINGER_STIFFNESS = 1000.0  # [N/m]: 20 N on a cube, below saturation, so that the two fingers centre what they hold
-_FINGER_DAMPING = 30.0  # [N s/m]
+_FINGER_STIFFNESS = 2000.0  # [N/m]
+_FINGER_DAMPING = 40.0  # [N s/m]
 # Collision groups by bit: 1 hand and fingers, 2 cubes. Hand and table meet cubes, cubes meet everything.
 _HAND_BIT, _CUBE_BIT = 1, 2
 
@@ -75,7 +78,7 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     spec.option.impratio = 10.0  # held cubes do not creep
     spec.option.iterations, spec.option.ls_iterations = 20, 20
     headlight = spec.visual.headlight
-    headlight.ambient[:], headlight.diffuse[:], headlight.specular[:] = 0.28, 0.12, 0.0
+    headlight.ambient[:], headlight.diffuse[:], headlight.specular[:] = 0.36, 0.10, 0.0
     spec.visual.map.znear, spec.visual.map.zfar = 0.01, 20.0
 
 
@@ -100,9 +103,11 @@ def _simplify_collisions(spec: mujoco.MjSpec) -> None:
 
 
 def _add_servos(spec: mujoco.MjSpec) -> None:
-    for name, stiffness, torque in zip(PANDA_JOINTS, _ARM_STIFFNESS, _ARM_TORQUE_NM, strict=True):
+    for name, stiffness, armature, torque in zip(
+        PANDA_JOINTS, _ARM_STIFFNESS, _ARM_ARMATURE, _ARM_TORQUE_NM, strict=True
+    ):
         joint = spec.joint(name)
-        joint.damping[0], joint.armature = 1.0, 0.1
+        joint.damping[0], joint.armature = 1.0, armature
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         actuator.set_to_position(kp=stiffness, kv=stiffness * _ARM_DAMPING_S)
         actuator.forcerange[:] = (-torque, torque)
@@ -146,5 +151,5 @@ def _add_cameras(spec: mujoco.MjSpec) -> None:
     hand.add_camera(name="wrist", pos=(0.0, 0.0, 0.1), fovy=float(np.degrees(WRIST_FOVY_RAD)))
     world.add_light(
         name="light", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=(0.5, 0.0, 2.0), dir=(0.0, 0.0, -1.0),
-        diffuse=(0.65, 0.65, 0.65), ambient=(0.0, 0.0, 0.0), specular=(0.1, 0.1, 0.1), castshadow=True,
+        diffuse=(0.58, 0.58, 0.58), ambient=(0.0, 0.0, 0.0), specular=(0.1, 0.1, 0.1), castshadow=True,
     )  # fmt: skip
