@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 
 from etude.core.space import Perturbation
 
-type Image = UInt8[np.ndarray, "height width 3"]
-type Vector = Float[np.ndarray, " size"]
-type ActionChunk = Float[np.ndarray, "H A"]
+type Image = UInt8[NDArray[np.uint8], "height width 3"]
+type Vector = Float[NDArray[np.floating], " size"]
+type ActionChunk = Float[NDArray[np.floating], "H A"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,4 +97,5 @@ class Outcome:
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "Outcome":
         """The inverse of to_json."""
-        return Outcome(**{**record, "case": Case.from_json(record["case"])})
+        fields: dict[str, Any] = {**record, "case": Case.from_json(record["case"])}
+        return Outcome(**fields)

@@ -2,11 +2,12 @@
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import NDArray
 
 _EPS = 1e-12
 
 
-def quat_to_matrix(quat: Float64[np.ndarray, "4"]) -> Float64[np.ndarray, "3 3"]:
+def quat_to_matrix(quat: Float64[NDArray[np.float64], "4"]) -> Float64[NDArray[np.float64], "3 3"]:
     """Rotation matrix of a wxyz unit quaternion."""
     w, x, y, z = quat
     return np.array(
@@ -18,7 +19,7 @@ def quat_to_matrix(quat: Float64[np.ndarray, "4"]) -> Float64[np.ndarray, "3 3"]
     )
 
 
-def matrix_to_quat(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4"]:
+def matrix_to_quat(rotation: Float64[NDArray[np.float64], "3 3"]) -> Float64[NDArray[np.float64], "4"]:
     """The wxyz unit quaternion of a rotation, with w >= 0 (Shepperd's method: divide by the largest component)."""
     m = rotation
     trace = m[0, 0] + m[1, 1] + m[2, 2]
@@ -36,7 +37,7 @@ def matrix_to_quat(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, 
     return -quat if quat[0] < 0 else quat
 
 
-def exp_rotation(rotvec: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]:
+def exp_rotation(rotvec: Float64[NDArray[np.float64], "3"]) -> Float64[NDArray[np.float64], "3 3"]:
     """Rotation by the angle |rotvec| about its direction (Rodrigues)."""
     angle = float(np.linalg.norm(rotvec))
     x, y, z = rotvec
@@ -46,7 +47,7 @@ def exp_rotation(rotvec: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]
     return np.eye(3) + np.sin(angle) / angle * K + (1 - np.cos(angle)) / angle**2 * K @ K
 
 
-def log_rotation(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3"]:
+def log_rotation(rotation: Float64[NDArray[np.float64], "3 3"]) -> Float64[NDArray[np.float64], "3"]:
     """The axis-angle vector of a rotation, of length in [0, pi]."""
     quat = matrix_to_quat(rotation)
     sine = float(np.linalg.norm(quat[1:]))
@@ -55,22 +56,24 @@ def log_rotation(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3
     return 2.0 * np.arctan2(sine, quat[0]) / sine * quat[1:]
 
 
-def pose(position: Float64[np.ndarray, "3"], rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4 4"]:
+def pose(
+    position: Float64[NDArray[np.float64], "3"], rotation: Float64[NDArray[np.float64], "3 3"]
+) -> Float64[NDArray[np.float64], "4 4"]:
     """Put a position [m] and a rotation into one 4x4 pose."""
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rotation, position
     return T
 
 
-def inverse(T: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+def inverse(T: Float64[NDArray[np.float64], "4 4"]) -> Float64[NDArray[np.float64], "4 4"]:
     """Inverse of a pose."""
     R = T[:3, :3].T
     return pose(-R @ T[:3, 3], R)
 
 
 def interpolate(
-    T_start: Float64[np.ndarray, "4 4"], T_end: Float64[np.ndarray, "4 4"], fraction: float
-) -> Float64[np.ndarray, "4 4"]:
+    T_start: Float64[NDArray[np.float64], "4 4"], T_end: Float64[NDArray[np.float64], "4 4"], fraction: float
+) -> Float64[NDArray[np.float64], "4 4"]:
     """Pose at `fraction` in [0, 1] between two: straight in position, along one axis in rotation."""
     position = (1 - fraction) * T_start[:3, 3] + fraction * T_end[:3, 3]
     turn = log_rotation(T_start[:3, :3].T @ T_end[:3, :3])

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError, FactorRangeError, InfeasibleError, ShapeError, UnknownNameError
 
@@ -105,12 +106,12 @@ class PerturbationSpace:
         return tuple(f.name for f in self.factors)
 
     @cached_property
-    def low(self) -> Float64[np.ndarray, " D"]:
+    def low(self) -> Float64[NDArray[np.float64], " D"]:
         """Lower bounds, shape (D,), physical units."""
         return _read_only([f.low for f in self.factors])
 
     @cached_property
-    def high(self) -> Float64[np.ndarray, " D"]:
+    def high(self) -> Float64[NDArray[np.float64], " D"]:
         """Upper bounds, shape (D,), physical units."""
         return _read_only([f.high for f in self.factors])
 
@@ -143,21 +144,21 @@ class PerturbationSpace:
         if reason is not None:
             raise InfeasibleError(reason)
 
-    def vector(self, theta: Perturbation) -> Float64[np.ndarray, " D"]:
+    def vector(self, theta: Perturbation) -> Float64[NDArray[np.float64], " D"]:
         """θ as a vector, shape (D,), physical units; unset factors stand at their nominal value."""
         return np.array([theta.get(f.name, f.nominal) for f in self.factors])
 
-    def perturbation(self, vector: Float64[np.ndarray, " D"]) -> Perturbation:
+    def perturbation(self, vector: Float64[NDArray[np.float64], " D"]) -> Perturbation:
         """The full perturbation of a vector, shape (D,), physical units."""
         if vector.shape != (len(self.factors),):
             raise ShapeError("perturbation vector", (len(self.factors),), vector.shape)
         return Perturbation(dict(zip(self.names, vector.tolist(), strict=True)))
 
-    def to_unit(self, theta: Perturbation) -> Float64[np.ndarray, " D"]:
+    def to_unit(self, theta: Perturbation) -> Float64[NDArray[np.float64], " D"]:
         """θ in the unit cube, shape (D,)."""
         return (self.vector(theta) - self.low) / (self.high - self.low)
 
-    def from_unit(self, u: Float64[np.ndarray, " D"]) -> Perturbation:
+    def from_unit(self, u: Float64[NDArray[np.float64], " D"]) -> Perturbation:
         """The full perturbation at a point of the unit cube, shape (D,); clipped to it."""
         clipped = np.clip(u, 0.0, 1.0)
         return self.perturbation(np.clip(self.low + clipped * (self.high - self.low), self.low, self.high))
@@ -202,7 +203,7 @@ def _narrow(factor: Factor, bounds: tuple[float, float]) -> Factor:
     return replace(factor, low=low, high=high, nominal=min(max(factor.nominal, low), high))
 
 
-def _read_only(values: Iterable[float]) -> Float64[np.ndarray, " D"]:
+def _read_only(values: Iterable[float]) -> Float64[NDArray[np.float64], " D"]:
     array = np.array(list(values), dtype=np.float64)
     array.flags.writeable = False
     return array

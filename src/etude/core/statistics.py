@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError
 
@@ -112,7 +113,7 @@ class Paired:
         return (self.wins - self.losses) / n if n else float("nan")
 
 
-def cvar(values: Float64[np.ndarray, " n"], fraction: float) -> float:
+def cvar(values: Float64[NDArray[np.float64], " n"], fraction: float) -> float:
     """Mean of the worst (lowest) `fraction` of the values, the boundary value weighted so that it is exact.
 
     Args:

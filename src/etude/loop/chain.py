@@ -1,0 +1,311 @@
+"""One chain: a baseline, its failures, a frozen exam, and several ways of choosing what to practise, side by side."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etude.core import EtudeError, Executor, Perturbation, Suite, Task, derive_seed, stream
+from etude.loop.collecting import Draw, attempt_stream, collect
+from etude.loop.config import LoopConfig
+from etude.loop.progress import Progress, silent
+from etude.loop.stage import Manifest, Work, load_manifest, run_stage
+from etude.loop.stages import (
+    SearchSettings,
+    WeightedDataset,
+    freeze_suites,
+    load_pockets,
+    search_for_failures,
+    sit_suites,
+    train_on,
+)
+from etude.policies import CheckpointPolicy
+from etude.search import Exclusion, SuiteConfig, TargetedSampler
+from etude.training import TrainConfig
+
+DATASET, CHECKPOINT = "dataset", "checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pupil:
+    """What an arm has learned from so far.
+
+    Attributes:
+        train: Folder of its last training.
+        collections: Folders of the demonstrations it learned from, oldest first.
+        stages: Folders of every stage charged to it, in order.
+    """
+
+    train: Path
+    collections: tuple[Path, ...]
+    stages: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """One replicate: everything from the first demonstrations to the exam, in resumable stages.
+
+    Attributes:
+        config: Settings.
+        task: The world.
+        seed: Root of this replicate's randomness.
+        directory: Where its stages go.
+        executor: Where episodes run.
+        progress: Shows how far it is.
+        finished: Only read what is done; a stage that is not is an error.
+    """
+
+    config: LoopConfig
+    task: Task
+    seed: int
+    directory: Path
+    executor: Executor
+    progress: Progress = silent
+    finished: bool = False
+
+    @property
+    def search_directory(self) -> Path:
+        """Where the baseline's failures are."""
+        return self.directory / "round-00" / "search"
+
+    @property
+    def suites_directory(self) -> Path:
+        """Where the frozen suites are."""
+        return self.directory / "round-00" / "suites"
+
+    def run(self) -> dict[str, Pupil]:
+        """Do every stage that is not done yet; returns the last state of every arm, the baseline first."""
+        baseline = self.baseline()
+        self.search(baseline, self.search_directory, "baseline")
+        self.freeze(baseline)
+        self.examine(baseline, "baseline")
+        pupils = {"baseline": baseline}
+        for arm in self.config.arms:
+            pupil = replace(baseline, stages=())
+            for round_index in range(1, self.config.rounds + 1):
+                pupil = self.practise(arm, pupil, round_index)
+            self.examine(pupil, arm)
+            pupils[arm] = pupil
+        return pupils
+
+    def baseline(self) -> Pupil:
+        """Collect the first demonstrations and train on them."""
+        folder = self.directory / "round-00"
+        draw, inputs = FirstDemonstrations(self.task, self.config), {"narrow": self.config.to_json()["narrow"]}
+        self.collect(folder / "collect", "baseline", self.config.demonstrations, draw, inputs)
+        pupil = Pupil(train=folder / "train", collections=(folder / "collect",), stages=(folder / "collect",))
+        return self.train(pupil, folder / "train", "baseline", steps=self.config.train_steps, warm_start=False)
+
+    def practise(self, arm: str, pupil: Pupil, round_index: int) -> Pupil:
+        """One round of one arm: choose and make new demonstrations, then train on old and new."""
+        folder, name = self.directory / f"round-{round_index:02d}" / arm, f"{arm}-{round_index}"
+        if arm in ("uniform", "targeted"):
+            search = self.search_directory
+            if arm == "targeted" and round_index > 1:
+                search = folder / "search"
+                self.search(pupil, search, name)
+            if arm == "targeted":
+                pupil = _charged(pupil, search)
+            draw = self.practice_draw(arm, search)
+            inputs = {"arm": arm, "search": load_manifest(search).hash, "uniform_share": self.config.uniform_share}
+            self.collect(folder / "generate", name, self.config.accepted, draw, inputs)
+            pupil = _charged(pupil, folder / "generate", new_data=True)
+        reseeded = arm == "reseeded"
+        steps = self.config.retrain_steps + (self.config.train_steps if reseeded else 0)
+        return self.train(pupil, folder / "train", name, steps=steps, warm_start=not reseeded)
+
+    def practice_draw(self, arm: str, search: Path) -> "PracticeDraw":
+        """How an arm draws the θ of its new demonstrations: none near an exam case, whichever the arm."""
+        space, exam = self.task.space, Suite.load(self.suites_directory / "exam.json")
+        exclusion = Exclusion.fitted(exam, load_pockets(self.search_directory), space, stream(self.seed, "exclusion"))
+        targets = load_pockets(search) if arm == "targeted" else ()
+        share = self.config.uniform_share if targets else 1.0
+        return PracticeDraw(TargetedSampler(space=space, pockets=targets, uniform_fraction=share), exclusion)
+
+    def collect(self, directory: Path, name: str, accepted: int, draw: Draw, inputs: Mapping[str, Any]) -> Manifest:
+        """Make demonstrations into `directory/dataset`."""
+        seed = derive_seed(self.seed, "collect", name)
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            with self.progress(f"{name}: demonstrations", accepted) as update:
+                collected = collect(
+                    self.task,
+                    folder / DATASET,
+                    accepted=accepted,
+                    draw=draw,
+                    seed=seed,
+                    executor=self.executor,
+                    generator=name,
+                    on_saved=lambda index, _outcome: update(index + 1, ""),
+                )
+            excluded = 0
+            if isinstance(draw, PracticeDraw):
+                excluded = sum(draw.refused(attempt_stream(seed, i)) for i in range(collected.attempts))
+            return {**asdict(collected), "excluded": excluded}
+
+        key = {"task": self.task.name, "space": self.task.space.hash, "accepted": accepted, "seed": seed, **inputs}
+        return self.stage(directory, key, work)
+
+    def train(self, pupil: Pupil, directory: Path, name: str, *, steps: int, warm_start: bool) -> Pupil:
+        """Train on everything the arm has, from its last checkpoint or from scratch."""
+        *old, new = pupil.collections
+        share = self.config.new_share if old else 1.0
+        weights = {new: share} | {path: (1 - share) / len(old) for path in old}
+        config = TrainConfig(
+            steps=steps,
+            batch_size=self.config.batch_size,
+            seed=derive_seed(self.seed, "train", name),
+            threads=self.config.train_threads,
+        )
+        start = pupil.train / CHECKPOINT if warm_start else None
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            result = train_on(
+                [WeightedDataset(path / DATASET, weights[path]) for path in pupil.collections],
+                folder,
+                config=config,
+                policy=self.config.policy,
+                warm_start=start,
+                resume=True,
+                progress=self.progress,
+                title=f"{name}: training",
+            )
+            return {"train_steps": steps, "best_step": result.best_step, "best_loss": result.best_loss}
+
+        key = {
+            "policy": self.config.policy,
+            "train": asdict(config),
+            "datasets": {load_manifest(path).hash: weights[path] for path in pupil.collections},
+            "warm_start": load_manifest(pupil.train).hash if warm_start else None,
+        }
+        self.stage(directory, key, work)
+        return Pupil(train=directory, collections=pupil.collections, stages=(*pupil.stages, directory))
+
+    def search(self, pupil: Pupil, directory: Path, name: str) -> Manifest:
+        """Search a policy's failures and confirm its pockets."""
+        seed = derive_seed(self.seed, "search", name)
+        settings = SearchSettings(rollouts=self.config.search_rollouts, confirm=self.config.confirm_rollouts)
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            found = search_for_failures(
+                self.task,
+                self.policy(pupil),
+                folder,
+                settings=settings,
+                seed=seed,
+                executor=self.executor,
+                progress=self.progress,
+                title=name,
+            )
+            return {
+                "pockets": len(found.pockets),
+                "rollouts": found.rollouts,
+                "uniform_failures": [found.failures.k, found.failures.n],
+            }
+
+        key = {"policy": load_manifest(pupil.train).hash, "execute": self.config.execute, "seed": seed}
+        return self.stage(directory, {**key, "settings": asdict(settings)}, work)
+
+    def freeze(self, baseline: Pupil) -> Manifest:
+        """Write the suites that everybody sits, before any arm has data; they are charged to nobody."""
+        config, seed = self.config, derive_seed(self.seed, "suites")
+        sizes = SuiteConfig(
+            exam=config.exam_cases, dev=config.dev_cases, uniform=config.test_cases, nominal=config.test_cases
+        )
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            report = freeze_suites(
+                self.task,
+                self.policy(baseline),
+                load_pockets(self.search_directory),
+                folder,
+                sizes=sizes,
+                seed=seed,
+                executor=self.executor,
+                progress=self.progress,
+            )
+            return {"rollouts": report.policy_rollouts, "complete": report.complete}
+
+        key = {"search": load_manifest(self.search_directory).hash, "sizes": asdict(sizes), "seed": seed}
+        return self.stage(self.suites_directory, key, work)
+
+    def examine(self, pupil: Pupil, name: str) -> Manifest:
+        """Sit the exam, the uniform and the nominal test."""
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            rates = sit_suites(
+                self.task,
+                self.policy(pupil),
+                self.suites_directory,
+                folder,
+                executor=self.executor,
+                progress=self.progress,
+                title=f"{name}: exam and tests",
+            )
+            return {test: [rate.k, rate.n] for test, rate in rates.items()}
+
+        suites = load_manifest(self.suites_directory).hash
+        key = {"policy": load_manifest(pupil.train).hash, "suites": suites, "execute": self.config.execute}
+        return self.stage(pupil.train.parent / "evaluate", key, work)
+
+    def stage(self, directory: Path, key: Mapping[str, Any], work: Work) -> Manifest:
+        """Do a stage of this chain unless it is done."""
+        if self.finished and not directory.exists():
+            raise EtudeError(f"the run is not finished: '{directory}' is missing; continue it with --resume.")
+        return run_stage(directory, key, work)
+
+    def policy(self, pupil: Pupil) -> CheckpointPolicy:
+        """The policy that an arm has now."""
+        return CheckpointPolicy(path=str(pupil.train / CHECKPOINT), execute=self.config.execute)
+
+
+@dataclass(frozen=True)
+class FirstDemonstrations:
+    """Draws θ as a person's first demonstrations have it: broad in most factors, narrow in a few that are disclosed."""
+
+    task: Task
+    config: LoopConfig
+
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw one θ; a narrow layout is left to the seed."""
+        space = self.task.space.narrowed(self.config.narrow)
+        if not self.config.narrow_layout:
+            return space.sample(rng)
+        layout = [f.name for f in space.factors if f.kind == "layout"]
+        return space.sample(rng).without(*layout)
+
+
+@dataclass(frozen=True)
+class PracticeDraw:
+    """Draws θ for practice, none of them near an exam case.
+
+    Attributes:
+        sampler: Where to practise.
+        exclusion: Says which θ no arm may train on.
+    """
+
+    sampler: TargetedSampler
+    exclusion: Exclusion
+
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw one θ."""
+        return self._draw(rng)[0]
+
+    def refused(self, rng: np.random.Generator) -> int:
+        """How many θ this draw refuses for lying too near an exam case before it finds one."""
+        return self._draw(rng)[1]
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Perturbation, int]:
+        for refused in count():
+            theta, _ = self.sampler.sample(rng)
+            if not self.exclusion(theta):
+                return theta, refused
+        raise AssertionError
+
+
+def _charged(pupil: Pupil, stage: Path, *, new_data: bool = False) -> Pupil:
+    collections = (*pupil.collections, stage) if new_data else pupil.collections
+    return replace(pupil, collections=collections, stages=(*pupil.stages, stage))

@@ -1,0 +1,127 @@
+"""What a run of the loop is made of: one frozen config, and the presets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from etude.core import ConfigError, UnknownNameError
+
+ARMS = ("more-steps", "uniform", "targeted", "reseeded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Settings of `etude loop`; everything that decides a result, nothing that does not.
+
+    Attributes:
+        task: Task with its settings, e.g. "franka-stack:cubes=2".
+        policy: Policy type.
+        seed: Root of all randomness.
+        arms: Ways of choosing data, side by side at equal budget.
+        rounds: Turns of the loop after the baseline.
+        replicates: Independent repetitions of the whole chain.
+        demonstrations: Episodes of the baseline's dataset.
+        narrow: Factor -> range that the first demonstrations keep to; the other factors vary over their whole range.
+        narrow_layout: Whether the first demonstrations start from the task's published layouts only.
+        train_steps: Gradient steps of the baseline.
+        retrain_steps: Gradient steps of every arm in every round, from the arm's last checkpoint.
+        batch_size: Windows per gradient step.
+        accepted: New demonstrations per arm and round.
+        new_share: Sampling weight of an arm's new demonstrations in its mixture.
+        search_rollouts: Rollouts that the search may spend per round.
+        confirm_rollouts: Fresh rollouts that confirm a pocket, inside and again outside.
+        exam_cases: Size of the frozen exam.
+        dev_cases: Size of the dev suite.
+        test_cases: Size of the uniform and of the nominal test.
+        uniform_share: Share of the targeted demonstrations drawn everywhere; the others lie in and around the pockets.
+        execute: Actions of a chunk executed before the policy looks again.
+        train_threads: Threads of the training process; part of the result.
+    """
+
+    task: str
+    policy: str = "flow"
+    seed: int = 0
+    arms: tuple[str, ...] = ("more-steps", "uniform", "targeted")
+    rounds: int = 1
+    replicates: int = 1
+    demonstrations: int = 150
+    narrow: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    narrow_layout: bool = True
+    train_steps: int = 3000
+    retrain_steps: int = 1000
+    batch_size: int = 64
+    accepted: int = 80
+    new_share: float = 0.5
+    search_rollouts: int = 400
+    confirm_rollouts: int = 20
+    exam_cases: int = 80
+    dev_cases: int = 20
+    test_cases: int = 100
+    uniform_share: float = 0.2
+    execute: int = 8
+    train_threads: int = 2
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            if arm not in ARMS:
+                raise UnknownNameError("arm", arm, ARMS)
+        for name in ("rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "accepted", "execute"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("new_share", "uniform_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie in [0, 1], got {getattr(self, name):g}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "arms": list(self.arms), "narrow": {k: list(v) for k, v in self.narrow.items()}}
+
+
+# The first demonstrations are broad in most factors and narrow in these: as a person's first ones are, made at one
+# table with one camera mount under one lamp.
+FRANKA_STACK_NARROW: Mapping[str, tuple[float, float]] = {}
+
+
+def preset(name: str, task: str, seed: int) -> LoopConfig:
+    """The named preset for a task.
+
+    Raises:
+        UnknownNameError: No such preset.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return replace(PRESETS[name], task=task if ":" in task else f"{task}{_SETTINGS[name]}", seed=seed)
+
+
+_SETTINGS = {"smoke": ":cubes=2,image_size=48", "demo": ":cubes=2", "full": ":cubes=3"}
+_DEMO = LoopConfig(task="", narrow=FRANKA_STACK_NARROW)
+PRESETS: Mapping[str, LoopConfig] = {
+    "smoke": replace(
+        _DEMO,
+        demonstrations=12,
+        train_steps=60,
+        retrain_steps=20,
+        batch_size=16,
+        accepted=6,
+        search_rollouts=24,
+        confirm_rollouts=4,
+        exam_cases=6,
+        dev_cases=4,
+        test_cases=8,
+    ),
+    "demo": _DEMO,
+    "full": replace(
+        _DEMO,
+        arms=("more-steps", "reseeded", "uniform", "targeted"),
+        replicates=5,
+        rounds=2,
+        demonstrations=300,
+        train_steps=12_000,
+        retrain_steps=3000,
+        accepted=160,
+        search_rollouts=1200,
+        confirm_rollouts=40,
+        exam_cases=100,
+        dev_cases=40,
+    ),
+}

@@ -1,0 +1,181 @@
+"""Read a finished chain back into the records that its report draws."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from etude.core import Outcome, PolicyFactory, Suite, Task
+from etude.core.files import read_json
+from etude.data import DatasetMeta
+from etude.evaluation import read_outcomes, record_video
+from etude.loop.chain import DATASET, Chain, Pupil
+from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair
+from etude.loop.stage import load_manifest
+from etude.loop.stages import ARCHIVE, TESTS, load_pockets
+from etude.search import Archive
+
+_FILMED = {"fixed": 4, "newly lost": 3, "still failing": 3}
+"""Category of films -> how many are made."""
+
+
+def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, command: str) -> RunResults:
+    """Everything the report shows of a finished chain."""
+    archive = Archive.load(chain.search_directory / ARCHIVE, chain.task.space)
+    rows = tuple(
+        SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
+        for row in archive.rows
+    )
+    files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
+    stages = {stage for pupil in pupils.values() for stage in pupil.stages}
+    return RunResults(
+        run=run_name,
+        task=chain.task.name,
+        space=chain.task.space,
+        arms={name: _arm(pupil) for name, pupil in pupils.items()},
+        suites={name: Suite.load(chain.suites_directory / f"{file}.json") for name, file in files.items()},
+        pockets=load_pockets(chain.search_directory),
+        archive=rows,
+        narrow=chain.config.narrow,
+        exclusions=sum(int(load_manifest(stage).result.get("excluded", 0)) for stage in stages),
+        videos=films(chain, pupils),
+        seeds={"run": chain.config.seed, "replicate": chain.seed},
+        config=chain.config.to_json(),
+        provenance=provenance(),
+        command=command,
+    )
+
+
+def _arm(pupil: Pupil) -> ArmResults:
+    outcomes = {test: tuple(read_outcomes(evaluation(pupil) / f"{test}.parquet")) for test in TESTS}
+    new = [stage / DATASET for stage in pupil.stages if (stage / DATASET).exists()]
+    curves = read_json(pupil.train / "curves.json")
+    return ArmResults(
+        budget=_budget(pupil),
+        exam=outcomes["exam"],
+        uniform_test=outcomes["uniform_test"],
+        nominal=outcomes["nominal"],
+        new_data=tuple(episode.case.theta for root in new for episode in DatasetMeta.open(root).episodes),
+        curves=_curves(curves),
+    )
+
+
+def evaluation(pupil: Pupil) -> Path:
+    """Where the outcomes of an arm's tests are."""
+    return pupil.train.parent / "evaluate"
+
+
+def _budget(pupil: Pupil) -> Budget:
+    manifests = [load_manifest(stage) for stage in pupil.stages]
+
+    def spent(name: str) -> int:
+        return sum(int(manifest.result.get(name, 0)) for manifest in manifests)
+
+    counters = {name: spent(name) for name in ("attempts", "accepted", "frames", "train_steps", "rollouts")}
+    return Budget(**counters, wall_s=sum(manifest.wall_s for manifest in manifests))
+
+
+def _curves(record: Mapping[str, Any]) -> dict[str, tuple[tuple[int, float], ...]]:
+    """Training loss, averaged over about a hundred stretches, and validation loss."""
+    losses = record["losses"]
+    width = max(1, len(losses) // 100)
+    stretches = [losses[i : i + width] for i in range(0, len(losses), width)]
+    training = tuple((i * width + len(part), sum(part) / len(part)) for i, part in enumerate(stretches))
+    return {"training": training, "validation": tuple((int(step), float(loss)) for step, loss in record["validations"])}
+
+
+@dataclass(frozen=True)
+class _Shot:
+    task: Task
+    policy: PolicyFactory
+    outcome: Outcome
+    path: Path
+
+
+def films(chain: Chain, pupils: Mapping[str, Pupil], after: str = "targeted") -> tuple[VideoPair, ...]:
+    """Film the baseline and an arm on the same cases: some that it fixed, lost, and still fails."""
+    if after not in pupils:
+        return ()
+    folder = pupils[after].train.parent / "videos"
+    chosen = [
+        (category, test, before, outcome)
+        for category, most in _FILMED.items()
+        for test, before, outcome in _pairs(pupils["baseline"], pupils[after], category)[:most]
+    ]
+    policies = {"before": chain.policy(pupils["baseline"]), "after": chain.policy(pupils[after])}
+
+    def work(partial: Path) -> Mapping[str, Any]:
+        shots = [
+            _Shot(chain.task, policy, outcome, partial / f"{index:02d}-{when}.mp4")
+            for index, (_, _, _, outcome) in enumerate(chosen)
+            for when, policy in policies.items()
+        ]
+        with chain.progress("videos before and after", len(shots)) as update:
+            for done, _ in enumerate(chain.executor.map(_shoot, shots), start=1):
+                update(done, "")
+        return {"videos": len(shots)}
+
+    key = {
+        "before": load_manifest(evaluation(pupils["baseline"])).hash,
+        "after": load_manifest(evaluation(pupils[after])).hash,
+    }
+    chain.stage(folder, key, work)
+    return tuple(
+        VideoPair(
+            case=outcome.case,
+            category=category,
+            label=f"{test.replace('_', ' ')}: {_ended(before)} → {_ended(outcome)}",
+            before=folder / f"{index:02d}-before.mp4",
+            after=folder / f"{index:02d}-after.mp4",
+        )
+        for index, (category, test, before, outcome) in enumerate(chosen)
+    )
+
+
+def _pairs(baseline: Pupil, pupil: Pupil, category: str) -> list[tuple[str, Outcome, Outcome]]:
+    found: list[tuple[str, Outcome, Outcome]] = []
+    for test in TESTS:
+        before, after = (read_outcomes(evaluation(p) / f"{test}.parquet") for p in (baseline, pupil))
+        found += [(test, b, a) for b, a in zip(before, after, strict=True) if _category(b, a) == category]
+    return found
+
+
+def _category(before: Outcome, after: Outcome) -> str:
+    if before.success:
+        return "unchanged" if after.success else "newly lost"
+    return "fixed" if after.success else "still failing"
+
+
+def _ended(outcome: Outcome) -> str:
+    return "success" if outcome.success else outcome.failure_mode.replace("_", " ")
+
+
+def _shoot(shot: _Shot) -> None:
+    record_video(shot.task, shot.policy, shot.outcome.case, shot.path)
+
+
+def provenance() -> dict[str, str]:
+    """Versions, machine and commit."""
+    packages = ("etude", "gymnasium", "lerobot", "mujoco", "numpy", "torch")
+    versions = {name: version(name) for name in packages}
+    return {**versions, "python": platform.python_version(), "machine": _machine(), "commit": _commit()}
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}"
+
+
+def _commit() -> str:
+    """The commit of Etude's own checkout, with a mark when it was changed; "" outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return described.stdout.strip() if described.returncode == 0 else ""

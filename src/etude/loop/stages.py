@@ -1,0 +1,328 @@
+"""The stages of a round, each usable alone: train, evaluate, search."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etude.core import (
+    Case,
+    Executor,
+    MismatchError,
+    Outcome,
+    Pocket,
+    PolicyFactory,
+    Rate,
+    Searcher,
+    Suite,
+    Task,
+    stream,
+)
+from etude.core.files import read_json, write_json
+from etude.data import FrameCache, Mixture, MixtureSource, split_episodes, statistics
+from etude.evaluation import Expert, Runner, write_outcomes
+from etude.loop.progress import Progress, silent
+from etude.policies import Features
+from etude.search import (
+    Archive,
+    ConfirmConfig,
+    CrossEntropyConfig,
+    RandomSearch,
+    SuiteConfig,
+    SuiteReport,
+    build_suites,
+    confirm_pockets,
+    find_boxes,
+    search_failures,
+)
+from etude.training import TrainConfig
+
+if TYPE_CHECKING:
+    from etude.training.train import TrainResult
+
+ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
+UNIFORM = "uniform"
+"""Name in the archive of the rollouts that were drawn uniformly."""
+TESTS = {"exam": "exam.json", "uniform_test": "uniform.json", "nominal": "nominal.json"}
+"""What every policy sits -> file of the suite."""
+HELD_OUT = 0.08
+"""Share of every dataset's episodes that chooses the best checkpoint."""
+VALIDATION_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class WeightedDataset:
+    """A dataset with its share of the training samples."""
+
+    root: Path
+    weight: float = 1.0
+
+
+def train_on(
+    datasets: Sequence[WeightedDataset],
+    out: Path,
+    *,
+    config: TrainConfig,
+    policy: str = "flow",
+    warm_start: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    title: str = "training",
+) -> "TrainResult":
+    """Fit a policy to a mixture of datasets, some of whose episodes are held out to choose the best checkpoint.
+
+    Args:
+        datasets: What to learn from; features must agree.
+        out: Where checkpoint, curves and the state for resuming go.
+        config: Steps, batch size and the rest.
+        policy: Policy type, for a new policy.
+        warm_start: Checkpoint to go on from, with its normaliser's statistics kept; `policy` is then ignored.
+        resume: Continue what a killed training left in `out`.
+        progress: Shows how far it is.
+        title: What the progress is called.
+
+    Raises:
+        MismatchError: Datasets, or dataset and checkpoint, differ in features.
+    """
+    from etude.policies.checkpoint import build_policy, load_model
+    from etude.training.train import train
+
+    caches = [FrameCache.open(d.root) for d in datasets]
+    features = Features.from_shapes({name: f.shape for name, f in caches[0].meta.features.items()})
+    if warm_start is not None:
+        model = load_model(warm_start, features)
+    else:
+        means = statistics(*caches, pixels=False)
+        model = build_policy(policy, features, means, stream(config.seed, "initial weights"))
+    learned, held_out = _split(datasets, caches, config.seed)
+    mixture = Mixture(learned, horizon=model.horizon, batch_size=config.batch_size, seed=config.seed)
+    held = Mixture(held_out, horizon=model.horizon, batch_size=config.batch_size, seed=config.seed)
+    with progress(title, config.steps) as update:
+        return train(
+            model,
+            mixture,
+            [held.batch(i) for i in range(VALIDATION_BATCHES)],
+            config,
+            out,
+            resume=resume,
+            progress=lambda step, total, loss: update(step, f"loss {loss:.3f}"),
+        )
+
+
+def _split(
+    datasets: Sequence[WeightedDataset], caches: Sequence[FrameCache], seed: int
+) -> tuple[list[MixtureSource], list[MixtureSource]]:
+    """Sources to learn from and sources to validate on; a single episode serves as both."""
+    learned: list[MixtureSource] = []
+    held: list[MixtureSource] = []
+    for dataset, cache in zip(datasets, caches, strict=True):
+        training, validation = split_episodes(len(cache.lengths), HELD_OUT, seed)
+        learned.append(MixtureSource(cache, weight=dataset.weight, episodes=training))
+        held.append(MixtureSource(cache, weight=dataset.weight, episodes=validation if len(validation) else training))
+    return learned, held
+
+
+def evaluate(
+    task: Task,
+    policy: PolicyFactory,
+    cases: Sequence[Case],
+    *,
+    executor: Executor,
+    progress: Progress = silent,
+    title: str = "evaluate",
+    journal: Path | None = None,
+) -> list[Outcome]:
+    """Run a policy on every case.
+
+    Args:
+        task: Where.
+        policy: Who.
+        cases: What.
+        executor: Where the episodes run; it does not change the outcomes.
+        progress: Shows how far it is.
+        title: What the progress is called.
+        journal: File that keeps finished cases, so that a killed evaluation goes on.
+
+    Returns:
+        Outcomes in the order of the cases.
+    """
+    outcomes: list[Outcome] = []
+    with progress(title, len(cases)) as update:
+        for outcome in Runner(task, policy, executor).stream(cases, journal=journal):
+            outcomes.append(outcome)
+            update(len(outcomes), f"{sum(o.success for o in outcomes)}/{len(outcomes)} succeed")
+    return outcomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What a search for failures may spend.
+
+    Attributes:
+        rollouts: Rollouts of the policy that look for failures.
+        uniform_share: Share of them drawn uniformly; the rest follow the cross-entropy search.
+        confirm: Fresh rollouts inside each box, and twice as many outside all, that make it a pocket.
+    """
+
+    rollouts: int = 400
+    uniform_share: float = 0.3
+    confirm: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search found and spent.
+
+    Attributes:
+        pockets: Confirmed pockets, the worst first.
+        rollouts: Rollouts of the policy spent on finding and confirming them.
+        failures: Failures among the uniform rollouts of the search, k of n: the volume of failure.
+    """
+
+    pockets: tuple[Pocket, ...]
+    rollouts: int
+    failures: Rate
+
+
+def search_for_failures(
+    task: Task,
+    policy: PolicyFactory,
+    out: Path,
+    *,
+    settings: SearchSettings,
+    seed: int,
+    executor: Executor,
+    progress: Progress = silent,
+    title: str = "search",
+) -> SearchResult:
+    """Search where a policy fails and the expert does not, and confirm the pockets with fresh rollouts.
+
+    Leaves `archive.parquet` and `pockets.json` in `out`; continues from an archive that is there.
+    """
+    space, archive_path = task.space, out / ARCHIVE
+    archive = Archive.load(archive_path, space) if archive_path.exists() else Archive(space)
+
+    roll = _roller(task, executor)
+    uniform = round(settings.uniform_share * settings.rollouts)
+    batch = max(4, min(40, settings.rollouts // 8))
+    cross_entropy = CrossEntropyConfig(batch=batch)
+    searchers: list[tuple[str, int, Searcher]] = [
+        (UNIFORM, uniform, RandomSearch(space, stream(seed, UNIFORM), batch=batch)),
+        ("cross-entropy", settings.rollouts - uniform, cross_entropy.create(space, stream(seed, "cross-entropy"))),
+    ]
+    with progress(f"{title}: search for failures", settings.rollouts) as update:
+        for name, budget, searcher in searchers:
+            before = 0 if name == UNIFORM else uniform
+            search_failures(
+                searcher,
+                archive,
+                roll(policy),
+                budget=budget,
+                seed=seed,
+                name=name,
+                roll_expert=roll(Expert(task)),
+                path=archive_path,
+                progress=lambda done, _total, before=before: update(before + done, ""),
+            )
+    boxes = find_boxes(space, archive.points(), archive.weaknesses())
+    confirmed = confirm_pockets(
+        space,
+        boxes,
+        _roller(task, executor, progress, f"{title}: confirm pockets")(policy),
+        roll(Expert(task)),
+        ConfirmConfig(inside=settings.confirm, outside=2 * settings.confirm),
+        stream(seed, "confirm"),
+    )
+    kinds = {"pockets": confirmed.pockets, "refuted": confirmed.refuted}
+    write_json(out / POCKETS, {kind: [pocket.to_json() for pocket in pockets] for kind, pockets in kinds.items()})
+    drawn = [row for row in archive.rows if row.searcher == UNIFORM]
+    return SearchResult(
+        pockets=confirmed.pockets,
+        rollouts=settings.rollouts + confirmed.policy_rollouts,
+        failures=Rate.of([not row.success for row in drawn]),
+    )
+
+
+def freeze_suites(
+    task: Task,
+    policy: PolicyFactory,
+    pockets: Sequence[Pocket],
+    out: Path,
+    *,
+    sizes: SuiteConfig,
+    seed: int,
+    executor: Executor,
+    progress: Progress = silent,
+    title: str = "freeze the exam",
+) -> SuiteReport:
+    """Draw exam, dev, uniform and nominal suites from a baseline and its pockets, and write them to `out` for good."""
+    suites = build_suites(
+        task.space,
+        task.name,
+        pockets,
+        _roller(task, executor, progress, title)(policy),
+        _roller(task, executor)(Expert(task)),
+        sizes,
+        stream(seed, "suites"),
+    )
+    suites.save(out)
+    write_json(out / "building.json", suites.report.to_json())
+    return suites.report
+
+
+type _Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
+
+
+def _roller(
+    task: Task, executor: Executor, progress: Progress = silent, title: str = ""
+) -> Callable[[PolicyFactory], _Roll]:
+    """Policy -> a function that rolls it out on cases."""
+    return lambda policy: lambda cases: evaluate(task, policy, cases, executor=executor, progress=progress, title=title)
+
+
+def load_pockets(search: Path) -> tuple[Pocket, ...]:
+    """The confirmed pockets that a search left in its folder."""
+    return tuple(Pocket.from_json(record) for record in read_json(search / POCKETS)["pockets"])
+
+
+def sit_suites(
+    task: Task,
+    policy: PolicyFactory,
+    suites: Path,
+    out: Path,
+    *,
+    executor: Executor,
+    progress: Progress = silent,
+    title: str = "evaluate",
+) -> dict[str, Rate]:
+    """Run a policy on the exam, the uniform and the nominal test found in `suites`; outcomes go to `out`.
+
+    Raises:
+        MismatchError: A suite that was changed, or of another space.
+    """
+    tests = {test: load_suite(suites / file, task) for test, file in TESTS.items()}
+    cases = [case for suite in tests.values() for case in suite.cases]
+    journal = out / "journal.jsonl"
+    outcomes = evaluate(task, policy, cases, executor=executor, progress=progress, title=title, journal=journal)
+    rates: dict[str, Rate] = {}
+    for test, suite in tests.items():
+        own, outcomes = outcomes[: len(suite.cases)], outcomes[len(suite.cases) :]
+        write_outcomes(out / f"{test}.parquet", own)
+        rates[test] = Rate.of([outcome.success for outcome in own])
+    journal.unlink(missing_ok=True)
+    return rates
+
+
+def load_suite(path: Path, task: Task) -> Suite:
+    """Read a suite and check that it is of the task's space.
+
+    Raises:
+        MismatchError: A suite that was changed, or of another space.
+    """
+    suite = Suite.load(path)
+    if suite.space_hash != task.space.hash:
+        raise MismatchError(
+            f"suite '{path}' was made for {suite.task} (space {suite.space_hash}); "
+            f"{task.name} has space {task.space.hash}."
+        )
+    return suite
