@@ -76,6 +76,13 @@ class LoopConfig:
         """As plain JSON values."""
         return {**asdict(self), "arms": list(self.arms), "narrow": {k: list(v) for k, v in self.narrow.items()}}
 
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "LoopConfig":
+        """The inverse of to_json."""
+        narrow = {name: (low, high) for name, (low, high) in record["narrow"].items()}
+        fields: dict[str, Any] = {**record, "arms": tuple(record["arms"]), "narrow": narrow}
+        return LoopConfig(**fields)
+
 
 # The first demonstrations are broad in most factors and narrow in these: as a person's first ones are, made at one
 # table with one camera mount under one lamp.

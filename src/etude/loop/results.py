@@ -79,12 +79,7 @@ def _budget(pupil: Pupil) -> Budget:
 
 
 def _curves(record: Mapping[str, Any]) -> dict[str, tuple[tuple[int, float], ...]]:
-    """Training loss, averaged over about a hundred stretches, and validation loss."""
-    losses = record["losses"]
-    width = max(1, len(losses) // 100)
-    stretches = [losses[i : i + width] for i in range(0, len(losses), width)]
-    training = tuple((i * width + len(part), sum(part) / len(part)) for i, part in enumerate(stretches))
-    return {"training": training, "validation": tuple((int(step), float(loss)) for step, loss in record["validations"])}
+    return {name: tuple((int(step), float(loss)) for step, loss in points) for name, points in record.items()}
 
 
 @dataclass(frozen=True)

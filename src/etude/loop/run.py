@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from etude.compute import SerialExecutor
 from etude.core import EtudeError, Executor, MismatchError, RunExistsError, Task, derive_seed
@@ -103,9 +102,7 @@ def load_config(directory: Path) -> LoopConfig:
     """
     if not (directory / RECORD).exists():
         raise EtudeError(f"'{directory}' holds no run: it has no {RECORD}. Start one with `etude loop`.")
-    record: dict[str, Any] = read_json(directory / RECORD)["config"]
-    narrow = {name: (low, high) for name, (low, high) in record["narrow"].items()}
-    return LoopConfig(**{**record, "arms": tuple(record["arms"]), "narrow": narrow})
+    return LoopConfig.from_json(read_json(directory / RECORD)["config"])
 
 
 def _chains(
