@@ -13,7 +13,7 @@ from etude.cli.executing import make_executor
 from etude.cli.output import require_at_least, require_free, whole_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
-from etude.core import Case, ConfigError, MismatchError, Outcome, PolicyFactory, Suite, Task
+from etude.core import Case, ConfigError, Outcome, PolicyFactory, Suite, Task
 from etude.core.files import write_json
 from etude.loop.progress import Progress
 
@@ -70,13 +70,13 @@ def run(options: Options) -> None:
     if options.videos < 0 or (options.videos and not task.cameras):
         raise ConfigError(f"--videos {options.videos}: needs at least 0, and a task with cameras.")
     require_free(options.out, resumable=False)
+
+    from etude.evaluation import summarise, write_outcomes
+    from etude.loop.stages import evaluate, load_suite
+
     suite = load_suite(options.suite, task) if options.suite else None
     cases = choose_cases(options, task, suite)
     policy = resolve_policy(options.policy, task, execute=options.execute)
-
-    from etude.evaluation import summarise, write_outcomes
-    from etude.loop.stages import evaluate
-
     progress = watch()
     with whole_folder(options.out) as folder:
         with make_executor(options.processes) as executor:
@@ -91,22 +91,10 @@ def run(options: Options) -> None:
         return
     written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
     show(table(summary, subtasks_of(task, outcomes)), "", f"{written} in {options.out}")
-    show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")
-
-
-def load_suite(path: Path, task: Task) -> Suite:
-    """Read a suite that must be of this task's space.
-
-    Raises:
-        MismatchError: It belongs to another space.
-    """
-    suite = Suite.load(path)
-    if suite.space_hash != task.space.hash:
-        raise MismatchError(
-            f"suite '{path}' is of task '{suite.task}' (space {suite.space_hash}), "
-            f"not of '{task.name}' (space {task.space.hash}): θ means something else there."
-        )
-    return suite
+    if options.policy in ("expert", "random"):
+        show_next(f"etude collect {task.name} --episodes 50 --out data/first")
+    else:
+        show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")
 
 
 def choose_cases(options: Options, task: Task, suite: Suite | None) -> Sequence[Case]:

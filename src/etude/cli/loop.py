@@ -1,5 +1,6 @@
 """`etude loop`: all of it, as one run that can be stopped and continued."""
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import make_executor
-from etude.cli.output import require_at_least, require_free
+from etude.cli.output import require_at_least
 from etude.cli.report import tell
 from etude.cli.terminal import watch
 from etude.core import ConfigError
@@ -52,30 +53,45 @@ class Options:
 def run(options: Options) -> None:
     """Run the loop."""
     require_at_least(processes=options.processes)
+    from etude.sim import make_task
+
     config = make_config(options)
+    task = make_task(config.task)
     directory = run_directory(options)
-    require_free(directory, resume=options.resume)
 
     from etude.loop.run import run_loop
 
     with make_executor(options.processes) as executor:
-        run_loop(config, directory, executor=executor, progress=watch(), resume=options.resume)
-    tell(directory)
+        finished = run_loop(
+            config,
+            task,
+            directory,
+            executor=executor,
+            command=command_line(options),
+            progress=watch(),
+            resume=options.resume,
+        )
+    tell(finished)
 
 
 def make_config(options: Options) -> LoopConfig:
     """The preset with what the options change.
 
     Raises:
-        UnknownNameError: No such task, preset or arm.
+        UnknownNameError: No such preset or arm.
     """
-    from etude.sim import make_task
-
-    make_task(options.task)
     config = preset(options.preset, options.task, options.seed)
     if options.arms:
         config = replace(config, arms=options.arms)
     return config if options.rounds is None else replace(config, rounds=options.rounds)
+
+
+def command_line(options: Options) -> str:
+    """What a person types to get the same result, wherever it goes."""
+    words = ["etude", "loop", options.task, "--preset", options.preset, "--run", options.run, "--seed", options.seed]
+    arms = ["--arms", *options.arms] if options.arms else []
+    rounds = [] if options.rounds is None else ["--rounds", options.rounds]
+    return shlex.join(str(word) for word in (*words, *arms, *rounds))
 
 
 def run_directory(options: Options) -> Path:

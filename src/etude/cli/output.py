@@ -10,6 +10,8 @@ from typing import Any
 from etude.core import ConfigError, MismatchError, RunExistsError
 from etude.core.files import read_json, write_json
 
+SETTINGS = "settings.json"
+
 
 def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> None:
     """Refuse to write where something is already, unless it is to be continued.
@@ -37,6 +39,30 @@ def whole_folder(out: Path) -> Generator[Path]:
         os.replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) -> Generator[Path]:
+    """A folder that a stopped command goes on from; gone again if it stopped before anything was worth keeping.
+
+    Args:
+        out: The folder.
+        settings: What decides the result, as JSON values; kept in the folder.
+        resume: Whether to go on in a folder that is there.
+
+    Raises:
+        RunExistsError: Something is there, and it is not to be continued.
+        MismatchError: It was begun with other settings.
+    """
+    require_free(out, resume=resume)
+    require_same_settings(out / SETTINGS, settings)
+    remember_settings(out / SETTINGS, settings)
+    try:
+        yield out
+    except BaseException:
+        if all(path.name == SETTINGS for path in out.iterdir()):
+            shutil.rmtree(out)
+        raise
 
 
 def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:

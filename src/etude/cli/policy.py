@@ -1,13 +1,10 @@
 """The policy that a person names, checked against the task before anything runs."""
 
 from pathlib import Path
-from typing import Any
 
-from etude.core import MismatchError, PolicyFactory, Task
+from etude.core import PolicyFactory, Task
 from etude.core.files import read_json
 from etude.policies.features import Features
-
-_IMAGE = "observation.images."
 
 
 def resolve_policy(name: str, task: Task, *, execute: int) -> PolicyFactory:
@@ -41,22 +38,9 @@ def require_fit(checkpoint: Path, task: Task) -> None:
 
 
 def checkpoint_features(checkpoint: Path) -> Features:
-    """What a checkpoint in LeRobot's layout sees and does; its images are (3, H, W).
+    """What a checkpoint in LeRobot's layout sees and does.
 
     Raises:
         MismatchError: Its configuration does not say.
     """
-    config: dict[str, Any] = read_json(checkpoint / "config.json")
-    try:
-        seen, done = config["input_features"], config["output_features"]
-        images = {name: tuple(f["shape"][1:]) for name, f in seen.items() if name.startswith(_IMAGE)}
-        return Features(
-            cameras=tuple(name.removeprefix(_IMAGE) for name in images),
-            image_size=next(iter(images.values()), (0, 0)),
-            state_size=int(seen["observation.state"]["shape"][0]),
-            action_size=int(done["action"]["shape"][0]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise MismatchError(
-            f"checkpoint '{checkpoint}' does not say what it sees and does: {error} is missing."
-        ) from error
+    return Features.from_config(read_json(checkpoint / "config.json"))

@@ -7,7 +7,9 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.terminal import show, show_next
-from etude.core import ConfigError
+
+if TYPE_CHECKING:
+    from etude.loop.run import FinishedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +31,21 @@ class Options:
 
 def run(options: Options) -> None:
     """Report."""
-    if not (options.run / "run.json").exists():
-        raise ConfigError(f"'{options.run}' is no run: there is no run.json in it; `etude loop` makes runs.")
-    from etude.loop.report import write_report
-    from etude.loop.results import load_results
+    from etude.loop.run import load_config, read_run
+    from etude.sim import make_task
 
-    write_report(load_results(options.run), options.run / "report")
+    config = load_config(options.run)
+    finished = read_run(options.run, config, make_task(config.task))
     if options.json:
-        print((options.run / "report" / "summary.json").read_text(), end="")
-        return
-    tell(options.run)
+        print((finished.report.parent / "summary.json").read_text(), end="")
+    else:
+        tell(finished)
 
 
-def tell(directory: Path) -> None:
-    """Print the table of a run that has a report, and where that is."""
+def tell(finished: "FinishedRun") -> None:
+    """Print the table of every replicate, and where the report is."""
     from etude.loop.report import table
-    from etude.loop.results import load_results
 
-    show(table(load_results(directory)), "", f"report: {directory / 'report' / 'index.html'}")
-    show_next(f"xdg-open {directory / 'report' / 'index.html'}")
+    show(*(table(results) for results in finished.results))
+    show("", f"report: {finished.report}")
+    show_next(f"xdg-open {finished.report}")

@@ -1,18 +1,19 @@
 """`etude search`: where a policy fails, as pockets and frozen suites."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import make_executor
-from etude.cli.output import require_at_least, require_free, whole_folder
+from etude.cli.output import require_at_least, resumable_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.core import Pocket, Task
-from etude.loop.config import preset
+
+if TYPE_CHECKING:
+    from etude.loop.stages import SearchResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Options:
         seed: Fixes all randomness.
         execute: Actions of a predicted chunk to execute before the policy looks again.
         processes: Processes that run episodes; they do not change the result.
+        resume: Continue a search that was begun with the same options.
         json: Print the pockets as one line of JSON, and nothing else.
     """
 
@@ -52,6 +54,7 @@ class Options:
     seed: int = 0
     execute: int = 8
     processes: int = 2
+    resume: bool = False
     json: bool = False
 
 
@@ -59,44 +62,46 @@ def run(options: Options) -> None:
     """Search."""
     from etude.sim import make_task
 
-    counts = ("budget", "confirm", "exam_cases", "dev_cases", "test_cases", "execute", "processes")
-    require_at_least(**{name: getattr(options, name) for name in counts})
+    counts = {name: getattr(options, name) for name in ("budget", "confirm", "exam_cases", "dev_cases", "test_cases")}
+    require_at_least(**counts, execute=options.execute, processes=options.processes)
     task = make_task(options.task)
-    require_free(options.out, resumable=False)
     policy = resolve_policy(options.policy, task, execute=options.execute)
-    config = replace(
-        preset("demo", task.name, options.seed),
-        search_rollouts=options.budget,
-        confirm_rollouts=options.confirm,
-        exam_cases=options.exam_cases,
-        dev_cases=options.dev_cases,
-        test_cases=options.test_cases,
-    )
+    settings = {**counts, "task": task.name, "policy": options.policy, "seed": options.seed, "execute": options.execute}
 
-    from etude.loop.stages import load_pockets, search_for_failures
+    from etude.loop.stages import SearchSettings, freeze_suites, search_for_failures
+    from etude.search import SuiteConfig
 
-    with whole_folder(options.out) as folder, make_executor(options.processes) as executor:
-        result = search_for_failures(
+    progress = watch()
+    with (
+        resumable_folder(options.out, settings, resume=options.resume) as out,
+        make_executor(options.processes) as executor,
+    ):
+        found = search_for_failures(
             task,
             policy,
-            folder,
-            settings=config.search_settings(freeze=True),
+            out,
+            settings=SearchSettings(rollouts=options.budget, confirm=options.confirm),
             seed=options.seed,
             executor=executor,
-            progress=watch(),
-            title="search",
+            progress=progress,
         )
-    pockets = load_pockets(options.out)
+        tests = options.test_cases
+        sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
+        freeze_suites(
+            task, policy, found.pockets, out, sizes=sizes, seed=options.seed, executor=executor, progress=progress
+        )
     if options.json:
-        show_json({"out": str(options.out), "pockets": [pocket.to_json() for pocket in pockets], **result})
-        return
-    _tell(options, task, pockets)
+        pockets = [pocket.to_json() for pocket in found.pockets]
+        show_json({"out": str(out), "pockets": pockets, "rollouts": found.rollouts})
+    else:
+        _tell(options, task, found)
 
 
-def _tell(options: Options, task: Task, pockets: Sequence[Pocket]) -> None:
-    show(*(describe(pocket) for pocket in pockets))
-    if not pockets:
-        show("no pocket: nowhere does the policy fail clearly more often than elsewhere where the expert succeeds.")
+def _tell(options: Options, task: Task, found: "SearchResult") -> None:
+    show(f"the policy fails {found.failures} of uniformly drawn cases", "")
+    show(*(describe(pocket) for pocket in found.pockets))
+    if not found.pockets:
+        show("no pocket: nowhere does it fail clearly more often than elsewhere while the expert succeeds.")
     show("", f"archive.parquet, pockets.json and suites in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
     show_next(f"etude eval {task.name} --policy {options.policy} {suite}")

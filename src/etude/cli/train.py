@@ -1,20 +1,20 @@
 """`etude train`: a policy from one or more datasets."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from etude.cli.output import remember_settings, require_at_least, require_free, require_same_settings
+from etude.cli.output import require_at_least, resumable_folder
+from etude.cli.policy import checkpoint_features
 from etude.cli.terminal import show, show_json, show_next, watch
-from etude.core import ConfigError
+from etude.core import ConfigError, MismatchError
+from etude.policies.features import Features
 
 if TYPE_CHECKING:
     from etude.loop.stages import WeightedDataset
-
-SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,41 +57,68 @@ class Options:
 def run(options: Options) -> None:
     """Train."""
     require_at_least(steps=options.steps, batch_size=options.batch_size, threads=options.threads)
-    settings = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()}
-    settings = {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
-    for name in ("out", "resume", "json"):
-        del settings[name]
-    require_free(options.out, resume=options.resume)
-    require_same_settings(options.out / SETTINGS, settings)
     datasets = parse_datasets(options.dataset)
 
-    from etude.data import DatasetMeta, require_equal_features
     from etude.loop.stages import train_on
     from etude.loop.wiring import find_checkpoint
     from etude.policies.names import check_policy_name
     from etude.training import TrainConfig
 
     check_policy_name(options.policy)
-    config = TrainConfig(steps=options.steps, batch_size=options.batch_size, seed=options.seed, threads=options.threads)
     warm_start = find_checkpoint(options.warm_start) if options.warm_start else None
-    require_equal_features({d.root: DatasetMeta.open(d.root).features for d in datasets})
-    remember_settings(options.out / SETTINGS, settings)
-    result = train_on(
-        datasets,
-        options.out,
-        config=config,
-        policy=options.policy,
-        warm_start=warm_start,
-        resume=options.resume,
-        progress=watch(),
-    )
-    checkpoint = options.out / "checkpoint"
+    task = require_one_kind(datasets, warm_start)
+    with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
+        result = train_on(
+            datasets,
+            out,
+            config=TrainConfig(
+                steps=options.steps, batch_size=options.batch_size, seed=options.seed, threads=options.threads
+            ),
+            policy=options.policy,
+            warm_start=warm_start,
+            resume=options.resume,
+            progress=watch(),
+        )
     if options.json:
-        show_json({"checkpoint": str(checkpoint), "best_step": result.best_step, "best_loss": result.best_loss})
+        best = {"best_step": result.best_step, "best_loss": result.best_loss}
+        show_json({"checkpoint": str(out / "checkpoint"), **best})
         return
-    show(f"best checkpoint: step {result.best_step}, validation loss {result.best_loss:.4f}: {checkpoint}")
-    task = _task_of(datasets[0].root)
-    show_next(f"etude eval {task} --policy {options.out} --episodes 50 --out results/{options.out.name}")
+    show(f"best checkpoint: step {result.best_step}, validation loss {result.best_loss:.4f}: {out / 'checkpoint'}")
+    show_next(f"etude eval {task or 'TASK'} --policy {out} --episodes 50 --out results/{out.name}")
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    """What decides the result, as JSON values."""
+    names = ("dataset", "policy", "steps", "batch_size", "warm_start", "seed", "threads")
+    values = {name: getattr(options, name) for name in names}
+    warm_start = str(options.warm_start) if options.warm_start else None
+    return {**values, "dataset": list(options.dataset), "warm_start": warm_start}
+
+
+def require_one_kind(datasets: "Sequence[WeightedDataset]", warm_start: Path | None) -> str:
+    """Raise unless all datasets have the same features and space, and the checkpoint to start from can read them.
+
+    Returns:
+        The task of the first dataset; "" where Etude did not write it.
+
+    Raises:
+        MismatchError: They differ; the message says where.
+    """
+    from etude.data import DatasetMeta, require_equal_features
+
+    metas = [DatasetMeta.open(dataset.root) for dataset in datasets]
+    require_equal_features({meta.root: meta.features for meta in metas})
+    first, *others = metas
+    for meta in others:
+        if first.space_hash and meta.space_hash and first.space_hash != meta.space_hash:
+            raise MismatchError(
+                f"datasets '{first.root}' and '{meta.root}' are of different spaces: {first.task} "
+                f"({first.space_hash}) and {meta.task} ({meta.space_hash})."
+            )
+    if warm_start is not None:
+        given = Features.from_shapes({name: feature.shape for name, feature in first.features.items()})
+        checkpoint_features(warm_start).check(given, f"dataset '{first.root}'")
+    return first.task
 
 
 def parse_datasets(texts: Sequence[str]) -> "list[WeightedDataset]":
@@ -117,9 +144,3 @@ def parse_datasets(texts: Sequence[str]) -> "list[WeightedDataset]":
             raise ConfigError(f"--dataset {text}: a weight must be positive.")
         datasets.append(WeightedDataset(Path(root), share))
     return datasets
-
-
-def _task_of(dataset: Path) -> str:
-    from etude.data import DatasetMeta
-
-    return DatasetMeta.open(dataset).task or "TASK"

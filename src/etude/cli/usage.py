@@ -54,6 +54,7 @@ VERBS = {
         "etude.cli.search",
         "find where a policy fails, and freeze suites that measure it",
         "etude search franka-stack --policy runs/first --budget 400 --out search/first",
+        resumable=True,
     ),
     "loop": Verb(
         "etude.cli.loop",
