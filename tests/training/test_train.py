@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training.demonstrations import CONFIG, FEATURES, Demonstrations, tiny_flow
+from training.demonstrations import CONFIG, FEATURES, STATISTICS, Demonstrations, tiny_flow
 
-from etude.core import ConfigError, MismatchError, Observation, RunExistsError
+from etude.core import ConfigError, MismatchError, Observation, RunExistsError, derive_seed
 from etude.data import WindowBatch
 from etude.policies import CheckpointPolicy
-from etude.policies.checkpoint import load_model
+from etude.policies.checkpoint import build_policy, load_model
 from etude.training import TrainConfig
+from etude.training.batches import prefetch, to_tensors
 from etude.training.train import DivergedError, TrainResult, train
 
 SCRIPT = Path(__file__).with_name("demonstrations.py")
@@ -71,7 +72,7 @@ def test_a_training_killed_with_signal_9_and_resumed_ends_the_same(whole: Path, 
                 process.send_signal(signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL
-    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=120)
+    fit(tmp_path / "run", resume=True)
     assert everything(tmp_path / "run") == everything(whole)
 
 
@@ -137,9 +138,6 @@ def test_the_checkpoint_is_the_best_by_validation_and_holds_the_averaged_weights
     assert result.best_loss == min(validations)
     data = Demonstrations()
     kept = load_model(whole / "checkpoint")
-    from etude.core import derive_seed
-    from etude.training.batches import to_tensors
-
     generator = torch.Generator().manual_seed(derive_seed(CONFIG.seed, "validate", 0))
     with torch.inference_mode():
         again = kept.loss(to_tensors(data.batch(10**6)), generator)
@@ -174,6 +172,51 @@ def test_bfloat16_trains_too_and_resumes_the_same(tmp_path: Path) -> None:
         fit(tmp_path / "run", config, until=7)
     fit(tmp_path / "run", config, resume=True)
     assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+
+
+def test_act_trains_in_bfloat16_and_its_backbone_keeps_learning_after_a_warm_start(tmp_path: Path) -> None:
+    sizes = {"chunk_size": 8, "n_action_steps": 8, "dim_model": 32, "n_heads": 2, "dim_feedforward": 64}
+    model = build_policy("act", FEATURES, STATISTICS, np.random.default_rng(0), **sizes)
+    config = replace(CONFIG, steps=20, precision="bfloat16", validate_every=20, checkpoint_every=20)
+    result = fit(tmp_path / "first", config, model=model)
+    assert np.mean(result.losses[-5:]) < np.mean(result.losses[:5])
+    again = load_model(result.checkpoint)
+    norms = [name for name, _ in again.module.named_parameters() if "backbone.bn1" in name]
+    assert len(norms) == 2
+    fit(tmp_path / "second", replace(config, steps=1), model=again)
+
+
+def test_batches_are_fetched_ahead_in_order_and_their_errors_arrive() -> None:
+    data = Demonstrations()
+    steps = list(prefetch(data, range(3, 6)))
+    assert [step for step, _ in steps] == [3, 4, 5]
+    for step, batch in steps:
+        np.testing.assert_array_equal(batch.episode, data.batch(step).episode)
+
+    class Broken:
+        def batch(self, step: int) -> WindowBatch:
+            raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone"):
+        next(prefetch(Broken(), range(1)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("steps", 0), ("learning_rate", -1.0), ("ema_decay", 1.0), ("precision", "float8")]
+)
+def test_settings_that_cannot_work_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=field):
+        replace(CONFIG, **{field: value})
+
+
+def test_the_learning_rate_warms_up_peaks_and_falls_to_a_hundredth() -> None:
+    config = TrainConfig(steps=1000, warmup_steps=100, learning_rate=1.0)
+    rates = [config.learning_rate_at(step) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates) == pytest.approx(1.0)
+    assert all(np.diff(rates[:100]) > 0)
+    assert all(np.diff(rates[100:]) < 0)
+    assert rates[-1] == pytest.approx(0.01)
 
 
 def test_the_flow_policy_overfits_ten_episodes(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from lerobot.policies.act.configuration_act import ACTConfig
 from lerobot.policies.act.processor_act import make_act_pre_post_processors
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.policies.pretrained import PreTrainedPolicy
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from etude.core import ConfigError, MismatchError
@@ -24,11 +22,10 @@ from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Feature
 from etude.policies.flow.configuration_flow import FlowConfig
 from etude.policies.flow.modeling_flow import FlowPolicy
 from etude.policies.flow.processor_flow import make_flow_pre_post_processors
-from etude.policies.model import PROCESSOR_FILES, WEIGHTS_FILE, ChunkModel
+from etude.policies.layout import CONFIG_FILE, load_weights, require_whole
+from etude.policies.model import ChunkModel
 from etude.policies.names import check_policy_name
 from etude.policies.normalisation import for_features
-
-CONFIG_FILE = "config.json"
 
 
 def build_policy(
@@ -70,13 +67,11 @@ def load_model(path: Path | str, features: Features | None = None) -> ChunkModel
         UnknownNameError: A policy of a type that is not built in.
     """
     folder = Path(path)
-    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, *PROCESSOR_FILES) if not (folder / name).is_file()]
-    if missing:
-        raise MismatchError(f"'{folder}' is not a whole checkpoint: {', '.join(missing)} missing.")
+    require_whole(folder)
     check_policy_name(str(read_json(folder / CONFIG_FILE).get("type")))
     config = _read_config(folder)
     policy = _policy(config)
-    _load_weights(policy, folder / WEIGHTS_FILE)
+    load_weights(policy, folder)
     model = ChunkModel(policy.eval(), *make_pre_post_processors(config, pretrained_path=str(folder)))
     if features is not None:
         model.features.check(features, f"what '{folder}' is given")
@@ -115,30 +110,3 @@ def _read_config(folder: Path) -> PreTrainedConfig:
         return PreTrainedConfig.from_pretrained(folder)
     except (json.JSONDecodeError, ValueError, TypeError, KeyError) as error:
         raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {error}") from error
-
-
-def _load_weights(policy: PreTrainedPolicy, file: Path) -> None:
-    """Load weights that must be exactly the network's."""
-    try:
-        given = load_file(file)
-    except SafetensorError as error:
-        raise MismatchError(f"'{file}' cannot be read: {error}.") from error
-    wanted = policy.state_dict()
-    faults = {
-        "missing": sorted(wanted.keys() - given.keys()),
-        "unexpected": sorted(given.keys() - wanted.keys()),
-        "of another shape": [
-            f"{key} {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
-            for key in sorted(wanted.keys() & given.keys())
-            if given[key].shape != wanted[key].shape
-        ],
-    }
-    found = [f"{kind}: {_shorten(keys)}" for kind, keys in faults.items() if keys]
-    if found:
-        raise MismatchError(f"'{file}' does not hold this policy's weights; {'; '.join(found)}.")
-    policy.load_state_dict(given)
-
-
-def _shorten(keys: list[str], limit: int = 5) -> str:
-    more = f" and {len(keys) - limit} more" if len(keys) > limit else ""
-    return ", ".join(keys[:limit]) + more

@@ -1,6 +1,7 @@
 """The recipe of a trained policy, small enough to send to any process."""
 
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 
 from etude.core import ConfigError, Policy
 
@@ -27,11 +28,23 @@ class CheckpointPolicy:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
 
+    @property
+    def object_state(self) -> bool:
+        """Trained policies see cameras and proprioception only."""
+        return False
+
     def create(self) -> Policy:
         """Load the checkpoint, strictly."""
-        # Torch takes seconds to import; a config should not.
-        from etude.policies.checkpoint import load_model
+        # Torch takes seconds to import, LeRobot several more: a config waits for neither, a worker only for torch.
         from etude.policies.execution import ChunkPolicy
+        from etude.policies.flow.predictor import FlowPredictor
+        from etude.policies.layout import require_whole
 
-        model = load_model(self.path)
+        folder = Path(self.path)
+        require_whole(folder)
+        model = FlowPredictor.load(folder)
+        if model is None:
+            from etude.policies.checkpoint import load_model
+
+            model = load_model(folder)
         return ChunkPolicy(model, execute=self.execute, batch_size=self.batch_size, threads=self.threads)

@@ -1,7 +1,7 @@
 """Rolling out a trained model: chunks whose bits do not depend on who else is in the batch."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -9,9 +9,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from etude.core import ActionChunk, MismatchError, Observation, ShapeError
-from etude.policies.features import IMAGE_PREFIX, STATE_KEY
-from etude.policies.model import ChunkModel
+from etude.policies.features import IMAGE_PREFIX, STATE_KEY, Features
 from etude.policies.threads import torch_threads
+
+
+class Predictor(Protocol):
+    """A trained model."""
+
+    @property
+    def features(self) -> Features:
+        """What it was made for."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Actions in a chunk, H."""
+        ...
+
+    def predict(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+        """Chunks (B, H, A) for images and states under LeRobot's keys, and noise (B, H, A)."""
+        ...
 
 
 class ChunkPolicy:
@@ -26,7 +43,7 @@ class ChunkPolicy:
         threads: Threads that torch computes with.
     """
 
-    def __init__(self, model: ChunkModel, *, execute: int, batch_size: int, threads: int) -> None:
+    def __init__(self, model: Predictor, *, execute: int, batch_size: int, threads: int) -> None:
         if execute > model.horizon:
             raise MismatchError(
                 f"execute = {execute} is more than the checkpoint's horizon of {model.horizon} actions."

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from etude.core import ConfigError, MismatchError
 
@@ -39,10 +39,10 @@ class Features:
         images = {key: shape for key, shape in shapes.items() if key.startswith(IMAGE_PREFIX)}
         sizes = {shape[:2] for shape in images.values()} or {(0, 0)}
         if len(sizes) > 1:
-            raise MismatchError(f"all cameras must have one image size, this dataset has {sorted(sizes)}.")
+            raise MismatchError(f"all cameras must have one image size, not {sorted(sizes)}.")
         for key in (STATE_KEY, ACTION_KEY):
             if key not in shapes:
-                raise MismatchError(f"the dataset lacks the feature '{key}'; it has {', '.join(shapes)}.")
+                raise MismatchError(f"there is no feature '{key}'; there are {', '.join(shapes)}.")
         ((height, width),) = sizes
         return cls(
             cameras=tuple(key.removeprefix(IMAGE_PREFIX) for key in images),
@@ -50,6 +50,21 @@ class Features:
             state_size=shapes[STATE_KEY][0],
             action_size=shapes[ACTION_KEY][0],
         )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the config.json of a checkpoint in LeRobot's layout, whose images are (3, height, width).
+
+        Raises:
+            MismatchError: It does not say, or says something else than these policies can be made for.
+        """
+        try:
+            seen = {key: tuple(feature["shape"]) for key, feature in config["input_features"].items()}
+            done = {ACTION_KEY: tuple(config["output_features"][ACTION_KEY]["shape"])}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise MismatchError(f"the checkpoint does not say what it sees and does: {error} is missing.") from error
+        channels_last = {key: shape[1:] + shape[:1] if len(shape) == 3 else shape for key, shape in seen.items()}
+        return cls.from_shapes({**channels_last, **done})
 
     def check(self, given: "Features", what: str) -> None:
         """Check that these features can be read from the given ones; more cameras than needed are fine.

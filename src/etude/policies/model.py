@@ -14,16 +14,13 @@ import torch
 from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.processor import PolicyProcessorPipeline
-from lerobot.utils.constants import POLICY_POSTPROCESSOR_DEFAULT_NAME, POLICY_PREPROCESSOR_DEFAULT_NAME
 from torch import Tensor, nn
 
 from etude.core.files import write_bytes
 from etude.policies.act import reconstruction_loss
 from etude.policies.features import IMAGE_PREFIX, Features
 from etude.policies.flow.modeling_flow import FlowPolicy
-
-WEIGHTS_FILE = "model.safetensors"
-PROCESSOR_FILES = (f"{POLICY_PREPROCESSOR_DEFAULT_NAME}.json", f"{POLICY_POSTPROCESSOR_DEFAULT_NAME}.json")
+from etude.policies.layout import POSTPROCESSOR_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE
 
 type Pipeline = PolicyProcessorPipeline[Any, Any]
 
@@ -109,8 +106,8 @@ class ChunkModel:
         """Write a checkpoint in LeRobot's layout. Files are replaced one by one, each whole: weights come last."""
         with TemporaryDirectory() as folder:
             self.policy.save_pretrained(folder)
-            self.preprocessor.save_pretrained(folder, config_filename=PROCESSOR_FILES[0])
-            self.postprocessor.save_pretrained(folder, config_filename=PROCESSOR_FILES[1])
+            self.preprocessor.save_pretrained(folder, config_filename=PREPROCESSOR_FILE)
+            self.postprocessor.save_pretrained(folder, config_filename=POSTPROCESSOR_FILE)
             for file in sorted(Path(folder).iterdir(), key=lambda file: (file.name == WEIGHTS_FILE, file.name)):
                 write_bytes(path / file.name, file.read_bytes())
 

@@ -1,0 +1,264 @@
+"""What every policy promises, whichever it is."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lerobot.configs import PreTrainedConfig
+from lerobot.policies.factory import get_policy_class, make_policy, make_pre_post_processors
+from lerobot.utils.import_utils import register_third_party_plugins
+from safetensors.torch import load_file, save_file
+from training.demonstrations import FEATURES, HORIZON, SIZE, STATISTICS, TINY, Demonstrations
+
+from etude.core import ActionChunk, ConfigError, MismatchError, Observation, ShapeError, UnknownNameError
+from etude.data import FeatureStatistics
+from etude.policies import CheckpointPolicy, Features, policy_names
+from etude.policies.checkpoint import build_policy, load_model
+from etude.policies.model import ChunkModel
+from etude.training.batches import to_tensors
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "flow": TINY,
+    "act": {"chunk_size": HORIZON, "n_action_steps": 4, "dim_model": 32, "n_heads": 2, "dim_feedforward": 32},
+}
+
+
+def build(name: str, seed: int = 0, statistics: FeatureStatistics = STATISTICS) -> ChunkModel:
+    return build_policy(name, FEATURES, statistics, np.random.default_rng(seed), **OPTIONS[name])
+
+
+def stir(model: ChunkModel) -> None:
+    """Give a model weights and statistics as training does; fresh ones, many of them zero, hide mistakes."""
+    generator = torch.Generator().manual_seed(0)
+    for key, value in model.module.state_dict().items():
+        if value.is_floating_point():
+            value.add_(0.05 * torch.rand(value.shape, generator=generator), alpha=1.0 if "running" in key else 0.5)
+
+
+@pytest.fixture(scope="module", params=policy_names())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def checkpoint(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = build(name)
+    stir(model)
+    folder = tmp_path_factory.mktemp(name) / "checkpoint"
+    model.save(folder)
+    return folder
+
+
+def observations(count: int) -> list[Observation]:
+    rng = np.random.default_rng(5)
+    return [
+        Observation(
+            images={camera: rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8) for camera in FEATURES.cameras},
+            state=rng.standard_normal(3).astype(np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+def act(path: Path, order: Sequence[int], **options: Any) -> dict[int, ActionChunk]:
+    """Chunks of some of eleven observations, asked for together in this order, by index."""
+    policy = CheckpointPolicy(str(path), **options).create()
+    memories = [policy.begin(np.random.default_rng(index)) for index in order]
+    seen = observations(11)
+    return dict(zip(order, policy.act([seen[index] for index in order], memories), strict=True))
+
+
+def test_a_chunk_is_as_long_as_asked_and_float32(checkpoint: Path) -> None:
+    chunks = act(checkpoint, [0, 1], execute=5)
+    assert all(chunk.shape == (5, 2) and chunk.dtype == np.float32 for chunk in chunks.values())
+
+
+@pytest.mark.parametrize("batch_size", [4, 8])
+def test_a_chunk_does_not_depend_on_the_others_in_the_batch(checkpoint: Path, batch_size: int) -> None:
+    together = act(checkpoint, range(11), batch_size=batch_size)
+    for order in ([7], [10, 3], [5, 4, 3, 2, 1, 0, 9, 8, 6, 10, 7]):
+        for index, chunk in act(checkpoint, order, batch_size=batch_size).items():
+            np.testing.assert_array_equal(chunk, together[index])
+
+
+def test_two_observations_give_two_chunks(checkpoint: Path) -> None:
+    chunks = act(checkpoint, [0, 1])
+    assert not np.array_equal(chunks[0], chunks[1])
+
+
+def test_lerobot_loads_the_checkpoint_strictly_and_predicts_the_same(checkpoint: Path, name: str) -> None:
+    register_third_party_plugins()
+    config = PreTrainedConfig.from_pretrained(checkpoint)
+    policy = get_policy_class(config.type).from_pretrained(checkpoint, config=config, strict=True)
+    before, after = make_pre_post_processors(config, pretrained_path=str(checkpoint))
+    (observation,) = observations(1)
+    images = {f"observation.images.{camera}": torch.from_numpy(observation.images[camera].copy()).permute(2, 0, 1) / 255
+              for camera in FEATURES.cameras}  # fmt: skip
+    batch = before({**images, "observation.state": torch.from_numpy(observation.state)})
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, HORIZON, 2), dtype=np.float32))
+    options = {"noise": noise} if name == "flow" else {}
+    expected = act(checkpoint, [0])[0]
+    first = after(policy.select_action(batch, **options)).numpy()
+    np.testing.assert_allclose(first[0], expected[0], atol=1e-5)
+    chunk = after(policy.predict_action_chunk(batch, **options)).numpy()
+    np.testing.assert_allclose(chunk[0], expected, atol=1e-5)
+
+
+def test_lerobots_factory_makes_the_policy_from_a_dataset(checkpoint: Path) -> None:
+    config = PreTrainedConfig.from_pretrained(checkpoint)
+    config.pretrained_path = checkpoint
+    image = {"dtype": "video", "shape": (SIZE, SIZE, 3), "names": ["height", "width", "channels"]}
+    features = {
+        **{f"observation.images.{camera}": image for camera in FEATURES.cameras},
+        "observation.state": {"dtype": "float32", "shape": (3,), "names": None},
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+    }
+    policy = make_policy(config, ds_meta=SimpleNamespace(features=features, stats={}))
+    saved = load_file(checkpoint / "model.safetensors")
+    assert all(torch.equal(value, saved[key]) for key, value in policy.state_dict().items())
+
+
+def test_saved_and_loaded_is_the_same_model(checkpoint: Path, tmp_path: Path) -> None:
+    load_model(checkpoint, FEATURES).save(tmp_path)
+    for file in checkpoint.iterdir():
+        if file.suffix == ".safetensors":
+            assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_the_initial_weights_come_from_the_rng_alone(name: str) -> None:
+    torch.manual_seed(1)
+    first = build(name).module.state_dict()
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second = build(name).module.state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert any(not torch.equal(first[key], other) for key, other in build(name, seed=1).module.state_dict().items())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_loss_depends_on_the_generator_alone_and_leaves_torchs_stream(name: str, training: bool) -> None:
+    model, batch = build(name), to_tensors(Demonstrations().batch(0))
+    model.module.train(training)
+    before = torch.get_rng_state()
+    losses = [model.copy().loss(batch, torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert torch.equal(losses[0], losses[1])
+    assert bool(losses[0].isfinite())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_actions_in_other_units_are_learnt_and_predicted_in_them(name: str, tmp_path: Path) -> None:
+    scaled = FeatureStatistics({**STATISTICS.features, "action": {"mean": np.full(2, 7.0), "std": np.full(2, 1e-9)}})
+    model = build(name, statistics=scaled)
+    model.save(tmp_path)
+    chunk = act(tmp_path, [0])[0]
+    assert abs(chunk - 7).max() < 0.1  # the deviation is floored, not taken for what it is
+
+
+@pytest.mark.parametrize("fault", ["missing", "unexpected", "of another shape"])
+def test_weights_that_do_not_fit_are_refused_by_name(checkpoint: Path, tmp_path: Path, fault: str) -> None:
+    load_model(checkpoint).save(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    key = max(weights, key=lambda key: weights[key].ndim)
+    if fault == "unexpected":
+        key = "model.stranger"
+        weights[key] = torch.zeros(1)
+    elif fault == "missing":
+        del weights[key]
+    else:
+        weights[key] = torch.zeros(1)
+    save_file(weights, tmp_path / "model.safetensors")
+    for load in (load_model, lambda path: CheckpointPolicy(str(path)).create()):
+        with pytest.raises(MismatchError, match=rf"{fault}: {key}"):
+            load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "policy_preprocessor.json"])
+def test_a_checkpoint_that_lacks_a_file_is_refused(checkpoint: Path, tmp_path: Path, file: str) -> None:
+    load_model(checkpoint).save(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(MismatchError, match=f"{file} missing"):
+        load_model(tmp_path)
+
+
+def test_damaged_weights_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    load_model(checkpoint).save(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x10")
+    with pytest.raises(MismatchError, match="cannot be read"):
+        load_model(tmp_path)
+
+
+def test_other_features_are_refused_by_name(checkpoint: Path) -> None:
+    with pytest.raises(MismatchError, match="camera 'wrist' is missing; state_size is 4, the policy's is 3"):
+        load_model(checkpoint, replace(FEATURES, cameras=("front",), state_size=4))
+
+
+def test_more_cameras_than_needed_are_fine(checkpoint: Path) -> None:
+    assert load_model(checkpoint, replace(FEATURES, cameras=("top", "wrist", "front"))).features == FEATURES
+
+
+def test_an_observation_without_the_camera_or_of_another_size_is_refused(checkpoint: Path) -> None:
+    policy = CheckpointPolicy(str(checkpoint)).create()
+    (good,) = observations(1)
+    memory = policy.begin(np.random.default_rng(0))
+    with pytest.raises(MismatchError, match="camera 'wrist'; the observation has front"):
+        policy.act([replace(good, images={"front": good.images["front"]})], [memory])
+    with pytest.raises(ShapeError, match="image of camera 'front'"):
+        policy.act([replace(good, images={**good.images, "front": good.images["front"][:10]})], [memory])
+    with pytest.raises(ShapeError, match=r"observation\.state"):
+        policy.act([replace(good, state=good.state[:2])], [memory])
+
+
+def test_executing_more_than_the_horizon_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(MismatchError, match="horizon of 8"):
+        CheckpointPolicy(str(checkpoint), execute=9).create()
+
+
+def test_an_unknown_name_or_option_is_refused_with_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'flow'"):
+        build_policy("flo", FEATURES, STATISTICS, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="no option horizn"):
+        build_policy("flow", FEATURES, STATISTICS, np.random.default_rng(0), horizn=3)
+    with pytest.raises(ConfigError, match="n_action_steps = 9 must be at most horizon = 8"):
+        build_policy("flow", FEATURES, STATISTICS, np.random.default_rng(0), horizon=8, n_action_steps=9)
+
+
+def test_statistics_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(MismatchError, match="lack 'mean' of 'action'"):
+        build("flow", statistics=FeatureStatistics({"observation.state": STATISTICS["observation.state"]}))
+    wrong = {**STATISTICS.features, "action": {"mean": np.zeros(3), "std": np.ones(3)}}
+    with pytest.raises(ShapeError, match="mean of 'action'"):
+        build("flow", statistics=FeatureStatistics(wrong))
+
+
+def test_features_are_read_from_a_datasets_shapes() -> None:
+    shapes = {
+        "observation.images.front": (48, 64, 3), "observation.state": (5,), "action": (7,), "timestamp": (1,),
+    }  # fmt: skip
+    expected = Features(cameras=("front",), image_size=(48, 64), state_size=5, action_size=7)
+    assert Features.from_shapes(shapes) == expected
+    with pytest.raises(MismatchError, match="no feature 'action'"):
+        Features.from_shapes({"observation.state": (5,)})
+
+
+def test_the_recipe_travels_between_processes() -> None:
+    recipe = CheckpointPolicy("somewhere", execute=4)
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+
+
+def test_names_and_recipes_load_no_torch_and_acting_no_lerobot(tmp_path: Path) -> None:
+    build("flow").save(tmp_path)
+    program = (
+        "import sys; from etude.policies import CheckpointPolicy, policy_names; from etude.training import TrainConfig;"
+        "assert 'torch' not in sys.modules;"
+        f"CheckpointPolicy({str(tmp_path)!r}).create(); assert 'lerobot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
