@@ -1,0 +1,44 @@
+"""Looks for where a policy fails, names the places, and freezes the cases that measure it."""
+
+from etude.search.archive import Archive, ArchiveRow
+from etude.search.boxes import Box, BoxConfig, find_boxes
+from etude.search.cross_entropy import CrossEntropyConfig, CrossEntropySearch
+from etude.search.exclusion import Exclusion
+from etude.search.failures import search_failures
+from etude.search.pockets import (
+    Confirmation,
+    ConfirmConfig,
+    PocketChange,
+    compare_pockets,
+    confirm_pockets,
+    sample_inside,
+    volume,
+)
+from etude.search.random_search import RandomSearch
+from etude.search.suites import SuiteConfig, SuiteReport, SuiteSet, build_suites
+from etude.search.targeting import TargetedSampler
+
+__all__ = [
+    "Archive",
+    "ArchiveRow",
+    "Box",
+    "BoxConfig",
+    "ConfirmConfig",
+    "Confirmation",
+    "CrossEntropyConfig",
+    "CrossEntropySearch",
+    "Exclusion",
+    "PocketChange",
+    "RandomSearch",
+    "SuiteConfig",
+    "SuiteReport",
+    "SuiteSet",
+    "TargetedSampler",
+    "build_suites",
+    "compare_pockets",
+    "confirm_pockets",
+    "find_boxes",
+    "sample_inside",
+    "search_failures",
+    "volume",
+]

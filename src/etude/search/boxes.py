@@ -1,0 +1,197 @@
+"""Boxes of few factors in which failures gather: beam search over intervals, then one box after another.
+
+A box is judged by how far its failures exceed what its size would give at the overall rate p,
+
+    z = (k - n p) / sqrt(n p (1 - p)),
+
+less a price per factor, because more factors offer more chances to look good. The samples come from a search that
+prefers failing regions; a failure rate is conditional on θ, so inside and outside can still be told apart, but z is not
+a test: `confirm_pockets` rolls out afresh before anything is called a pocket.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy.typing import NDArray
+
+from etude.core import ConfigError, Perturbation, PerturbationSpace, Rate
+
+type _Intervals = dict[int, tuple[float, float]]
+"""Factor index -> (low, high) in the unit cube."""
+
+_BEAM = 12
+_KEPT_PER_FACTOR = 3
+_COARSE, _FINE = 12, 40  # cells per factor: while searching, and while trimming the edges
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxConfig:
+    """What counts as a box.
+
+    Attributes:
+        max_boxes: At most so many.
+        max_factors: Factors per box.
+        min_support: Fewest samples inside.
+        min_score: Smallest z, its price paid.
+        factor_price: Price per factor, in units of z.
+    """
+
+    max_boxes: int = 6
+    max_factors: int = 3
+    min_support: int = 8
+    min_score: float = 3.0
+    factor_price: float = 0.7
+
+    def __post_init__(self) -> None:
+        if min(self.max_boxes, self.max_factors, self.min_support) < 1:
+            raise ConfigError("max_boxes, max_factors and min_support must be >= 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A box as the search sees it, before it is confirmed.
+
+    Attributes:
+        bounds: Factor name -> (low, high), physical units.
+        failures: Failures among the samples inside: optimistic, because the box was chosen for them.
+        score: z less the price of its factors.
+    """
+
+    bounds: Mapping[str, tuple[float, float]]
+    failures: Rate
+    score: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bounds", MappingProxyType(dict(self.bounds)))
+
+    def contains(self, theta: Perturbation, space: PerturbationSpace) -> bool:
+        """Whether θ lies inside; unset factors stand at their nominal value."""
+        return all(low <= theta.get(name, space[name].nominal) <= high for name, (low, high) in self.bounds.items())
+
+    def distance(
+        self, points: Float64[NDArray[np.float64], "N D"], space: PerturbationSpace
+    ) -> Float64[NDArray[np.float64], " N"]:
+        """Distance of points of the unit cube to the box, shape (N,): max-norm over its factors, 0 inside."""
+        distance = np.zeros(len(points))
+        for name, (low, high) in self.bounds.items():
+            d = space.names.index(name)
+            a, b = (np.array([low, high]) - space.low[d]) / (space.high[d] - space.low[d])
+            distance = np.maximum(distance, np.maximum(a - points[:, d], points[:, d] - b))
+        return distance
+
+
+def find_boxes(
+    space: PerturbationSpace,
+    points: Float64[NDArray[np.float64], "N D"],
+    failures: Bool[NDArray[np.bool_], " N"],
+    config: BoxConfig = BoxConfig(),
+) -> list[Box]:
+    """Find boxes of failures, the clearest first; each is looked for among the samples outside those before.
+
+    Args:
+        space: The space of the samples.
+        points: Samples in the unit cube, shape (N, D).
+        failures: Which of them count as failures, shape (N,).
+        config: What counts as a box.
+    """
+    boxes: list[Box] = []
+    left = np.ones(len(points), dtype=bool)
+    while len(boxes) < config.max_boxes:
+        found = _best(points[left], failures[left], config)
+        if found is None:
+            break
+        intervals, score = found
+        inside = left & _mask(points, intervals)
+        left &= ~inside
+        boxes.append(_box(space, intervals, Rate(int(failures[inside].sum()), int(inside.sum())), score))
+    return boxes
+
+
+def _best(
+    points: Float64[NDArray[np.float64], "N D"], failures: Bool[NDArray[np.bool_], " N"], config: BoxConfig
+) -> tuple[_Intervals, float] | None:
+    """The best box over all numbers of factors, its edges trimmed; None without a clear one."""
+    if not config.min_support <= len(points) or not 0 < failures.sum() < len(points):
+        return None
+    judge = _Judge(points, failures, config)
+    beam: list[tuple[float, _Intervals]] = [(0.0, {})]
+    best: tuple[float, _Intervals] = (0.0, {})
+    for _ in range(min(config.max_factors, points.shape[1])):
+        grown = {_key(b): (score, b) for _, parent in beam for score, b in judge.extensions(parent)}
+        beam = sorted(grown.values(), key=lambda scored: -scored[0])[:_BEAM]
+        if not beam:
+            break
+        trimmed = max((judge.trim(b) for _, b in beam[:3]), key=lambda scored: scored[0])
+        best = max(best, trimmed, key=lambda scored: scored[0])
+    score, intervals = best
+    return (intervals, score) if intervals and score >= config.min_score else None
+
+
+class _Judge:
+    """Scores boxes on one set of samples."""
+
+    def __init__(
+        self, points: Float64[NDArray[np.float64], "N D"], failures: Bool[NDArray[np.bool_], " N"], config: BoxConfig
+    ) -> None:
+        self._points, self._failures, self._config = points, failures, config
+        self._p = float(failures.mean())
+        self._cells = {cells: np.minimum((points * cells).astype(int), cells - 1) for cells in (_COARSE, _FINE)}
+
+    def extensions(self, box: _Intervals) -> Iterator[tuple[float, _Intervals]]:
+        """The box with one more factor, in the few best intervals of each."""
+        mask = _mask(self._points, box)
+        for factor in range(self._points.shape[1]):
+            if factor not in box:
+                scored = self._intervals(mask, factor, _COARSE, len(box) + 1)
+                for score, interval in scored[:_KEPT_PER_FACTOR]:
+                    yield score, {**box, factor: interval}
+
+    def trim(self, box: _Intervals) -> tuple[float, _Intervals]:
+        """Move the edges, one factor after another, to where the score is best."""
+        score = -np.inf
+        for _ in range(2):
+            for factor in list(box):
+                others = {f: interval for f, interval in box.items() if f != factor}
+                scored = self._intervals(_mask(self._points, others), factor, _FINE, len(box))
+                if scored and scored[0][0] > score:
+                    score, box = scored[0][0], {**box, factor: scored[0][1]}
+        return float(score), box
+
+    def _intervals(
+        self, mask: Bool[NDArray[np.bool_], " N"], factor: int, cells: int, factors: int
+    ) -> list[tuple[float, tuple[float, float]]]:
+        """Intervals of one factor among the masked samples, the best first."""
+        column = self._cells[cells][mask, factor]
+        n = np.concatenate([[0], np.bincount(column, minlength=cells).cumsum()])
+        k = np.concatenate([[0], np.bincount(column, weights=self._failures[mask], minlength=cells).cumsum()])
+        first, last = np.triu_indices(cells + 1, k=1)
+        inside, failed = n[last] - n[first], k[last] - k[first]
+        valid = (inside >= self._config.min_support) & (last - first < cells)
+        first, last, inside, failed = first[valid], last[valid], inside[valid], failed[valid]
+        z = (failed - inside * self._p) / np.sqrt(inside * self._p * (1 - self._p))
+        scores = z - factors * self._config.factor_price
+        order = np.argsort(-scores, kind="stable")[:_KEPT_PER_FACTOR].tolist()
+        return [(float(scores[i]), (float(first[i] / cells), float(last[i] / cells))) for i in order]
+
+
+def _mask(points: Float64[NDArray[np.float64], "N D"], box: _Intervals) -> Bool[NDArray[np.bool_], " N"]:
+    mask = np.ones(len(points), dtype=bool)
+    for factor, (low, high) in box.items():
+        mask &= (points[:, factor] >= low) & (points[:, factor] <= high)
+    return mask
+
+
+def _key(box: _Intervals) -> tuple[tuple[int, tuple[float, float]], ...]:
+    return tuple(sorted(box.items()))
+
+
+def _box(space: PerturbationSpace, intervals: _Intervals, failures: Rate, score: float) -> Box:
+    low, span = space.low, space.high - space.low
+    bounds = {
+        space.names[d]: (float(low[d] + a * span[d]), float(low[d] + b * span[d]))
+        for d, (a, b) in sorted(intervals.items())
+    }
+    return Box(bounds=bounds, failures=failures, score=score)

@@ -1,0 +1,73 @@
+"""Draws perturbations for new demonstrations: in and around the pockets, and a share everywhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from etude.core import ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket
+from etude.search.pockets import Bounds, sample_inside
+from etude.search.suites import EVERYWHERE
+
+_MAX_TRIES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetedSampler:
+    """Every pocket has its own share, so that a large one does not starve the others.
+
+    The share of a pocket is proportional to p(policy fails) · p(expert succeeds) inside it: effort goes where there is
+    something to learn and somebody to learn it from.
+
+    Attributes:
+        space: Where to draw.
+        pockets: Confirmed pockets; without any, all draws are uniform.
+        inflate: How far around a box to draw as well, as a share of its width, on each side.
+        uniform_fraction: Share of draws from the whole space.
+        exclude: Says which θ must not be used, e.g. an `Exclusion`.
+    """
+
+    space: PerturbationSpace
+    pockets: tuple[Pocket, ...]
+    inflate: float = 0.15
+    uniform_fraction: float = 0.2
+    exclude: Callable[[Perturbation], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.inflate < 0 or not 0 <= self.uniform_fraction <= 1:
+            raise ConfigError(
+                f"needs inflate >= 0 and uniform_fraction in [0, 1], got {self.inflate:g}, {self.uniform_fraction:g}."
+            )
+
+    def shares(self) -> dict[str, float]:
+        """Label -> probability that a draw comes from there."""
+        weights = np.array([p.inside.value * p.expert.value for p in self.pockets])
+        if not weights.any():
+            return {EVERYWHERE: 1.0}
+        aimed = (1 - self.uniform_fraction) * weights / weights.sum()
+        return {
+            **dict(zip([p.name for p in self.pockets], aimed.tolist(), strict=True)),
+            EVERYWHERE: self.uniform_fraction,
+        }
+
+    def sample(self, rng: np.random.Generator) -> tuple[Perturbation, str]:
+        """Draw a feasible θ that is not excluded, and the label of where it comes from.
+
+        Raises:
+            InfeasibleError: Hardly any draw is both.
+        """
+        shares = self.shares()
+        label = list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
+        bounds = next((self._around(p.bounds) for p in self.pockets if p.name == label), {})
+        for _ in range(_MAX_TRIES):
+            theta = sample_inside(self.space, bounds, rng)
+            if self.exclude is None or not self.exclude(theta):
+                return theta, label
+        raise InfeasibleError(f"nearly all of {label} is excluded")
+
+    def _around(self, bounds: Bounds) -> Bounds:
+        around: dict[str, tuple[float, float]] = {}
+        for name, (low, high) in bounds.items():
+            factor, margin = self.space[name], self.inflate * (high - low)
+            around[name] = (max(factor.low, low - margin), min(factor.high, high + margin))
+        return around

@@ -1,0 +1,176 @@
+"""Planted boxes are found, named by the right factors, and confirmed; what is not there is not."""
+
+import numpy as np
+import pytest
+from scipy.stats import fisher_exact
+from search.planted import SPACE, PlantedWorld, box
+from toys import SPACE as TOY_SPACE
+
+from etude.core import Pocket, Rate
+from etude.search import (
+    Archive,
+    BoxConfig,
+    ConfirmConfig,
+    CrossEntropyConfig,
+    RandomSearch,
+    compare_pockets,
+    confirm_pockets,
+    find_boxes,
+    sample_inside,
+    search_failures,
+    volume,
+)
+from etude.search.boxes import Box
+from etude.search.pockets import more_frequent_p
+
+PLANTED = box((2, 0.1, 0.4), (7, 0.5, 0.9))  # 12 % of the volume
+OTHER = box((4, 0.7, 1.0), (5, 0.0, 0.3))
+
+
+def unit(bounds: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    return {name: ((low + 1) / 4, (high + 1) / 4) for name, (low, high) in bounds.items()}
+
+
+def samples(n: int, boxes: list[dict[str, tuple[float, float]]], elsewhere: float, seed: int = 0):
+    """Uniform points and whether each failed: 0.9 of those in the boxes."""
+    rng = np.random.default_rng(seed)
+    points = rng.random((n, 10))
+    inside = np.zeros(n, dtype=bool)
+    for bounds in boxes:
+        inside |= as_box(bounds).distance(points, SPACE) <= 0
+    return points, rng.random(n) < np.where(inside, 0.9, elsewhere)
+
+
+def as_box(bounds: dict[str, tuple[float, float]]) -> Box:
+    return Box(bounds=bounds, failures=Rate(0, 0), score=0.0)
+
+
+def close(found: Box, planted: dict[str, tuple[float, float]], tolerance: float = 0.1) -> bool:
+    """The same factors, and edges that agree in the unit cube."""
+    if set(found.bounds) != set(planted):
+        return False
+    a, b = unit(dict(found.bounds)), unit(planted)
+    return all(abs(x - y) < tolerance for name in a for x, y in zip(a[name], b[name], strict=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_planted_boxes_are_found_in_their_own_factors(seed: int) -> None:
+    points, failures = samples(800, [PLANTED, OTHER], elsewhere=0.1, seed=seed)
+    found = find_boxes(SPACE, points, failures)
+    assert close(found[0], PLANTED)
+    assert close(found[1], OTHER)
+
+
+def test_rates_say_what_is_inside() -> None:
+    points, failures = samples(600, [PLANTED], elsewhere=0.05)
+    first = find_boxes(SPACE, points, failures)[0]
+    inside = first.distance(points, SPACE) <= 1e-9
+    assert first.failures == Rate(int(failures[inside].sum()), int(inside.sum()))
+    assert all(first.contains(SPACE.from_unit(p), SPACE) == i for p, i in zip(points, inside, strict=True))
+
+
+def test_without_structure_there_are_few_boxes_and_weak_ones() -> None:
+    scores = [b.score for seed in range(5) for b in find_boxes(SPACE, *samples(400, [], 0.3, seed))]
+    strong = find_boxes(SPACE, *samples(400, [PLANTED], 0.3))[0].score
+    assert max(scores, default=0.0) < strong
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_all_or_no_failures_have_no_boxes(constant: bool) -> None:
+    points, _ = samples(100, [], 0.0)
+    assert find_boxes(SPACE, points, np.full(100, constant)) == []
+    assert find_boxes(SPACE, points[:0], np.zeros(0, dtype=bool)) == []
+
+
+def test_boxes_respect_their_limits() -> None:
+    points, failures = samples(800, [PLANTED, OTHER], elsewhere=0.2)
+    config = BoxConfig(max_boxes=3, max_factors=1, min_support=50)
+    found = find_boxes(SPACE, points, failures, config)
+    assert 0 < len(found) <= 3
+    assert all(len(b.bounds) == 1 and b.failures.n >= 50 for b in found)
+
+
+def confirm(world: PlantedWorld, boxes: list[Box], seed: int = 0, **options: float):
+    rng = np.random.default_rng(seed)
+    return confirm_pockets(SPACE, boxes, world.policy, world.expert, ConfirmConfig(**options), rng)  # type: ignore[arg-type]
+
+
+def test_fresh_rollouts_confirm_what_is_there_and_refute_what_is_not() -> None:
+    world = PlantedWorld([PLANTED], elsewhere=0.1)
+    ordinary = box((2, 0.6, 0.9))  # apart from the planted one
+    made = confirm(world, [as_box(ordinary), as_box(PLANTED)])
+    (pocket,), (refuted,) = made.pockets, made.refuted
+    assert dict(pocket.bounds) == PLANTED
+    assert dict(refuted.bounds) == ordinary
+    assert (pocket.name, refuted.name) == ("pocket-1", "refuted-1")
+    assert pocket.inside.value > 0.8
+    assert pocket.outside.value < 0.3
+    assert pocket.expert.value == 1.0
+    assert pocket.volume == pytest.approx(0.12, abs=0.01)
+    assert (
+        (made.policy_rollouts, made.expert_rollouts) == (len(world.policy_cases), len(world.expert_cases)) == (80, 40)
+    )
+
+
+def test_where_the_expert_fails_there_is_no_pocket() -> None:
+    made = confirm(PlantedWorld([PLANTED], hard=[PLANTED]), [as_box(PLANTED)])
+    assert made.pockets == ()
+    assert made.refuted[0].expert.value == 0.0
+
+
+def test_chance_seldom_confirms() -> None:
+    """Under equality at most a share alpha of the confirmations is wrong, for three boxes together."""
+    wrong = sum(
+        bool(confirm(PlantedWorld([], elsewhere=0.3), [as_box(PLANTED)] * 3, seed).pockets) for seed in range(60)
+    )
+    assert wrong <= 5  # P(Bin(25, 0.05) > 5) = 0.001
+
+
+def test_no_boxes_cost_nothing() -> None:
+    assert confirm(PlantedWorld([]), []).policy_rollouts == 0
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "j", "m"), [(5, 10, 2, 20), (0, 5, 0, 5), (10, 10, 0, 30), (3, 3, 5, 6), (1, 9, 8, 9)]
+)
+def test_the_test_is_fishers(k: int, n: int, j: int, m: int) -> None:
+    expected = fisher_exact([[k, n - k], [j, m - j]], alternative="greater").pvalue
+    assert more_frequent_p(Rate(k, n), Rate(j, m)) == pytest.approx(expected)
+
+
+def test_volumes_are_relative_to_the_feasible_space() -> None:
+    rng = np.random.default_rng(0)
+    # Of the toy's goals, those within 0.1 m of the start (4 % of the square) are infeasible.
+    assert volume(TOY_SPACE, {}, rng) == pytest.approx(1.0, abs=0.03)
+    inner = {"goal.x_m": (-0.2, 0.2), "goal.y_m": (-0.2, 0.2)}
+    assert volume(TOY_SPACE, inner, rng, draws=4000) == pytest.approx((0.16 - 0.04) / 0.96, abs=0.01)
+    for _ in range(50):
+        theta = sample_inside(TOY_SPACE, inner, rng)
+        TOY_SPACE.check(theta)
+        assert max(abs(theta.values["goal.x_m"]), abs(theta.values["goal.y_m"])) <= 0.2
+
+
+def pocket(name: str, bounds: dict[str, tuple[float, float]]) -> Pocket:
+    return Pocket(name=name, bounds=bounds, inside=Rate(9, 10), outside=Rate(1, 10), expert=Rate(10, 10), volume=0.1)
+
+
+def test_pockets_are_gone_remaining_or_new() -> None:
+    before = [pocket("a", PLANTED), pocket("b", OTHER)]
+    after = [pocket("c", box((2, 0.15, 0.45), (7, 0.5, 0.8))), pocket("d", box((0, 0.0, 0.2), (1, 0.8, 1.0)))]
+    change = compare_pockets(before, after, SPACE, np.random.default_rng(0))
+    assert (change.gone, change.remaining, change.new) == (("b",), ("a",), ("d",))
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "random"])
+def test_search_finds_a_planted_pocket(kind: str) -> None:
+    """The whole way: 400 rollouts of a policy that fails at 20 % anywhere, boxes, confirmation."""
+    world, archive, rng = PlantedWorld([PLANTED], elsewhere=0.2), Archive(SPACE), np.random.default_rng(5)
+    searcher = RandomSearch(SPACE, rng) if kind == "random" else CrossEntropyConfig().create(SPACE, rng)
+    search_failures(searcher, archive, world.policy, budget=400, seed=0, name=kind, roll_expert=world.expert)
+    boxes = find_boxes(SPACE, archive.points(), archive.weaknesses())
+    pockets = confirm(world, boxes).pockets
+    assert pockets
+    assert set(pockets[0].bounds) >= set(PLANTED)
+    rng = np.random.default_rng(0)
+    within = [pocket("p", PLANTED).contains(sample_inside(SPACE, pockets[0].bounds, rng), SPACE) for _ in range(200)]
+    assert np.mean(within) > 0.7
