@@ -17,7 +17,7 @@ NOMINAL_SEPARATION_M = 0.1
 LEAST_GAP_M = 0.001
 """Least gap between cubes that a perturbation places: as good as touching."""
 
-_TRIES = 2_000
+_TRIES = 500
 _NOMINAL = {"x_m": NOMINAL_X_M, "y_m": NOMINAL_Y_M, "yaw_rad": NOMINAL_YAW_RAD}
 
 

@@ -38,7 +38,7 @@ YAW_RANGE_RAD = (-1.0, 1.0)
 _FIELDS = (
     "cam_pos", "cam_quat", "cam_fovy", "light_dir", "light_diffuse", "light_specular", "geom_rgba", "geom_size",
     "geom_rbound", "geom_aabb", "geom_friction", "body_mass", "body_inertia", "body_subtreemass", "body_invweight0",
-    "dof_invweight0", "dof_M0",
+    "dof_invweight0", "dof_M0", "dof_length",
 )  # fmt: skip
 
 
@@ -200,6 +200,7 @@ class WorldPerturber:
             powers = np.repeat([scale**3, scale**5], 3)
             model.dof_invweight0[dofs] /= powers
             model.dof_M0[dofs] *= powers
+            model.dof_length[dofs] *= np.repeat([1.0, scale], 3)
         model.body_subtreemass[0] = model.body_mass.sum()
 
 
@@ -216,7 +217,7 @@ def _looking_along(
     """Orientation of a camera: MuJoCo's look along −z, with x to the right and y up."""
     right = np.cross(sight, up)
     right /= np.linalg.norm(right)
-    return np.array([right, np.cross(right, sight), -sight]).T
+    return np.array([right, np.cross(right, sight), -sight], dtype=np.float64).T
 
 
 def _rotation(quat: Float64[NDArray[np.float64], "4"]) -> Float64[NDArray[np.float64], "3 3"]:

@@ -1,0 +1,41 @@
+"""Tasks by name: round trips and one-line errors."""
+
+import pickle
+
+import pytest
+
+from etude.core import ConfigError, UnknownNameError
+from etude.sim import FrankaStackConfig, make_task, task_names
+
+
+def test_every_name_makes_its_task_again() -> None:
+    assert "franka-stack" in task_names()
+    for task in (
+        FrankaStackConfig(),
+        FrankaStackConfig(cubes=2),
+        FrankaStackConfig(cubes=2, image_size=64, cameras=(), max_steps=50),
+        FrankaStackConfig(cameras=("wrist",)),
+    ):
+        assert make_task(task.name) == task
+        assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_default_settings_stay_out_of_the_name() -> None:
+    assert make_task("franka-stack:cubes=2,image_size=96").name == "franka-stack:cubes=2"
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "words"),
+    [
+        ("franka-stak", UnknownNameError, "Did you mean 'franka-stack'"),
+        ("franka-stack:cube=2", UnknownNameError, "Did you mean 'cubes'"),
+        ("franka-stack:cubes=two", ConfigError, "'two' is not a whole number"),
+        ("franka-stack:cubes", ConfigError, "as cubes=value"),
+        ("franka-stack:cubes=2,cubes=3", ConfigError, "once"),
+        ("franka-stack:cubes=7", ConfigError, "choose 2 or 3"),
+        ("franka-stack:cameras=front+side", UnknownNameError, "camera 'side'"),
+    ],
+)
+def test_a_mistake_in_the_name_is_named(spec: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        make_task(spec)
