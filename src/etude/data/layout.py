@@ -7,7 +7,8 @@ Etude writes one data file, one video per camera and one row file per episode, a
     meta/episodes/chunk-000/file-017.parquet      the row; once it exists, the episode is in the dataset
 
 Everything else in `meta` follows from the rows and is rewritten from them: info.json, stats.json, tasks.parquet and the
-sidecar etude/episodes.parquet, whose columns the rows carry under "etude/".
+sidecar etude/episodes.parquet, whose columns the rows carry under "etude/". When a writer is done, the row files are
+merged into one.
 """
 
 import json
@@ -18,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.core import EtudeError
 from etude.data.encoding import EncodedEpisode
-from etude.data.parquet import Row, read_rows
+from etude.data.parquet import Row
 from etude.data.spec import ACTION, IMAGE, STATE, SUBTASKS, DatasetSpec, Feature
 from etude.data.statistics import Statistics, vector_statistics
 from etude.data.video import CODEC, PIXEL_FORMAT
@@ -31,7 +31,8 @@ VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.m
 ROW_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 INFO, STATS, TASKS = Path("meta/info.json"), Path("meta/stats.json"), Path("meta/tasks.parquet")
 SIDECAR, SIDECAR_INFO = Path("meta/etude/episodes.parquet"), Path("meta/etude/info.json")
-_SIDECAR_PREFIX, _STATS_PREFIX = "etude/", "stats/"
+STATS_PREFIX = "stats/"
+_SIDECAR_PREFIX = "etude/"
 _CODEBASE_VERSION = "v3.0"
 
 
@@ -89,7 +90,7 @@ def episode_row(episode: EncodedEpisode, spec: DatasetSpec, columns: Mapping[str
     statistics = {IMAGE + camera: episode.image_statistics[camera] for camera in spec.cameras}
     statistics |= {name: vector_statistics(column.reshape(episode.length, -1)) for name, column in columns.items()}
     for feature, values in statistics.items():
-        row |= {f"{_STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
+        row |= {f"{STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
     return row | {_SIDECAR_PREFIX + key: value for key, value in _sidecar_row(episode).items()}
 
 
@@ -113,8 +114,8 @@ def row_statistics(row: Row) -> dict[str, Statistics]:
     """The statistics in a row, by feature."""
     statistics: dict[str, dict[str, NDArray[Any]]] = {}
     for name, value in row.items():
-        if name.startswith(_STATS_PREFIX):
-            feature, _, key = name.removeprefix(_STATS_PREFIX).rpartition("/")
+        if name.startswith(STATS_PREFIX):
+            feature, _, key = name.removeprefix(STATS_PREFIX).rpartition("/")
             statistics.setdefault(feature, {})[key] = np.array(value)
     return dict(statistics)
 
@@ -155,26 +156,6 @@ def _feature_json(feature: Feature, fps: int) -> dict[str, Any]:
         record["info"] = {f"video.{k}": v for k, v in (stream | {"fps": fps, "channels": 3}).items()}
         record["info"] |= {"has_audio": False, "is_depth_map": False}
     return record
-
-
-def episode_rows(root: Path, *, statistics: bool = False) -> list[Row]:
-    """All rows of meta/episodes, in the order of the episodes.
-
-    Args:
-        root: The dataset.
-        statistics: Also read the episodes' statistics.
-
-    Raises:
-        EtudeError: A row file cannot be read, or episodes are missing between others.
-    """
-    files = sorted(root.glob("meta/episodes/*/*.parquet"))
-    by_episode = {
-        int(row["episode_index"]): row for row in read_rows(files, without="" if statistics else _STATS_PREFIX)
-    }
-    missing = [index for index in range(len(by_episode)) if index not in by_episode]
-    if missing:
-        raise EtudeError(f"dataset '{root}' is damaged: the row of episode {missing[0]} in meta/episodes is missing.")
-    return [by_episode[index] for index in range(len(by_episode))]
 
 
 def frame_positions(

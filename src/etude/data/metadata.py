@@ -10,8 +10,9 @@ from typing import Any
 
 from etude.core import Case, EtudeError, Perturbation
 from etude.core.files import read_json
-from etude.data.layout import INFO, SIDECAR_INFO, episode_rows, sidecar_row
+from etude.data.layout import INFO, SIDECAR_INFO, sidecar_row
 from etude.data.parquet import Row
+from etude.data.rows import episode_rows
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 
 

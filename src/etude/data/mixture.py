@@ -79,7 +79,9 @@ class Mixture:
             )
         require_equal_features({source.cache.meta.root: source.cache.meta.features for source in sources})
         self.sources, self.horizon, self.batch_size, self.seed = tuple(sources), horizon, batch_size, seed
-        segments = [_segments(index, source) for index, source in enumerate(sources)]
+        segments = [_segments(index, source) for index, source in enumerate(sources) if source.weight != 0]
+        if not segments:
+            raise ConfigError("a mixture needs a source of positive weight, got only zeros.")
         self._source, self._episode = (np.concatenate([s[k] for s in segments]) for k in (0, 1))
         self._start, self._length = (np.concatenate([s[k] for s in segments]) for k in (2, 3))
         self._share = np.concatenate([s[4] for s in segments])
@@ -158,6 +160,7 @@ def _segments(index: int, source: MixtureSource) -> tuple[NDArray[Any], ...]:
         raise ConfigError(f"'{cache.meta.root}' has {weights.size} episode weights for {used.size} episodes.")
     if not source.weight >= 0 or not np.isfinite(source.weight) or not (weights >= 0).all() or not weights.sum() > 0:
         raise ConfigError(f"weights of '{cache.meta.root}' must not be negative, nor all zero.")
+    used, weights = used[weights > 0], weights[weights > 0]
     lengths = cache.lengths[used]
     mass = weights * lengths
     return np.full(len(used), index), used, cache.starts[used], lengths, source.weight * mass / mass.sum()

@@ -41,7 +41,9 @@ def encode_video(frames: Frames, fps: int) -> bytes:
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], PIXEL_FORMAT
         stream.codec_context.thread_count = 1
         for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+            rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            # Colour is stored at half the resolution: by area, so that it is averaged and not sampled.
+            container.mux(stream.encode(rgb.reformat(format=PIXEL_FORMAT, interpolation="AREA")))
         container.mux(stream.encode())
     return buffer.getvalue()
 

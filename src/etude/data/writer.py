@@ -15,14 +15,12 @@ from etude.data.encoding import EncodedEpisode
 from etude.data.layout import (
     DATA_PATH,
     INFO,
-    ROW_PATH,
     SIDECAR,
     SIDECAR_INFO,
     STATS,
     TASKS,
     VIDEO_PATH,
     episode_row,
-    episode_rows,
     frame_columns,
     info_json,
     location,
@@ -30,6 +28,7 @@ from etude.data.layout import (
     sidecar_row,
 )
 from etude.data.parquet import Row, encode_columns, encode_rows, encode_tasks
+from etude.data.rows import add_row, discard_row, episode_rows, merge_rows, repair
 from etude.data.spec import DatasetSpec
 from etude.data.statistics import Statistics, merge_statistics
 
@@ -47,7 +46,7 @@ class DatasetWriter:
     def __init__(self, root: Path, spec: DatasetSpec) -> None:
         self.root, self.spec = root, spec
         self.frames = 0
-        self._sidecar: list[Row] = []
+        self._rows: list[Row] = []
         self._tasks: dict[str, int] = {}
         self._statistics: dict[str, Statistics] = {}
         self._lock = _lock(root)
@@ -92,21 +91,26 @@ class DatasetWriter:
         if spec is not None:
             found.require_equal(spec, root)
         writer = DatasetWriter(root, found)
-        for row in episode_rows(root, statistics=True):
-            writer._remember(row)
-        writer._remove_uncommitted()
-        writer._write_derived()
+        try:
+            repair(root)
+            for row in episode_rows(root, statistics=True):
+                writer._remember(row)
+            writer._remove_uncommitted()
+            writer._write_derived()
+        except BaseException:
+            writer.close()
+            raise
         return writer
 
     @property
     def episodes(self) -> int:
         """Episodes in the dataset."""
-        return len(self._sidecar)
+        return len(self._rows)
 
     @property
     def last_seed(self) -> int | None:
         """Seed of the last episode's case; None in an empty dataset."""
-        return int(self._sidecar[-1]["seed"]) if self._sidecar else None
+        return int(sidecar_row(self._rows[-1])["seed"]) if self._rows else None
 
     def commit(self, episode: EncodedEpisode) -> int:
         """Add an episode; on return it is safely on disk.
@@ -125,11 +129,12 @@ class DatasetWriter:
         row = episode_row(episode, self.spec, columns)
         files = {location(VIDEO_PATH, index, camera): episode.videos[camera] for camera in self.spec.cameras}
         files[location(DATA_PATH, index)] = encode_columns(columns)
-        files[location(ROW_PATH, index)] = encode_rows([row])  # last: with it, all is there
         try:
             for path, content in files.items():
                 write_bytes(self.root / path, content)
+            add_row(self.root, row)  # last: with it, the episode is in the dataset
         except OSError as error:
+            discard_row(self.root, index)
             self._remove_uncommitted()
             raise self._failure(f"episode {index} could not be written", error) from error
         self._remember(row)
@@ -137,8 +142,9 @@ class DatasetWriter:
         return index
 
     def finalize(self) -> None:
-        """Make the derived files durable too, and let others write the dataset."""
+        """Merge the row files, make the derived files durable too, and let others write the dataset."""
         try:
+            merge_rows(self.root, self._rows)
             for path in (INFO, STATS, TASKS, SIDECAR):
                 if (self.root / path).exists():
                     _sync(self.root / path)
@@ -185,7 +191,7 @@ class DatasetWriter:
 
     def _remember(self, row: Row) -> None:
         self.frames += row["length"]
-        self._sidecar.append(sidecar_row(row))
+        self._rows.append(row)
         for task in row["tasks"]:
             self._tasks.setdefault(task, len(self._tasks))
         for feature, statistics in row_statistics(row).items():
@@ -196,11 +202,11 @@ class DatasetWriter:
         info = info_json(self.spec, episodes=self.episodes, frames=self.frames, tasks=len(self._tasks))
         stats = {f: {key: value.tolist() for key, value in s.items()} for f, s in self._statistics.items()}
         try:
-            if self._sidecar:
+            if self._rows:
                 # Before the totals, which tell a reader to look for what the others say.
                 _replace(self.root / STATS, json.dumps(stats).encode())
                 _replace(self.root / TASKS, encode_tasks(list(self._tasks)))
-                _replace(self.root / SIDECAR, encode_rows(self._sidecar))
+                _replace(self.root / SIDECAR, encode_rows([sidecar_row(row) for row in self._rows]))
             _replace(self.root / INFO, json.dumps(info).encode())
         except OSError as error:
             raise self._failure("the dataset's totals could not be written", error) from error
@@ -208,12 +214,11 @@ class DatasetWriter:
     def _remove_uncommitted(self) -> None:
         """Delete temporary files and the files of episodes that have no row."""
         committed = {location(DATA_PATH, i) for i in range(self.episodes)}
-        committed |= {location(ROW_PATH, i) for i in range(self.episodes)}
         committed |= {location(VIDEO_PATH, i, camera) for i in range(self.episodes) for camera in self.spec.cameras}
-        for path in _files(self.root, ("data/*/*", "videos/*/*/*", "meta/episodes/*/*")):
+        for path in _files(self.root, ("data/*/*", "videos/*/*/*")):
             if path.relative_to(self.root) not in committed:
                 path.unlink()
-        for path in _files(self.root, ("meta/.*.tmp", "meta/etude/.*.tmp")):
+        for path in _files(self.root, ("meta/.*.tmp", "meta/etude/.*.tmp", "meta/episodes/*/.*.tmp")):
             path.unlink()
 
     def _failure(self, what: str, error: OSError) -> StageFailedError:
