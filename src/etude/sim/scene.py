@@ -75,7 +75,6 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     spec.option.timestep = SUBSTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # stiff servos diverge under Euler
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 10.0  # held cubes do not creep
     spec.option.iterations, spec.option.ls_iterations = 20, 20
     headlight = spec.visual.headlight
     headlight.ambient[:], headlight.diffuse[:], headlight.specular[:] = 0.36, 0.10, 0.0
