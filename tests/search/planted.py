@@ -36,7 +36,10 @@ SIX = (  # 0.05 % of the volume each
 
 @dataclass
 class PlantedWorld:
-    """A policy that fails in `boxes` (with probability `failure`; `elsewhere` outside) and an expert that fails in `hard`."""
+    """A policy that fails in `boxes` and an expert that fails in `hard`.
+
+    The policy fails with probability `failure` inside and `elsewhere` outside.
+    """
 
     boxes: Sequence[Bounds]
     failure: float = 0.95
