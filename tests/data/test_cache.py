@@ -67,6 +67,17 @@ def test_several_may_build_it_at_once(tmp_path: Path):
     assert [p.name for p in (tmp_path / "frames").iterdir()] == [mine.path.name]
 
 
+def test_what_killed_processes_left_is_removed_after_a_day(tmp_path: Path):
+    write(tmp_path / "dataset")
+    old, recent = (tmp_path / "frames" / name for name in (".abc.17.tmp", ".abc.18.tmp"))
+    for folder in (old, recent):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    FrameCache.open(tmp_path / "dataset", tmp_path / "frames")
+    assert not old.exists()
+    assert recent.exists()
+
+
 def test_a_state_only_dataset_has_no_images(tmp_path: Path):
     write(tmp_path / "dataset", spec=replace(SPEC, cameras=()))
     cache = FrameCache.open(tmp_path / "dataset", tmp_path / "frames")

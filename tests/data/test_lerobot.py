@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.recordings import CAMERAS, CLOSE, SPEC, write
+from data.recordings import CAMERAS, CLOSE, SIZE, SPEC, write
 
+from etude.core import EtudeError
 from etude.data import DatasetSpec, DatasetWriter, FrameCache, RecordedEpisode, encode
 
 LENGTHS = (9, 4, 12)
@@ -119,6 +120,24 @@ def test_our_frames_are_the_ones_it_decodes(dataset: tuple[Path, list[RecordedEp
         for camera in CAMERAS:
             theirs = read[index][f"observation.images.{camera}"].numpy().transpose(1, 2, 0)
             np.testing.assert_array_equal(cache.images[camera][index], theirs)
+
+
+def test_a_dataset_that_lerobot_added_to_is_left_alone(dataset: tuple[Path, list[RecordedEpisode]]):
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    root, _ = dataset
+    theirs = LeRobotDataset.resume("someone/something", root=root, video_backend="pyav")
+    for _ in range(3):
+        frame = {f"observation.images.{camera}": np.zeros((*SIZE, 3), np.uint8) for camera in CAMERAS}
+        frame |= {"observation.state": np.zeros(3, np.float32), "action": np.zeros(2, np.float32)}
+        theirs.add_frame(frame | {"subtasks": np.zeros(2, bool), "task": "other"})
+    theirs.save_episode()
+    theirs.finalize()
+    before = sorted(root.rglob("*"))
+    with pytest.raises(EtudeError, match="episode 3 of .* was not written by Etude"):
+        DatasetWriter.resume(root)
+    assert sorted(root.rglob("*")) == before
+    assert open_in_lerobot(root).num_episodes == 4
 
 
 def test_we_read_what_it_merged_into_shared_files(dataset: tuple[Path, list[RecordedEpisode]], tmp_path: Path):

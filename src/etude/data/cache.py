@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from etude.data.video import decode_video
 type Progress = Callable[[int, int], None]
 """(videos decoded, videos in all)."""
 
+_ABANDONED_S = 24 * 3600
 _FORMAT = 1  # Counts up when what a cache holds changes.
 _COMPLETE = "cache.json"
 
@@ -173,9 +175,9 @@ def _videos(meta: DatasetMeta, camera: str) -> Iterator[tuple[Path, list[tuple[i
 
 def _build(meta: DatasetMeta, path: Path, image_size: tuple[int, int] | None, on_progress: Progress | None) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
+        _remove_abandoned(path.parent)
         _write_numbers(meta, unfinished)
         _write_images(meta, unfinished, image_size, on_progress)
         write_json(unfinished / _COMPLETE, {"dataset": str(meta.root.resolve()), "cameras": list(meta.cameras)})
@@ -191,6 +193,13 @@ def _build(meta: DatasetMeta, path: Path, image_size: tuple[int, int] | None, on
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what killed processes left: gigabytes that nobody would find."""
+    for path in folder.glob(".*.tmp"):
+        if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_numbers(meta: DatasetMeta, folder: Path) -> None:

@@ -126,6 +126,14 @@ def sidecar_row(row: Row) -> Row:
     return {"episode_index": row["episode_index"], "length": row["length"], **own} if own else {}
 
 
+def is_own(row: Row) -> bool:
+    """Whether Etude's writer made this row: it has the sidecar's columns, and its files are where we look for them."""
+    place = divmod(row["episode_index"], FILES_PER_CHUNK)
+    prefixes = [name.removesuffix("/file_index") for name in row if name.endswith("/file_index")]
+    files = [(row[f"{p}/chunk_index"], row[f"{p}/file_index"]) for p in prefixes if p != "meta/episodes"]
+    return f"{_SIDECAR_PREFIX}seed" in row and row[f"{_SIDECAR_PREFIX}seed"] is not None and set(files) == {place}
+
+
 def info_json(spec: DatasetSpec, *, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
     """The content of meta/info.json."""
     return {

@@ -23,6 +23,7 @@ from etude.data.layout import (
     episode_row,
     frame_columns,
     info_json,
+    is_own,
     location,
     row_statistics,
     sidecar_row,
@@ -94,6 +95,10 @@ class DatasetWriter:
         try:
             repair(root)
             for row in episode_rows(root, statistics=True):
+                if not is_own(row):  # what follows would take its files for remains of a crash
+                    raise EtudeError(
+                        f"episode {row['episode_index']} of '{root}' was not written by Etude: cannot resume."
+                    )
                 writer._remember(row)
             writer._remove_uncommitted()
             writer._write_derived()
