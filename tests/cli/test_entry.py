@@ -24,8 +24,14 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def run(options: Any) -> None:
             raise error
 
-        monkeypatch.setattr(entry, "import_module", lambda name: SimpleNamespace(run=run, Options=None))
-        monkeypatch.setattr(entry, "parse", lambda options, verb, rest: None)
+        def parse(options: object, verb: str, rest: list[str]) -> None:
+            return None
+
+        def load(name: str) -> SimpleNamespace:
+            return SimpleNamespace(run=run, Options=None)
+
+        monkeypatch.setattr(entry, "import_module", load)
+        monkeypatch.setattr(entry, "parse", parse)
 
     return fail_with
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from etude.cli import main
+from etude.cli import loop, main
+from etude.cli.usage import parse
 from etude.core import Case, Perturbation, Suite
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes
@@ -205,6 +208,99 @@ def test_eval_refuses_bad_input_and_writes_nothing(
     filled = [option.format(**places, suite=workshop / "one.json") for option in options]
     assert told in run("eval", task, *filled, "--out", tmp_path / "r", code=2)[1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_refused(run: Run, workshop: Path, tmp_path: Path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(workshop / "policy" / "checkpoint", damaged)
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    out = tmp_path / "r"
+    options = ["--policy", damaged, "--episodes", 1, "--processes", 1, "--out", out]
+    assert "model.safetensors" in run("eval", TASK, *options, code=2)[1]
+    weights.unlink()
+    assert "model.safetensors" in run("eval", TASK, *options, code=2)[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+
+
+def test_search_leaves_an_archive_pockets_and_suites_that_eval_sits(run: Run, tmp_path: Path):
+    sizes = ["--budget", 12, "--confirm", 3, "--exam-cases", 2, "--dev-cases", 1, "--test-cases", 2]
+    search = ["search", TASK, "--policy", "random", *sizes, "--processes", 1, "--out", tmp_path / "s"]
+    out, _ = run(*search)
+    assert "fails" in out
+    written = {path.name for path in (tmp_path / "s").iterdir()}
+    suites = {"exam.json", "dev.json", "uniform.json", "nominal.json"}
+    assert {"archive.parquet", "pockets.json", *suites} <= written
+    assert "--resume" in run(*search, code=2)[1]
+    again = [word if word != 12 else 13 for word in search]
+    assert "budget was 12 and is now 13" in run(*again, "--resume", code=2)[1]
+    exam = ["--suite", tmp_path / "s" / "exam.json", "--out", tmp_path / "r", "--processes", 1, "--json"]
+    assert json.loads(run("eval", TASK, "--policy", "random", *exam)[0])["suite"]["name"] == "exam"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([TASK, "--policy", "expurt"], "Did you mean 'expert'?"),
+        ([TASK, "--policy", "random", "--budget", "0"], "--budget 0: needs at least 1"),
+        (["franka-stack:cubes=3", "--policy", "{policy}"], "image_size is (96, 96)"),
+    ],
+)
+def test_search_refuses_bad_input_and_writes_nothing(
+    options: list[str], told: str, run: Run, workshop: Path, tmp_path: Path
+):
+    filled = [option.format(policy=workshop / "policy") for option in options]
+    assert told in run("search", *filled, "--out", tmp_path / "s", code=2)[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["franka-stack", "--preset", "dmeo", "--run", "r"], "Did you mean 'demo'?"),
+        (["franka-stak", "--run", "r"], "Did you mean 'franka-stack'?"),
+        (["franka-stack", "--run", "r", "--arms", "unifrm"], "Did you mean 'uniform'?"),
+        (["franka-stack", "--run", "r", "--rounds", "0"], "rounds must be at least 1"),
+        (["franka-stack", "--run", "a/b"], "a name, not a path"),
+        (["franka-stack", "--run", "r", "--processes", "0"], "--processes 0"),
+    ],
+)
+def test_loop_refuses_bad_input_and_writes_nothing(options: list[str], told: str, run: Run, tmp_path: Path):
+    assert told in run("loop", *options, "--runs-dir", tmp_path / "runs", code=2)[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_loop_refuses_a_folder_that_holds_something_else(run: Run, tmp_path: Path):
+    (tmp_path / "r" / "deep").mkdir(parents=True)
+    told = run("loop", "franka-stack", "--run", "r", "--runs-dir", tmp_path, code=2)[1]
+    assert "holds no run" in told
+
+
+@pytest.mark.parametrize("options", [[], ["--arms", "uniform", "targeted", "--rounds", "2", "--seed", "7"]])
+def test_the_command_that_a_run_records_gives_the_same_config(options: list[str]):
+    asked = parse(loop.Options, "loop", ["franka-stack", "--preset", "smoke", "--run", "my run", *options])
+    etude, verb, *words = shlex.split(loop.command_line(asked))
+    assert (etude, verb) == ("etude", "loop")
+    assert loop.make_config(parse(loop.Options, verb, words)) == loop.make_config(asked)
+
+
+def test_report_of_what_is_no_run_is_refused(run: Run, workshop: Path):
+    assert "holds no run" in run("report", workshop, code=2)[1]
+
+
+@pytest.mark.slow
+def test_the_loop_ends_with_a_table_and_a_report_that_can_be_written_again(run: Run, tmp_path: Path):
+    command = ["loop", "franka-stack", "--preset", "smoke", "--run", "r", "--runs-dir", tmp_path, "--arms", "uniform"]
+    out, _ = run(*command)
+    assert "Baseline" in out
+    report = tmp_path / "r" / "report"
+    assert str(report / "index.html") in out
+    assert "--resume" in run(*command, code=2)[1]
+    assert "seed was 0 and is now 1" in run(*command, "--seed", 1, "--resume", code=2)[1]
+    summary = (report / "summary.json").read_text()
+    assert run("report", tmp_path / "r", "--json")[0] == summary
+    run(*command, "--resume")
+    assert (report / "summary.json").read_text() == summary
 
 
 def test_tasks_show_lists_every_factor_and_draws_every_camera(run: Run, tmp_path: Path):

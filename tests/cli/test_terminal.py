@@ -43,6 +43,15 @@ def test_longer_work_says_at_every_tenth_how_long_is_left(clock: Clock):
     assert lines[-1] == "work: 1000/1000, done, loss 1"
 
 
+def test_quick_tenths_are_passed_over(clock: Clock):
+    stream = io.StringIO()
+    with Lines(stream)("work", 10) as update:
+        for done in range(1, 11):
+            clock.now_s += 0.5
+            update(done, "")
+    assert stream.getvalue().splitlines() == ["work: 4/10, 3 s left", "work: 8/10, 1 s left", "work: 10/10, done"]
+
+
 def test_slow_work_says_something_every_ten_seconds(clock: Clock):
     stream = io.StringIO()
     with Lines(stream)("work", 10_000) as update:

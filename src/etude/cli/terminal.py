@@ -85,7 +85,7 @@ class Bars:
 
 
 class Lines:
-    """A line every tenth of the way or every ten seconds, for logs; none for what is over in two seconds."""
+    """For logs: a line every tenth of the way, but never two in two seconds, or every ten seconds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -99,8 +99,8 @@ class Lines:
         def update(done: int, note: str) -> None:
             nonlocal told, told_done
             now = time.monotonic()
-            due = now - told >= _EVERY_S or done - told_done >= _EVERY_SHARE * total or done == total
-            if not due or now - begun < _QUIET_S:
+            further = done - told_done >= _EVERY_SHARE * total and now - told >= _QUIET_S
+            if not (further or now - told >= _EVERY_S or (done == total and now - begun >= _QUIET_S)):
                 return
             told, told_done = now, done
             left = (now - begun) / max(done, 1) * (total - done)

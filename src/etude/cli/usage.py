@@ -7,11 +7,7 @@ from inspect import cleandoc
 from io import StringIO
 from typing import get_args, get_type_hints
 
-import tyro
-
 from etude.core import ConfigError, UnknownNameError
-
-_POSITIONAL = get_args(tyro.conf.Positional[str])[1]  # what marks an argument that has no name
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,9 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
         UnknownNameError: There is no such option.
         SystemExit: Help was asked for, and printed.
     """
-    _check_names(options, arguments)
+    import tyro  # half of the time that `etude --help` would take
+
+    _check_names(options, arguments, positional=get_args(tyro.conf.Positional[str])[1])
     complaint = StringIO()
     try:
         with redirect_stderr(complaint):
@@ -135,10 +133,16 @@ def condense(box: str) -> str:
     return told.rstrip(".") + "."
 
 
-def _check_names(options: type, arguments: list[str]) -> None:
-    """Raise for an option that does not exist, with the nearest, and for one given twice (the last would win)."""
+def _check_names(options: type, arguments: list[str], *, positional: object) -> None:
+    """Raise for an option that does not exist, with the nearest, and for one given twice (the last would win).
+
+    Args:
+        options: The command's dataclass.
+        arguments: What follows the verb.
+        positional: What marks, in a type hint, an argument that has no name.
+    """
     hints = get_type_hints(options, include_extras=True)
-    named = [name for name, hint in hints.items() if _POSITIONAL not in get_args(hint)]
+    named = [name for name, hint in hints.items() if positional not in get_args(hint)]
     valid = {f"--{name.replace('_', '-')}" for name in named} | {"--help"}
     given = [a.partition("=")[0].replace("_", "-") for a in arguments if a.startswith("--")]
     for name in given:
