@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
@@ -184,6 +184,7 @@ def _one_thread() -> Generator[None]:
 @contextmanager
 def _interrupts_blocked() -> Generator[None]:
     """Let processes that start now never see Ctrl-C, which a terminal sends to all: this process ends them."""
+    resource_tracker.ensure_running()  # starting together with the first process, it would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import traceback
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ def serve(connection: "Connection[Any, Any]") -> None:
     A thread of its own reads the pipe, so that sending never waits for running, and so that the process ends at once
     when the other side is gone, be it by `close()` or by `kill -9`.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches everyone: the other side decides
     messages: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(connection, messages), daemon=True).start()
     while True:
