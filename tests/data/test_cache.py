@@ -149,3 +149,11 @@ def test_metadata_tells_where_every_episode_comes_from(tmp_path: Path):
 def test_what_is_no_dataset_is_refused_in_one_line(tmp_path: Path):
     with pytest.raises(EtudeError, match="does not exist"):
         DatasetMeta.open(tmp_path)
+
+
+def test_a_damaged_row_is_named(tmp_path: Path):
+    write(tmp_path / "dataset")
+    row = next((tmp_path / "dataset/meta/episodes").rglob("*.parquet"))
+    row.write_bytes(row.read_bytes()[:-20])
+    with pytest.raises(EtudeError, match=r"file-000\.parquet' cannot be read"):
+        DatasetMeta.open(tmp_path / "dataset")

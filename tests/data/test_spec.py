@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -41,3 +43,9 @@ def test_datasets_of_other_features_are_named_with_the_features():
     other = replace(SPEC, cameras=("front",), state_names=("x_m",))
     with pytest.raises(MismatchError, match=r"'a' and 'b' differ in observation.images.wrist, observation.state;"):
         require_equal_features({"a": SPEC.features, "b": other.features})
+
+
+def test_importing_the_room_loads_neither_torch_nor_lerobot_nor_pandas():
+    heavy = "import sys, etude.data; print(sorted({'torch', 'lerobot', 'datasets', 'pandas'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

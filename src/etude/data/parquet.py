@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet
 from numpy.typing import NDArray
 
@@ -45,7 +44,7 @@ def encode_tasks(tasks: Sequence[str]) -> bytes:
 
 
 def read_rows(paths: Sequence[Path], *, without: str = "") -> list[Row]:
-    """All records of some files with equal columns.
+    """All records of some files; a column that a file lacks is None there.
 
     Args:
         paths: The files.
@@ -55,8 +54,8 @@ def read_rows(paths: Sequence[Path], *, without: str = "") -> list[Row]:
         EtudeError: A file is damaged.
     """
 
-    def keep(names: list[str]) -> list[str]:
-        return [name for name in names if not without or not name.startswith(without)]
+    def keep(name: str) -> bool:
+        return not without or not name.startswith(without)
 
     return _read(paths, keep).to_pylist()
 
@@ -68,18 +67,23 @@ def read_columns(paths: Sequence[Path], columns: Iterable[str]) -> dict[str, NDA
         EtudeError: A file is damaged or lacks a column.
     """
     wanted = list(columns)
-    table = _read(paths, wanted)
+    table = _read(paths, wanted.__contains__)
+    missing = sorted(set(wanted) - set(table.column_names))
+    if missing:
+        raise EtudeError(f"the Parquet files in '{paths[0].parent.parent}' have no column '{missing[0]}'.")
     return {name: _array(table.column(name).combine_chunks(), len(table)) for name in wanted}
 
 
-def _read(paths: Sequence[Path], columns: list[str] | Callable[[list[str]], list[str]]) -> Any:
-    if not paths:
-        return pa.table({})
-    try:
-        dataset = pyarrow.dataset.dataset([str(p) for p in paths], format="parquet")
-        return dataset.to_table(columns=columns(dataset.schema.names) if callable(columns) else columns)
-    except (OSError, pa.ArrowException) as error:
-        raise EtudeError(f"cannot read the Parquet files in '{paths[0].parent.parent}': {error}.") from error
+def _read(paths: Sequence[Path], keep: Callable[[str], bool]) -> Any:
+    tables: list[Any] = []
+    for path in paths:
+        try:
+            # Not pyarrow.dataset or read_table: they import pandas, which takes seconds.
+            with pyarrow.parquet.ParquetFile(path) as file:
+                tables.append(file.read(columns=[name for name in file.schema_arrow.names if keep(name)]))
+        except (OSError, pa.ArrowException) as error:
+            raise EtudeError(f"'{path}' cannot be read: {error}.") from error
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
 def _array(column: Any, rows: int) -> NDArray[Any]:
