@@ -98,6 +98,7 @@ def test_collect_resumed_with_other_options_says_which(run: Run, workshop: Path)
         ([TASK, "--theta", "cube_red.x_m=0.5", "cube_red.y_m=0", "cube_blue.x_m=0.5", "cube_blue.y_m=0"], "infeasible"),
         ([TASK, "--episodes", "0"], "--episodes 0: needs at least 1"),
         ([TASK, "--processes", "0"], "--processes 0: needs at least 1"),
+        ([TASK, "--seed", "-1"], "--seed -1: needs at least 0"),
         ([TASK, "--narrow", "--space", "uniform"], "leave out --theta and --space"),
     ],
 )
@@ -260,7 +261,7 @@ def test_search_refuses_bad_input_and_writes_nothing(
         (["franka-stack", "--preset", "dmeo", "--run", "r"], "Did you mean 'demo'?"),
         (["franka-stak", "--run", "r"], "Did you mean 'franka-stack'?"),
         (["franka-stack", "--run", "r", "--arms", "unifrm"], "Did you mean 'uniform'?"),
-        (["franka-stack", "--run", "r", "--rounds", "0"], "rounds must be at least 1"),
+        (["franka-stack", "--run", "r", "--rounds", "0"], "--rounds 0: needs at least 1"),
         (["franka-stack", "--run", "a/b"], "a name, not a path"),
         (["franka-stack", "--run", "r", "--processes", "0"], "--processes 0"),
     ],

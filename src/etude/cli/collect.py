@@ -8,8 +8,9 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Draw, Spread, make_draw
 from etude.cli.executing import make_executor
-from etude.cli.output import remember_settings, require_at_least, require_free, require_same_settings
+from etude.cli.output import remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Outcome, Task
 
 SETTINGS = Path("meta/etude/collect.json")
@@ -51,13 +52,16 @@ class Options:
     resume: bool = False
     json: bool = False
 
+    def __post_init__(self) -> None:
+        require_at_least(1, episodes=self.episodes, processes=self.processes)
+        require_at_least(0, seed=self.seed)
+
 
 def run(options: Options) -> None:
     """Collect."""
     from etude.loop.collecting import collect
     from etude.sim import make_task
 
-    require_at_least(episodes=options.episodes, processes=options.processes)
     task = make_task(options.task)
     draw = _draw(options, task)
     settings = {

@@ -10,9 +10,10 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Spread, draw_cases, make_draw
 from etude.cli.executing import make_executor
-from etude.cli.output import require_at_least, require_free, whole_folder
+from etude.cli.output import require_free, whole_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Outcome, PolicyFactory, Suite, Task
 from etude.core.files import write_json
 from etude.loop.progress import Progress
@@ -60,15 +61,21 @@ class Options:
     processes: int = 2
     json: bool = False
 
+    def __post_init__(self) -> None:
+        episodes = 1 if self.episodes is None else self.episodes
+        require_at_least(1, episodes=episodes, execute=self.execute, processes=self.processes)
+        require_at_least(0, seed=self.seed, videos=self.videos)
+        if self.suite and (self.theta or self.space != "nominal"):
+            raise ConfigError("--suite says which cases: leave out --theta and --space.")
+
 
 def run(options: Options) -> None:
     """Evaluate."""
     from etude.sim import make_task
 
-    require_at_least(processes=options.processes, execute=options.execute)
     task = make_task(options.task)
-    if options.videos < 0 or (options.videos and not task.cameras):
-        raise ConfigError(f"--videos {options.videos}: needs at least 0, and a task with cameras.")
+    if options.videos and not task.cameras:
+        raise ConfigError(f"--videos {options.videos}: task '{task.name}' has no cameras.")
     require_free(options.out, resumable=False)
 
     from etude.evaluation import summarise, write_outcomes
@@ -101,16 +108,12 @@ def choose_cases(options: Options, task: Task, suite: Suite | None) -> Sequence[
     """The cases that the options ask for.
 
     Raises:
-        ConfigError: More than the suite has, none, or a suite together with a way of drawing.
+        ConfigError: More than the suite has.
     """
     if suite is None:
         count = 50 if options.episodes is None else options.episodes
-        require_at_least(episodes=count)
         return draw_cases(make_draw(task.space, options.space, options.theta), count, options.seed)
-    if options.theta or options.space != "nominal":
-        raise ConfigError("--suite says which cases: leave out --theta and --space.")
     count = len(suite.cases) if options.episodes is None else options.episodes
-    require_at_least(episodes=count)
     if count > len(suite.cases):
         raise ConfigError(f"--episodes {count}: suite '{options.suite}' has {len(suite.cases)} cases.")
     return suite.cases[:count]

@@ -8,9 +8,9 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import make_executor
-from etude.cli.output import require_at_least
 from etude.cli.report import tell
 from etude.cli.terminal import watch
+from etude.cli.usage import require_at_least
 from etude.core import ConfigError
 from etude.loop.config import LoopConfig, preset
 
@@ -49,15 +49,19 @@ class Options:
     processes: int = 2
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        require_at_least(1, processes=self.processes, rounds=1 if self.rounds is None else self.rounds)
+        require_at_least(0, seed=self.seed)
+        if not self.run or Path(self.run).name != self.run:
+            raise ConfigError(f"--run {self.run}: a name, not a path; --runs-dir says where runs are.")
+
 
 def run(options: Options) -> None:
     """Run the loop."""
-    require_at_least(processes=options.processes)
     from etude.sim import make_task
 
     config = make_config(options)
     task = make_task(config.task)
-    directory = run_directory(options)
 
     from etude.loop.run import run_loop
 
@@ -65,7 +69,7 @@ def run(options: Options) -> None:
         finished = run_loop(
             config,
             task,
-            directory,
+            options.runs_dir / options.run,
             executor=executor,
             command=command_line(options),
             progress=watch(),
@@ -92,14 +96,3 @@ def command_line(options: Options) -> str:
     arms = ["--arms", *options.arms] if options.arms else []
     rounds = [] if options.rounds is None else ["--rounds", options.rounds]
     return shlex.join(str(word) for word in (*words, *arms, *rounds))
-
-
-def run_directory(options: Options) -> Path:
-    """Where the run goes.
-
-    Raises:
-        ConfigError: The name is no plain folder name.
-    """
-    if not options.run or Path(options.run).name != options.run:
-        raise ConfigError(f"--run {options.run}: a name, not a path; --runs-dir says where runs are.")
-    return options.runs_dir / options.run

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from etude.core import ConfigError, MismatchError, RunExistsError
+from etude.core import MismatchError, RunExistsError
 from etude.core.files import read_json, write_json
 
 SETTINGS = "settings.json"
@@ -89,14 +89,3 @@ def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:
     """Write down what decides the result, once."""
     if not record.exists():
         write_json(record, dict(settings))
-
-
-def require_at_least(**values: int) -> None:
-    """Raise unless every value is at least 1.
-
-    Raises:
-        ConfigError: One is not; the message says which.
-    """
-    for name, value in values.items():
-        if value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: needs at least 1.")

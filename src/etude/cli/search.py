@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import make_executor
-from etude.cli.output import require_at_least, resumable_folder
+from etude.cli.output import resumable_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
 from etude.core import Pocket, Task
 
 if TYPE_CHECKING:
@@ -57,16 +58,20 @@ class Options:
     resume: bool = False
     json: bool = False
 
+    def __post_init__(self) -> None:
+        require_at_least(1, budget=self.budget, confirm=self.confirm, exam_cases=self.exam_cases)
+        require_at_least(1, execute=self.execute, processes=self.processes)
+        require_at_least(0, dev_cases=self.dev_cases, test_cases=self.test_cases, seed=self.seed)
+
 
 def run(options: Options) -> None:
     """Search."""
     from etude.sim import make_task
 
-    counts = {name: getattr(options, name) for name in ("budget", "confirm", "exam_cases", "dev_cases", "test_cases")}
-    require_at_least(**counts, execute=options.execute, processes=options.processes)
     task = make_task(options.task)
     policy = resolve_policy(options.policy, task, execute=options.execute)
-    settings = {**counts, "task": task.name, "policy": options.policy, "seed": options.seed, "execute": options.execute}
+    names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed", "execute")
+    settings = {"task": task.name, **{name: getattr(options, name) for name in names}}
 
     from etude.loop.stages import SearchSettings, freeze_suites, search_for_failures
     from etude.search import SuiteConfig

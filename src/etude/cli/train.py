@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from etude.cli.output import require_at_least, resumable_folder
+from etude.cli.output import resumable_folder
 from etude.cli.policy import checkpoint_features
 from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
 from etude.core import ConfigError, MismatchError
 from etude.policies.features import Features
 
@@ -53,10 +54,13 @@ class Options:
     resume: bool = False
     json: bool = False
 
+    def __post_init__(self) -> None:
+        require_at_least(1, steps=self.steps, batch_size=self.batch_size, threads=self.threads)
+        require_at_least(0, seed=self.seed)
+
 
 def run(options: Options) -> None:
     """Train."""
-    require_at_least(steps=options.steps, batch_size=options.batch_size, threads=options.threads)
     datasets = parse_datasets(options.dataset)
 
     from etude.loop.stages import train_on

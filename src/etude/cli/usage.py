@@ -115,6 +115,17 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
         raise ConfigError(f"{condense(complaint.getvalue())} See: etude {verb} --help") from None
 
 
+def require_at_least(least: int, **values: int) -> None:
+    """Raise unless every option is large enough.
+
+    Raises:
+        ConfigError: One is not; the message says which.
+    """
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: needs at least {least}.")
+
+
 def condense(box: str) -> str:
     """Tyro's framed complaint in one line, without the explanations that follow it."""
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in box.splitlines()]
