@@ -89,7 +89,7 @@ def test_nothing_but_successes_is_survived() -> None:
 
 
 def test_the_gaussian_moves_towards_severity() -> None:
-    searcher = CrossEntropyConfig(uniform_fraction=0.0).create(SPACE, np.random.default_rng(0))
+    searcher = CrossEntropyConfig(uniform_fraction=0.0, batches_per_start=5).create(SPACE, np.random.default_rng(0))
     target = np.full(10, 0.7)
     distances: list[float] = []
     for _ in range(5):
@@ -103,7 +103,7 @@ def test_the_gaussian_moves_towards_severity() -> None:
 def test_restarts_keep_away_from_known_boxes() -> None:
     searcher = CrossEntropySearch(SPACE, CrossEntropyConfig(), np.random.default_rng(0))
     hunt(searcher, 800)
-    assert searcher.starts == 5
+    assert searcher.starts == 6
     first = searcher.known[0]
     fresh = CrossEntropySearch(SPACE, CrossEntropyConfig(), np.random.default_rng(1), known=[first])
     assert fresh.known == (first,)

@@ -48,7 +48,7 @@ class CrossEntropyConfig:
     std_floor: float = 0.05
     start_std: float = 0.2
     uniform_fraction: float = 0.2
-    batches_per_start: int = 5
+    batches_per_start: int = 4
     margin: float = 0.2
     severe: float = 0.5
     boxes: BoxConfig = field(default_factory=BoxConfig)
