@@ -146,7 +146,7 @@ def worth_seeing(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
 
 def subtasks_of(task: Task, outcomes: Sequence[Outcome]) -> Sequence[str]:
     """Sub-tasks in the task's order, or, of a task that does not list them, as its outcomes have them."""
-    return getattr(task, "subtasks", tuple(outcomes[0].subtasks))
+    return task.subtasks
 
 
 def _asked(options: Options, task: Task, suite: Suite | None) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def describe(task: Task) -> dict[str, Any]:
     lists = ("cameras", "subtasks", "failure_modes", "state_names", "action_names")
     return {
         **{name: getattr(task, name) for name in names},
-        **{name: list(getattr(task, name, ())) for name in lists},
+        **{name: list(getattr(task, name)) for name in lists},
         "space_hash": task.space.hash,
         "factors": [asdict(factor) for factor in task.space.factors],
     }

@@ -99,6 +99,16 @@ class Task(Protocol):
         ...
 
     @property
+    def subtasks(self) -> tuple[str, ...]:
+        """Names of its sub-tasks, in order."""
+        ...
+
+    @property
+    def failure_modes(self) -> tuple[str, ...]:
+        """Names of the ways to fail."""
+        ...
+
+    @property
     def space(self) -> PerturbationSpace:
         """Everything about it that can be varied."""
         ...

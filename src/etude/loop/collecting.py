@@ -71,7 +71,7 @@ def collect(
     Raises:
         StageFailedError: The expert almost never succeeds on what `draw` draws.
     """
-    writer = DatasetWriter.resume(out) if (out / "meta").exists() else DatasetWriter.create(out, dataset_spec(task))
+    writer = DatasetWriter.resume(out, dataset_spec(task)) if (out / "meta").exists() else DatasetWriter.create(out, dataset_spec(task))
     attempts = _attempts_behind(writer, seed)
     jobs = (_Attempt(task, case, generator) for case in _cases(draw, seed, attempts))
     results = executor.map(demonstrate, jobs)
@@ -104,6 +104,7 @@ def dataset_spec(task: Task) -> DatasetSpec:
         image_size=task.image_size,
         state_names=task.state_names,
         action_names=task.action_names,
+        subtasks=task.subtasks,
         robot_type=task.name.partition("-")[0],
         task=task.name,
         space_hash=task.space.hash,
