@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etude.core import derive_seed, stream
+from etude.core import ConfigError, derive_seed, stream
 
 keys = st.lists(st.one_of(st.integers(0, 2**32 - 1), st.text(max_size=8)), max_size=4).map(tuple)
 
@@ -16,6 +17,13 @@ keys = st.lists(st.one_of(st.integers(0, 2**32 - 1), st.text(max_size=8)), max_s
 def test_the_same_key_gives_the_same_stream(root: int, key: tuple[int | str, ...]) -> None:
     assert stream(root, *key).random(3).tolist() == stream(root, *key).random(3).tolist()
     assert 0 <= derive_seed(root, *key) < 2**31
+
+
+@pytest.mark.parametrize(("root", "key", "named"), [(-1, (), "-1"), (0, ("a", -7), "-7")])
+def test_negative_numbers_are_refused_by_name(root: int, key: tuple[int | str, ...], named: str) -> None:
+    for derive in (stream, derive_seed):
+        with pytest.raises(ConfigError, match=f"seed {named}:"):
+            derive(root, *key)
 
 
 def test_different_keys_give_different_streams() -> None:

@@ -1,6 +1,8 @@
 """Suites are frozen, files are whole or absent, and errors travel."""
 
+import errno
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -71,7 +73,12 @@ def test_any_change_of_a_frozen_suite_is_noticed(tmp_path: Path, what: str) -> N
 
 def test_what_is_no_suite_is_told_in_one_line(tmp_path: Path) -> None:
     write_json(tmp_path / "other.json", {"name": "x"})
-    for name, message in (("other.json", "not a suite"), ("absent.json", "does not exist")):
+    write_json(tmp_path / "list.json", [1, 2])
+    for name, message in (
+        ("other.json", "not a suite"),
+        ("list.json", "not a suite"),
+        ("absent.json", "does not exist"),
+    ):
         with pytest.raises(EtudeError, match=message):
             Suite.load(tmp_path / name)
 
@@ -111,6 +118,21 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(path, {"not json": object()})
     assert read_json(path) == {"kept": True}
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"kept": True})
+
+    def no_space(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            write_json(path, {"lost": True})
+    assert read_json(path) == {"kept": True}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:

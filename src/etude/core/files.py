@@ -17,11 +17,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file durably: under a temporary name, synced, then renamed, and the folder synced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # on a full disk what is of no use is in the way
+        raise
     sync_directory(path.parent)
 
 

@@ -103,9 +103,12 @@ class Suite:
         """Read a suite and check its hash.
 
         Raises:
+            EtudeError: The file is not a suite.
             MismatchError: The file was changed after it was frozen.
         """
         record = read_json(path)
+        if not isinstance(record, Mapping):
+            raise EtudeError(f"'{path}' is not a suite: it holds no JSON object.")
         try:
             suite = Suite(
                 name=record["name"],
