@@ -107,7 +107,7 @@ def test_an_interrupt_says_how_to_go_on(failing: Callable[[BaseException], None]
     assert one_line(capsys.readouterr().err).endswith("Go on with: etude collect t --out 'a b' --resume\n")
     assert main(["collect", "t", "--resume"]) == 130
     assert one_line(capsys.readouterr().err).count("--resume") == 1
-    assert main(["eval", "t"]) == 130
+    assert main(["report", "r"]) == 130
     assert "nothing was written" in one_line(capsys.readouterr().err)
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from etude.cli import loop, main
 from etude.cli.usage import parse
-from etude.core import Case, Perturbation, Suite
+from etude.core import Case, Outcome, Perturbation, Suite
 from etude.data import DatasetMeta
-from etude.evaluation import read_outcomes
+from etude.evaluation import read_outcomes, runner
 from etude.sim import make_task
 
 TASK = "franka-stack:cubes=2,image_size=32"
@@ -166,6 +166,29 @@ def test_eval_writes_outcomes_a_summary_and_videos(run: Run, tmp_path: Path):
     assert json.loads((tmp_path / "r" / "summary.json").read_text())["success"]["k"] == successes
     assert len(list((tmp_path / "r" / "videos").glob("*.mp4"))) == 2
     assert "already exists" in run("eval", TASK, "--policy", "expert", *options, code=2)[1]
+    more = ["--episodes", 4, *options[2:], "--resume"]
+    assert "episodes was 3 and is now 4" in run("eval", TASK, "--policy", "expert", *more, code=2)[1]
+    assert run("eval", TASK, "--policy", "expert", *options, "--resume")[0] == out
+
+
+def test_eval_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    command = ["eval", TASK, "--policy", "random", "--episodes", 18, "--processes", 1, "--json", "--out"]
+    whole, _ = run(*command, tmp_path / "whole")
+    done = runner.run_job
+
+    def stop_after_one(job: runner.Job) -> list[Outcome]:
+        if (tmp_path / "r" / "journal.jsonl").exists():
+            raise KeyboardInterrupt
+        return done(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "run_job", stop_after_one)
+        assert run(*command, tmp_path / "r", code=130)[1].endswith("--resume\n")
+    patched: list[runner.Job] = []
+    monkeypatch.setattr(runner, "run_job", lambda job: patched.append(job) or done(job))
+    assert run(*command, tmp_path / "r", "--resume")[0] == whole
+    assert [len(job.cases) for job in patched] == [2]
+    assert tree(tmp_path / "r") == tree(tmp_path / "whole")
 
 
 def test_eval_of_a_checkpoint_sits_a_suite(run: Run, workshop: Path, tmp_path: Path):

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Spread, draw_cases, make_draw
 from etude.cli.executing import make_executor
-from etude.cli.output import require_free, whole_folder
+from etude.cli.output import resumable_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -27,6 +27,7 @@ class Options:
     """Run a policy and measure its success, with a 95 % interval.
 
     The cases are those of a frozen suite, or drawn: nominal worlds by default. Outcomes do not depend on --processes.
+    An evaluation that was stopped, or killed, goes on with --resume.
 
     Examples:
         etude eval franka-stack:cubes=2 --policy runs/first --episodes 50 --out results/first
@@ -45,6 +46,7 @@ class Options:
         videos: Record this many cases, failures first.
         execute: Actions of a predicted chunk to execute before the policy looks again.
         processes: Processes that run episodes; they do not change the result.
+        resume: Continue an evaluation that was begun with the same options.
         json: Print the summary as one line of JSON, and nothing else.
     """
 
@@ -59,6 +61,7 @@ class Options:
     videos: int = 0
     execute: int = 8
     processes: int = 2
+    resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
@@ -76,21 +79,19 @@ def run(options: Options) -> None:
     task = make_task(options.task)
     if options.videos and not task.cameras:
         raise ConfigError(f"--videos {options.videos}: task '{task.name}' has no cameras.")
-    require_free(options.out, resumable=False)
 
-    from etude.evaluation import summarise, write_outcomes
-    from etude.loop.stages import evaluate, load_suite
+    from etude.evaluation import summarise
+    from etude.loop.stages import load_suite
 
     suite = load_suite(options.suite, task) if options.suite else None
     cases = choose_cases(options, task, suite)
     policy = resolve_policy(options.policy, task, execute=options.execute)
     progress = watch()
-    with whole_folder(options.out) as folder:
-        with make_executor(options.processes) as executor:
-            outcomes = evaluate(task, policy, cases, executor=executor, progress=progress)
-        write_outcomes(folder / "outcomes.parquet", outcomes)
+    asked = _asked(options, task, suite)
+    with resumable_folder(options.out, {**asked, "episodes": len(cases)}, resume=options.resume) as folder:
+        outcomes = _outcomes(options, task, policy, cases, folder, progress)
         summary = summarise(outcomes)
-        record = {**_asked(options, task, suite), **summary.to_json()}
+        record = {**asked, **summary.to_json()}
         write_json(folder / "summary.json", record)
         _film(task, policy, outcomes, folder / "videos", options.videos, progress)
     if options.json:
@@ -149,6 +150,23 @@ def subtasks_of(task: Task, outcomes: Sequence[Outcome]) -> Sequence[str]:
     return task.subtasks
 
 
+def _outcomes(
+    options: Options, task: Task, policy: PolicyFactory, cases: Sequence[Case], folder: Path, progress: Progress
+) -> Sequence[Outcome]:
+    """Run the cases that were not run yet, and keep all outcomes in `folder`."""
+    from etude.evaluation import read_outcomes, write_outcomes
+    from etude.loop.stages import evaluate
+
+    finished, journal = folder / "outcomes.parquet", folder / "journal.jsonl"
+    if finished.exists():
+        return read_outcomes(finished)
+    with make_executor(options.processes) as executor:
+        outcomes = evaluate(task, policy, cases, executor=executor, progress=progress, journal=journal)
+    write_outcomes(finished, outcomes)
+    journal.unlink()
+    return outcomes
+
+
 def _asked(options: Options, task: Task, suite: Suite | None) -> dict[str, Any]:
     return {
         "task": task.name,
@@ -166,7 +184,7 @@ def _film(
 
     if not count:
         return
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     with progress("videos", min(count, len(outcomes))) as update:
         for done, outcome in enumerate(worth_seeing(outcomes, count), 1):
             end = "success" if outcome.success else outcome.failure_mode

@@ -45,6 +45,7 @@ VERBS = {
         "etude.cli.evaluate",
         "measure a policy's success, with its interval",
         "etude eval franka-stack --policy runs/first --episodes 50 --out results/first",
+        resumable=True,
     ),
     "search": Verb(
         "etude.cli.search",

@@ -13,9 +13,13 @@ from etude.core.files import write_bytes
 
 @dataclass(frozen=True)
 class Journal:
-    """An append-only file: a header that says what it belongs to, then a line per job, each on disk when written."""
+    """An append-only file: a header that says what it belongs to, then a line per job, each on disk when written.
+
+    There is no file before the first job is finished.
+    """
 
     path: Path
+    header: bytes
 
     @staticmethod
     def open(path: Path, identity: Mapping[str, object]) -> "Journal":
@@ -30,8 +34,7 @@ class Journal:
         """
         header = {key: _short(value) for key, value in identity.items()}
         if not path.exists():
-            write_bytes(path, _line(header))
-            return Journal(path)
+            return Journal(path, _line(header))
         lines = path.read_bytes().splitlines(keepends=True)
         found = json.loads(lines[0])
         differing = [key for key in header if found.get(key) != header[key]]
@@ -39,17 +42,21 @@ class Journal:
             raise MismatchError(f"'{path}' belongs to another evaluation: {', '.join(differing)} differ; delete it.")
         if not lines[-1].endswith(b"\n"):
             write_bytes(path, b"".join(lines[:-1]))
-        return Journal(path)
+        return Journal(path, _line(header))
 
     def read(self) -> list[list[Outcome]]:
         """The outcomes of every finished job, in order."""
-        lines = self.path.read_text().splitlines()[1:]
+        lines = self.path.read_text().splitlines()[1:] if self.path.exists() else []
         return [[Outcome.from_json(record) for record in json.loads(line)] for line in lines]
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
         """Keep one more finished job; it is on disk when this returns."""
+        line = _line([outcome.to_json() for outcome in outcomes])
+        if not self.path.exists():
+            write_bytes(self.path, self.header + line)
+            return
         with self.path.open("ab") as file:
-            file.write(_line([outcome.to_json() for outcome in outcomes]))
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
