@@ -71,29 +71,26 @@ def collect(
     Raises:
         StageFailedError: The expert almost never succeeds on what `draw` draws.
     """
-    writer = DatasetWriter.resume(out, dataset_spec(task)) if (out / "meta").exists() else DatasetWriter.create(out, dataset_spec(task))
-    attempts = _attempts_behind(writer, seed)
-    jobs = (_Attempt(task, case, generator) for case in _cases(draw, seed, attempts))
-    results = executor.map(demonstrate, jobs)
-    try:
-        while writer.episodes < accepted:
-            episode = next(results)
-            attempts += 1
-            if isinstance(episode, EncodedEpisode):
-                index = writer.commit(episode)
-                if on_saved is not None:
-                    on_saved(index, episode.outcome)
-            elif attempts >= 100 and writer.episodes < attempts / 50:
-                raise StageFailedError(
-                    f"the expert succeeded in only {writer.episodes} of {attempts} attempts on {task.name}; "
-                    "narrow the ranges it is asked to work in."
-                )
-    finally:
-        close = getattr(results, "close", None)
-        if close is not None:
-            close()
-    writer.finalize()
-    return Collected(attempts=attempts, accepted=writer.episodes, frames=writer.frames)
+    begun, spec = (out / "meta").exists(), dataset_spec(task)
+    with DatasetWriter.resume(out, spec) if begun else DatasetWriter.create(out, spec) as writer:
+        attempts = _attempts_behind(writer, seed)
+        jobs = (_Attempt(task, case, generator) for case in _cases(draw, seed, attempts))
+        results = executor.map(demonstrate, jobs)
+        try:
+            while writer.episodes < accepted:
+                episode = next(results)
+                attempts += 1
+                if isinstance(episode, EncodedEpisode):
+                    index = writer.commit(episode)
+                    if on_saved is not None:
+                        on_saved(index, episode.outcome)
+                else:
+                    _require_hope(task, writer.episodes, attempts)
+        finally:
+            close = getattr(results, "close", None)
+            if close is not None:
+                close()
+        return Collected(attempts=attempts, accepted=writer.episodes, frames=writer.frames)
 
 
 def dataset_spec(task: Task) -> DatasetSpec:
@@ -141,6 +138,14 @@ def _cases(draw: Draw, seed: int, first: int) -> Iterator[Case]:
     while True:
         yield Case(draw(attempt_stream(seed, index)), derive_seed(seed, "attempt", index))
         index += 1
+
+
+def _require_hope(task: Task, accepted: int, attempts: int) -> None:
+    if attempts >= 100 and accepted < attempts / 50:
+        raise StageFailedError(
+            f"the expert succeeded in only {accepted} of {attempts} attempts on {task.name}; "
+            "narrow the ranges it is asked to work in."
+        )
 
 
 def _attempts_behind(writer: DatasetWriter, seed: int) -> int:

@@ -7,6 +7,10 @@ from typing import Any
 from etude.core import ConfigError, UnknownNameError
 
 ARMS = ("more-steps", "uniform", "targeted", "reseeded")
+_COUNTS = (
+    "rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "batch_size", "accepted",
+    "search_rollouts", "confirm_rollouts", "exam_cases", "test_cases", "execute", "train_threads",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,10 @@ class LoopConfig:
         for arm in self.arms:
             if arm not in ARMS:
                 raise UnknownNameError("arm", arm, ARMS)
-        for name in ("rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "accepted", "execute"):
+        for name in ("seed", "dev_cases"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}.")
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("new_share", "uniform_share"):

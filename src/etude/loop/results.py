@@ -22,8 +22,15 @@ _FILMED = {"fixed": 4, "newly lost": 3, "still failing": 3}
 """Category of films -> how many are made."""
 
 
-def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, command: str) -> RunResults:
-    """Everything the report shows of a finished chain."""
+def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Mapping[str, Any]) -> RunResults:
+    """Everything the report shows of a finished chain.
+
+    Args:
+        chain: The chain.
+        pupils: The last state of every arm, the baseline first.
+        run_name: Name of the run.
+        record: How the run was begun: its `command` and `provenance`, which a report written later still shows.
+    """
     archive = Archive.load(chain.search_directory / ARCHIVE, chain.task.space)
     rows = tuple(
         SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
@@ -35,7 +42,7 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, command: st
         run=run_name,
         task=chain.task.name,
         space=chain.task.space,
-        arms={name: _arm(pupil) for name, pupil in pupils.items()},
+        arms={name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()},
         suites={name: Suite.load(chain.suites_directory / f"{file}.json") for name, file in files.items()},
         pockets=load_pockets(chain.search_directory),
         archive=rows,
@@ -44,8 +51,8 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, command: st
         videos=films(chain, pupils),
         seeds={"run": chain.config.seed, "replicate": chain.seed},
         config=chain.config.to_json(),
-        provenance=provenance(),
-        command=command,
+        provenance=record["provenance"],
+        command=record["command"],
     )
 
 

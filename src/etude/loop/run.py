@@ -62,7 +62,7 @@ def run_loop(
         if not resume:
             raise RunExistsError(directory)
         require_same_config(directory, config)
-    elif directory.exists() and any(directory.iterdir()):
+    elif directory.exists() and not all(path.match(f".{RECORD}.*.tmp") for path in directory.iterdir()):
         raise RunExistsError(directory, "it is not empty and holds no run; choose another name")
     else:
         write_json(record, {"config": config.to_json(), "provenance": provenance(), "command": command})
@@ -131,10 +131,10 @@ def _chains(
 
 
 def _finish(directory: Path, config: LoopConfig, chains: Sequence[Chain]) -> FinishedRun:
-    command = read_json(directory / RECORD)["command"]
+    record = read_json(directory / RECORD)
     results: list[RunResults] = []
     for chain in chains:
-        results.append(gather(chain, chain.run(), directory.name, command))
+        results.append(gather(chain, chain.run(), directory.name, record))
         _write(results[-1], chain.directory / "report")
     return FinishedRun(results, chains[0].directory / "report" / "index.html")
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def run_stage(directory: Path, key: Mapping[str, Any], work: Work) -> Manifest:
     started = partial / "started.json"
     if started.exists():
         _require_same(directory, read_json(started), key)
+    _sweep(partial)
     write_json(started, key)
     begin_s = time.monotonic()
     result = work(partial)
@@ -92,6 +94,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
         elif a != b:
             lines.append(f"{prefix}{name} was {json.dumps(a)} and is now {json.dumps(b)}")
     return lines
+
+
+def _sweep(partial: Path) -> None:
+    """Remove what a killed try was writing: temporary files, and folders that were to be renamed."""
+    for leftover in [*partial.rglob(".*.tmp")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _require_same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
