@@ -62,9 +62,11 @@ def run_loop(
         if not resume:
             raise RunExistsError(directory)
         require_same_config(directory, config)
-    elif directory.exists() and not all(path.match(f".{RECORD}.*.tmp") for path in directory.iterdir()):
-        raise RunExistsError(directory, "it is not empty and holds no run; choose another name")
     else:
+        for leftover in directory.glob(f".{RECORD}.*.tmp"):  # of a run that was killed while it began
+            leftover.unlink()
+        if directory.exists() and any(directory.iterdir()):
+            raise RunExistsError(directory, "it is not empty and holds no run; choose another name")
         write_json(record, {"config": config.to_json(), "provenance": provenance(), "command": command})
     return _finish(directory, config, _chains(config, task, directory, executor=executor, progress=progress))
 
