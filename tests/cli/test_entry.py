@@ -127,6 +127,15 @@ def test_a_full_disk_is_one_line(
     assert "the disk is full" in one_line(capsys.readouterr().err)
 
 
+def test_a_limit_on_file_sizes_is_one_line(
+    failing: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+):
+    for error in (OSError(errno.EFBIG, "File too large", "a/file"), RuntimeError("File too large (os error 27)")):
+        failing(error)
+        assert main(["loop"]) == 2
+        assert "ulimit -f" in one_line(capsys.readouterr().err)
+
+
 def test_a_folder_that_may_not_be_written_is_one_line(
     failing: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ):
