@@ -270,12 +270,12 @@ class FirstDemonstrations:
     config: LoopConfig
 
     def __call__(self, rng: np.random.Generator) -> Perturbation:
-        """Draw one θ; a narrow layout is left to the seed."""
+        """Draw one θ; a narrow layout is left to the seed, but for what is narrower still."""
         space = self.task.space.narrowed(self.config.narrow)
         if not self.config.narrow_layout:
             return space.sample(rng)
-        layout = [f.name for f in space.factors if f.kind == "layout"]
-        return space.sample(rng).without(*layout)
+        published = [f.name for f in space.factors if f.kind == "layout" and f.name not in self.config.narrow]
+        return space.sample(rng).without(*published)
 
 
 @dataclass(frozen=True)

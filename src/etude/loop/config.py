@@ -91,9 +91,14 @@ class LoopConfig:
         return LoopConfig(**fields)
 
 
-# The first demonstrations are broad in most factors and narrow in these: as a person's first ones are, made at one
-# table with one camera mount under one lamp.
-FRANKA_STACK_NARROW: Mapping[str, tuple[float, float]] = {}
+FRANKA_STACK_NARROW: Mapping[str, tuple[float, float]] = {
+    "cube_red.y_m": (-0.14, 0.06),
+    "front_camera.yaw_rad": (-0.3, 0.1),
+    "light.intensity": (0.75, 1.3),
+    "cube_red.hue": (-0.25, 0.1),
+}
+"""The first demonstrations are broad in most factors and narrow in these: as a person's first ones are, who puts the
+cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
 
 
 def preset(name: str, task: str, seed: int) -> LoopConfig:
@@ -108,7 +113,18 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
 
 
 _SETTINGS = {"smoke": ":cubes=2,image_size=48", "demo": ":cubes=2", "full": ":cubes=3"}
-_DEMO = LoopConfig(task="", narrow=FRANKA_STACK_NARROW)
+_DEMO = LoopConfig(
+    task="",
+    narrow=FRANKA_STACK_NARROW,
+    demonstrations=600,
+    train_steps=4000,
+    retrain_steps=1200,
+    accepted=200,
+    exam_cases=70,
+    dev_cases=10,
+    test_cases=80,
+    execute=2,
+)
 PRESETS: Mapping[str, LoopConfig] = {
     "smoke": replace(
         _DEMO,

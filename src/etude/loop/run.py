@@ -1,8 +1,9 @@
 """A run of the loop: its folder, its record, one chain per replicate, and the report."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from etude.compute import SerialExecutor
@@ -11,7 +12,7 @@ from etude.core.files import read_json, write_json
 from etude.loop.chain import Chain
 from etude.loop.config import LoopConfig
 from etude.loop.progress import Progress, silent
-from etude.loop.report import RunResults, write_report
+from etude.loop.report import RunResults, write_overview, write_report
 from etude.loop.results import gather, provenance
 from etude.loop.stage import differences
 
@@ -137,14 +138,17 @@ def _finish(directory: Path, config: LoopConfig, chains: Sequence[Chain]) -> Fin
     results: list[RunResults] = []
     for chain in chains:
         results.append(gather(chain, chain.run(), directory.name, record))
-        _write(results[-1], chain.directory / "report")
-    return FinishedRun(results, chains[0].directory / "report" / "index.html")
+        _replace(chain.directory / "report", partial(write_report, results[-1]))
+    if len(chains) > 1:
+        pages = [f"../{chain.directory.name}/report/index.html" for chain in chains]
+        _replace(directory / "report", partial(write_overview, results, pages))
+    return FinishedRun(results, directory / "report" / "index.html")
 
 
-def _write(results: RunResults, out: Path) -> None:
+def _replace(out: Path, write: Callable[[Path], Path]) -> None:
     """Write a report beside the old one, then put it in its place."""
     draft = out.with_name(f"{out.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
-    write_report(results, draft)
+    write(draft)
     shutil.rmtree(out, ignore_errors=True)
     draft.replace(out)

@@ -165,7 +165,7 @@ class SearchSettings:
     """
 
     rollouts: int = 400
-    uniform_share: float = 0.3
+    uniform_share: float = 0.5
     confirm: int = 20
 
 

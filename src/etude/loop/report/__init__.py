@@ -1,5 +1,6 @@
 """The report of a run: records in, a folder that opens offline out."""
 
+from etude.loop.report.replicates import write_overview
 from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
 from etude.loop.report.summary import summary
 from etude.loop.report.terminal import table
@@ -17,5 +18,6 @@ __all__ = [
     "judge",
     "summary",
     "table",
+    "write_overview",
     "write_report",
 ]

@@ -52,17 +52,21 @@ def page(run: RunResults, clips: Clips, files: Sequence[str]) -> str:
             provenance_section(run, files),
         ]
     )
-    body = tag("body", _header(run, sections), tag("main", verdict_section(run), sections), _script())
-    return f"<!doctype html>\n{tag('html', _head(run), body, lang='en')}\n"
+    return document(run.run, _header(run, sections), tag("main", verdict_section(run), sections), _script())
 
 
-def _head(run: RunResults) -> Html:
+def document(title: str, *body: Html) -> str:
+    """An HTML document with the report's style."""
+    return f"<!doctype html>\n{tag('html', _head(title), tag('body', *body), lang='en')}\n"
+
+
+def _head(title: str) -> Html:
     return tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{run.run}: Etude report"),
+        tag("title", f"{title}: Etude report"),
         tag("style", Html(_asset("page.css"))),
     )
 

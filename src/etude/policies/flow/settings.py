@@ -17,7 +17,7 @@ class FlowSettings:
     Attributes:
         horizon: Actions in a chunk, H.
         n_action_steps: How many of them LeRobot's `select_action` executes before it asks again.
-        vision_widths: Channels after the stem and after each residual block; every one halves the resolution.
+        vision_widths: Channels after the stem, at a quarter of the resolution, and after each residual block, which halves it.
         keypoints: Points that a camera's spatial softmax reports.
         embedding_size: Size of what the head is told about the observation.
         head_width: Hidden size of the velocity field.
@@ -30,14 +30,14 @@ class FlowSettings:
 
     horizon: int = 16
     n_action_steps: int = 8
-    vision_widths: tuple[int, ...] = (16, 32, 64)
+    vision_widths: tuple[int, ...] = (32, 64)
     keypoints: int = 32
     embedding_size: int = 128
     head_width: int = 192
     head_blocks: int = 3
     integration_steps: int = 6
     noise_draws: int = 4
-    shift_px: int = 4
+    shift_px: int = 2
     colour_jitter: float = 0.1
 
     def check(self) -> None:
