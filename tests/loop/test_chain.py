@@ -231,6 +231,8 @@ def test_first_demonstrations_keep_to_their_narrow_ranges_and_to_the_published_l
     assert max(friction) > 1.4
     broad = FirstDemonstrations(TASK, replace(TINY, narrow_layout=False))
     assert broad(rng).values.keys() == set(SPACE.names)
+    placed = FirstDemonstrations(TASK, replace(TINY, narrow={min(layout): (0.0, 0.01)}))
+    assert 0 <= placed(rng).values[min(layout)] <= 0.01
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ class Paired:
         E = ∫_{1/2}^{1} 2^(w+l) q^w (1−q)^l · 2 dq: a uniform mixture over q > ½, exact through the binomial identity of
         the incomplete beta function, I_{1/2}(w+1, l+1) = P(Bin(w+l+1, ½) > w).
         """
-        w, l = self.wins, self.losses  # noqa: E741 - the symbols of the formula
+        w, l = self.wins, self.losses
         n = w + l + 1
         upper_half = sum(comb(n, i) for i in range(w + 1)) / 2**n  # 1 − I_{1/2}(w+1, l+1)
         log_beta = -log(n) - log(comb(w + l, w))

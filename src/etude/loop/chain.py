@@ -94,7 +94,8 @@ class Chain:
     def baseline(self) -> Pupil:
         """Collect the first demonstrations and train on them."""
         folder = self.directory / "round-00"
-        draw, inputs = FirstDemonstrations(self.task, self.config), {"narrow": self.config.to_json()["narrow"]}
+        draw = FirstDemonstrations(self.task, self.config)
+        inputs = {"narrow": self.config.to_json()["narrow"], "narrow_layout": self.config.narrow_layout}
         self.collect(folder / "collect", "baseline", self.config.demonstrations, draw, inputs)
         pupil = Pupil(train=folder / "train", collections=(folder / "collect",), stages=(folder / "collect",))
         return self.train(pupil, folder / "train", "baseline", steps=self.config.train_steps, warm_start=False)
@@ -110,7 +111,12 @@ class Chain:
             if arm == "targeted":
                 pupil = _charged(pupil, search)
             draw = self.practice_draw(arm, search)
-            inputs = {"arm": arm, "search": load_manifest(search).hash, "uniform_share": self.config.uniform_share}
+            inputs = {
+                "arm": arm,
+                "search": load_manifest(search).hash,
+                "suites": load_manifest(self.suites_directory).hash,
+                "uniform_share": self.config.uniform_share,
+            }
             self.collect(folder / "generate", name, self.config.accepted, draw, inputs)
             pupil = _charged(pupil, folder / "generate", new_data=True)
         reseeded = arm == "reseeded"

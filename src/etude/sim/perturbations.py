@@ -80,7 +80,7 @@ def _camera_factors() -> list[Factor]:
         _factor("front_camera.pitch_rad", "rad", (-0.12, 0.0, 0.12), "camera", "orbit about the workspace, upwards"),
         _factor("front_camera.distance_m", "m", (0.65, FRONT_DISTANCE_M, 0.73), "camera", "to the workspace's centre"),
         _factor("front_camera.fovy_rad", "rad", (0.63, FRONT_FOVY_RAD, 0.71), "camera", "vertical field of view"),
-        _factor("wrist_camera.yaw_rad", "rad", (-0.12, 0.0, 0.12), "camera", "turn of the camera on its mount, sideways"),
+        _factor("wrist_camera.yaw_rad", "rad", (-0.12, 0.0, 0.12), "camera", "turn of the camera, sideways"),
         _factor("wrist_camera.pitch_rad", "rad", (-0.1, 0.0, 0.1), "camera", "turn of the camera, upwards"),
         _factor("wrist_camera.distance_m", "m", (-0.015, 0.0, 0.02), "camera", "shift back along its line of sight"),
         _factor("wrist_camera.fovy_rad", "rad", (1.08, WRIST_FOVY_RAD, 1.22), "camera", "vertical field of view"),

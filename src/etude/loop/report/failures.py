@@ -38,8 +38,11 @@ def pockets_section(run: RunResults) -> Html:
 
 
 def maps_section(run: RunResults) -> Html:
-    """The same plane of two factors for the search and for every arm's new demonstrations."""
-    arms = [name for name, arm in run.arms.items() if arm.new_data]
+    """The same plane of two factors for the search and for every arm's new demonstrations.
+
+    The first ones are not dots: what their seeds drew is in no θ. The shading says what they covered.
+    """
+    arms = [name for name, arm in run.arms.items() if arm.new_data and name != "baseline"]
     if not run.archive and not arms:
         return Html("")
     rows: list[Html] = []

@@ -17,7 +17,7 @@ class FlowSettings:
     Attributes:
         horizon: Actions in a chunk, H.
         n_action_steps: How many of them LeRobot's `select_action` executes before it asks again.
-        vision_widths: Channels after the stem, at a quarter of the resolution, and after each residual block, which halves it.
+        vision_widths: Channels after the stem, at a quarter of the resolution, and after each residual block (half).
         keypoints: Points that a camera's spatial softmax reports.
         embedding_size: Size of what the head is told about the observation.
         head_width: Hidden size of the velocity field.
