@@ -1,20 +1,23 @@
 """Measure every figure, one after the other: `make bench`, or `python -m benchmarks NAME …` for some."""
 
+import subprocess
 import sys
-from importlib import import_module
 
 NAMES = ("collecting", "control_step", "training_samples", "training_step")
 
 
-def main() -> None:
-    """Run the benchmarks named on the command line, or all."""
+def main() -> int:
+    """Run the benchmarks named on the command line, or all, each in a process of its own."""
     chosen = sys.argv[1:] or NAMES
     for name in chosen:
         if name not in NAMES:
             raise SystemExit(f"unknown benchmark '{name}'. Valid: {', '.join(NAMES)}.")
+    codes: list[int] = []
+    for name in chosen:
         print(f"\n== {name}", flush=True)
-        import_module(f"benchmarks.{name}").main()
+        codes.append(subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode)
+    return max(codes)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,7 @@ import numpy as np
 
 from etude.core import EtudeError, Executor, Perturbation, Suite, Task, derive_seed, stream
 from etude.loop.collecting import Draw, attempt_stream, collect
-from etude.loop.config import LoopConfig
+from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.progress import Progress, silent
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import (
@@ -85,8 +85,11 @@ class Chain:
         pupils = {"baseline": baseline}
         for arm in self.config.arms:
             pupil = replace(baseline, stages=())
-            for round_index in range(1, self.config.rounds + 1):
-                pupil = self.practise(arm, pupil, round_index)
+            if arm == RESEEDED:
+                pupil = self.reseed(pupil)
+            else:
+                for round_index in range(1, self.config.rounds + 1):
+                    pupil = self.practise(arm, pupil, round_index)
             self.examine(pupil, arm)
             pupils[arm] = pupil
         return pupils
@@ -119,9 +122,13 @@ class Chain:
             }
             self.collect(folder / "generate", name, self.config.accepted, draw, inputs)
             pupil = _charged(pupil, folder / "generate", new_data=True)
-        reseeded = arm == "reseeded"
-        steps = self.config.retrain_steps + (self.config.train_steps if reseeded else 0)
-        return self.train(pupil, folder / "train", name, steps=steps, warm_start=not reseeded)
+        return self.train(pupil, folder / "train", name, steps=self.config.retrain_steps, warm_start=True)
+
+    def reseed(self, baseline: Pupil) -> Pupil:
+        """Train from scratch on the baseline's data with another seed, for as many steps as an arm has had in all."""
+        folder = self.directory / f"round-{self.config.rounds:02d}" / RESEEDED
+        steps = self.config.train_steps + self.config.rounds * self.config.retrain_steps
+        return self.train(baseline, folder / "train", RESEEDED, steps=steps, warm_start=False)
 
     def practice_draw(self, arm: str, search: Path) -> "PracticeDraw":
         """How an arm draws the θ of its new demonstrations: none near an exam case, whichever the arm."""

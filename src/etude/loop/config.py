@@ -6,7 +6,8 @@ from typing import Any
 
 from etude.core import ConfigError, UnknownNameError
 
-ARMS = ("more-steps", "uniform", "targeted", "reseeded")
+RESEEDED = "reseeded"
+ARMS = ("more-steps", "uniform", "targeted", RESEEDED)
 _COUNTS = (
     "rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "batch_size", "accepted",
     "search_rollouts", "confirm_rollouts", "exam_cases", "test_cases", "execute", "train_threads",
@@ -142,10 +143,10 @@ PRESETS: Mapping[str, LoopConfig] = {
     "demo": _DEMO,
     "full": replace(
         _DEMO,
-        arms=("more-steps", "reseeded", "uniform", "targeted"),
+        arms=("more-steps", RESEEDED, "uniform", "targeted"),
         replicates=5,
         rounds=2,
-        demonstrations=300,
+        demonstrations=1000,
         train_steps=12_000,
         retrain_steps=3000,
         accepted=160,
