@@ -24,10 +24,11 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     assert words[0] == "etude", f"not a command of ours: {command}"
     return subprocess.run(
         [Path(sys.executable).with_name("etude"), *words[1:]],
-        cwd=folder, capture_output=True, text=True, timeout=280, env={**os.environ, "COLUMNS": "120"},
+        cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "120"},
     )  # fmt: skip
 
 
+@pytest.mark.timeout(900)
 def test_every_command_of_the_walkthrough_runs(tmp_path: Path):
     lines = commands(ROOT / "docs" / "walkthrough.md")
     assert len(lines) >= 10
