@@ -37,7 +37,7 @@ class Options:
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
         processes: Processes that make episodes; they do not change the result.
-        resume: Continue a dataset that was begun with the same options.
+        resume: Continue a dataset that was begun with the same options; --episodes may be larger.
         json: Print one line of JSON per episode once it is on disk, and nothing else.
     """
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,8 @@ def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) ->
         MismatchError: It was begun with other settings.
     """
     require_free(out, resume=resume)
+    if resume and not out.exists():
+        print(f"etude: nothing was saved in '{out}' yet: starting from the beginning.", file=sys.stderr)
     require_same_settings(out / SETTINGS, settings)
     remember_settings(out / SETTINGS, settings)
     try:

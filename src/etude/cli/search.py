@@ -105,8 +105,12 @@ def run(options: Options) -> None:
 def _tell(options: Options, task: Task, found: "SearchResult") -> None:
     show(f"the policy fails {found.failures} of uniformly drawn cases", "")
     show(*(describe(pocket) for pocket in found.pockets))
-    if not found.pockets:
-        show("no pocket: nowhere does it fail clearly more often than elsewhere while the expert succeeds.")
+    if not found.pockets and found.failures.value > 0.8:
+        show("no pocket: it fails nearly everywhere, so train it more first. The exam is drawn from the whole space.")
+    elif not found.pockets:
+        show(
+            "no pocket: nowhere does it fail clearly more often than elsewhere. The exam is drawn from the whole space."
+        )
     show("", f"archive.parquet, pockets.json and suites in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
     show_next(f"etude eval {task.name} --policy {options.policy} {suite}")

@@ -117,8 +117,9 @@ class Suite:
                 cases=tuple(Case.from_json(c) for c in record["cases"]),
                 labels=tuple(record["labels"]),
             )
-        except (KeyError, TypeError) as error:
-            raise EtudeError(f"'{path}' is not a suite: {error!r} is missing or malformed.") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            fields = "name, task, space_hash, cases, labels and hash"
+            raise EtudeError(f"'{path}' is not a suite (such as exam.json): a suite has {fields}.") from error
         if record.get("hash") != suite.hash:
             raise MismatchError(f"suite '{path}' was changed after it was frozen: its hash does not match its cases.")
         return suite

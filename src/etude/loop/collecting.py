@@ -9,6 +9,7 @@ import numpy as np
 
 from etude.core import (
     Case,
+    ConfigError,
     Environment,
     EtudeError,
     Executor,
@@ -69,10 +70,13 @@ def collect(
         on_saved: Called with (episode index, outcome) once an episode is safely on disk.
 
     Raises:
+        ConfigError: The dataset holds more episodes already.
         StageFailedError: The expert almost never succeeds on what `draw` draws.
     """
     begun, spec = (out / "meta").exists(), dataset_spec(task)
     with DatasetWriter.resume(out, spec) if begun else DatasetWriter.create(out, spec) as writer:
+        if writer.episodes > accepted:
+            raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
         attempts = _attempts_behind(writer, seed)
         jobs = (_Attempt(task, case, generator) for case in _cases(draw, seed, attempts))
         results = executor.map(demonstrate, jobs)

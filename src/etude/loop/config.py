@@ -136,6 +136,7 @@ PRESETS: Mapping[str, LoopConfig] = {
         accepted=6,
         search_rollouts=24,
         confirm_rollouts=4,
+        train_threads=1,
         exam_cases=6,
         dev_cases=4,
         test_cases=8,

@@ -36,7 +36,7 @@ class TrainConfig:
     gradient_clip: float = 1.0
     ema_decay: float = 0.998
     validate_every: int = 250
-    checkpoint_every: int = 500
+    checkpoint_every: int = 100
     threads: int = 2
     seed: int = 0
     precision: Precision = "auto"
