@@ -98,7 +98,7 @@ def run(options: Options) -> None:
         show_json(record)
         return
     written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
-    show(table(summary, subtasks_of(task, outcomes)), "", f"{written} in {options.out}")
+    show(table(summary, task.subtasks), "", f"{written} in {options.out}")
     if options.policy in ("expert", "random"):
         show_next(f"etude collect {task.name} --episodes 50 --out data/first")
     else:
@@ -143,11 +143,6 @@ def table(summary: "Summary", order: Sequence[str]) -> Table:
 def worth_seeing(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
     """The failures first, those that came least far before the others."""
     return sorted(outcomes, key=lambda o: o.progress)[:count]
-
-
-def subtasks_of(task: Task, outcomes: Sequence[Outcome]) -> Sequence[str]:
-    """Sub-tasks in the task's order, or, of a task that does not list them, as its outcomes have them."""
-    return task.subtasks
 
 
 def _outcomes(
