@@ -53,7 +53,6 @@ format: setup  ## fix what ruff can fix
 	$(bin)/ruff format
 
 bench: setup  ## measure the figures of benchmarks/ on this machine
-	@uv=$$(scripts/find-uv) && "$$uv" sync --inexact --group bench
 	$(bin)/python -m benchmarks
 
 hooks: setup  ## run the quick checks at every commit

@@ -24,7 +24,7 @@ def main(repeats: int = 7) -> list[Comparison]:
     """Measure at 96² against gym-hil's 128², and at 128² on both sides."""
     if importlib.util.find_spec("gym_hil") is None:
         raise SystemExit(
-            "this benchmark compares with gym-hil: install it with `uv sync --group bench` (make bench does)."
+            "this benchmark compares with gym-hil: pip install "etude[hil]" (make setup does)."
         )
     theirs = Side("gym-hil PandaPickCubeBase, two 128² cameras", gym_hil_steps())
     results: list[Comparison] = []
