@@ -23,9 +23,7 @@ STEPS = 40
 def main(repeats: int = 7) -> list[Comparison]:
     """Measure at 96² against gym-hil's 128², and at 128² on both sides."""
     if importlib.util.find_spec("gym_hil") is None:
-        raise SystemExit(
-            "this benchmark compares with gym-hil: pip install "etude[hil]" (make setup does)."
-        )
+        raise SystemExit("this benchmark compares with gym-hil: pip install 'etude[hil]' (make bench does).")
     theirs = Side("gym-hil PandaPickCubeBase, two 128² cameras", gym_hil_steps())
     results: list[Comparison] = []
     for size, wanted in ((96, 100), (128, 50)):
