@@ -1,15 +1,18 @@
 """MuJoCo worlds: scenes, robots, controllers, tasks, perturbations, rendering, scripted experts."""
 
-from etude.sim.expert import ExpertConfig, StackingExpert
-from etude.sim.franka_stack import FrankaStackConfig, FrankaStackEnv, StaleImageError
+from etude.sim.environment import SimEnv, StaleImageError, World
 from etude.sim.registry import make_task, task_names
+from etude.sim.task import SimTask, TaskSheet
+from etude.sim.worlds.franka.stack import FrankaStack, stacking_expert
 
 __all__ = [
-    "ExpertConfig",
-    "FrankaStackConfig",
-    "FrankaStackEnv",
-    "StackingExpert",
+    "FrankaStack",
+    "SimEnv",
+    "SimTask",
     "StaleImageError",
+    "TaskSheet",
+    "World",
     "make_task",
+    "stacking_expert",
     "task_names",
 ]

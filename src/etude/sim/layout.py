@@ -1,118 +1,144 @@
-"""Where the cubes lie on the table: which places exclude each other, and what the seed draws."""
+"""Things on a table: which places exclude each other, and where the seed puts what θ leaves open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import cos, hypot, sin, sqrt
+from math import cos, hypot, sin
 
 import numpy as np
 
 from etude.core import InfeasibleError, Perturbation
-from etude.sim.scene import CUBE_EDGE_M
 
-NOMINAL_X_M = (0.4, 0.6)
-NOMINAL_Y_M = (-0.1, 0.1)
-NOMINAL_YAW_RAD = (-1.0, 1.0)
-NOMINAL_SEPARATION_M = 0.1
-"""Least distance between the centres of cubes that the seed places, as in Isaac Lab's stack task."""
 LEAST_GAP_M = 0.001
-"""Least gap between cubes that a perturbation places: as good as touching."""
+"""Least gap between things that a perturbation places: as good as touching."""
 
 _TRIES = 500
-_NOMINAL = {"x_m": NOMINAL_X_M, "y_m": NOMINAL_Y_M, "yaw_rad": NOMINAL_YAW_RAD}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A square on the table: centre [m] and turn about the vertical [rad]."""
+    """A place on the table: centre [m] and turn about the vertical [rad]."""
 
     x: float
     y: float
     yaw: float
 
 
-def gap_between(a: Placement, b: Placement, edge: float) -> float:
-    """Least gap between two squares of the same edge along any of their face normals, [m]; negative if they overlap."""
-    half, dx, dy = edge / 2, b.x - a.x, b.y - a.y
-    # By the separating-axis theorem; the other square's shadow on a normal is half (|cos| + |sin|) of the turn between.
-    turn = b.yaw - a.yaw
-    reach = half + half * (abs(cos(turn)) + abs(sin(turn)))
-    normals = ((cos(yaw), sin(yaw)) for yaw in (a.yaw, b.yaw))
-    return max(max(abs(dx * c + dy * s), abs(dy * c - dx * s)) for c, s in normals) - reach
+@dataclass(frozen=True)
+class Thing:
+    """A rectangle that lies on the table.
+
+    Attributes:
+        name: As in the factors `{name}.x_m`, `.y_m`, `.yaw_rad`.
+        half_m: Half its sides, along its own x and y.
+        x_m: Where the seed puts it, unless θ does.
+        y_m: The same across.
+        yaw_rad: Its turn.
+    """
+
+    name: str
+    half_m: tuple[float, float]
+    x_m: tuple[float, float]
+    y_m: tuple[float, float]
+    yaw_rad: tuple[float, float] = (0.0, 0.0)
+
+    def is_placed(self, theta: Perturbation) -> bool:
+        """Whether θ sets both coordinates."""
+        return f"{self.name}.x_m" in theta.values and f"{self.name}.y_m" in theta.values
+
+    def is_turned(self, theta: Perturbation) -> bool:
+        """Whether its turn is known without the seed."""
+        return f"{self.name}.yaw_rad" in theta.values or self.yaw_rad[0] == self.yaw_rad[1]
+
+    def place(self, theta: Perturbation, unit: Sequence[float]) -> Placement:
+        """Where θ says, else at the share `unit` (x, y, yaw) of its ranges."""
+        bounds = {"x_m": self.x_m, "y_m": self.y_m, "yaw_rad": self.yaw_rad}
+        drawn = {key: low + u * (high - low) for u, (key, (low, high)) in zip(unit, bounds.items(), strict=True)}
+        return Placement(*(theta.get(f"{self.name}.{key}", value) for key, value in drawn.items()))
+
+
+def gap_between(a: Placement, a_half: tuple[float, float], b: Placement, b_half: tuple[float, float]) -> float:
+    """Least gap between two rectangles along any of their sides' normals, [m]; negative if they overlap.
+
+    By the separating-axis theorem: a rectangle's shadow on a normal is its half sides times |cos|, |sin| of the turn.
+    """
+    dx, dy, turn = b.x - a.x, b.y - a.y, b.yaw - a.yaw
+    c, s = abs(cos(turn)), abs(sin(turn))
+    gap = float("-inf")
+    for yaw, own, other in ((a.yaw, a_half, b_half), (b.yaw, b_half, a_half)):
+        along, across = abs(dx * cos(yaw) + dy * sin(yaw)), abs(dy * cos(yaw) - dx * sin(yaw))
+        gap = max(gap, along - own[0] - (other[0] * c + other[1] * s), across - own[1] - (other[0] * s + other[1] * c))
+    return gap
 
 
 def rectangles_overlap(a: Placement, a_half: tuple[float, float], b: Placement, b_half: tuple[float, float]) -> bool:
-    """Whether two rectangles overlap; half sides are along their own x and y, [m]."""
-    dx, dy, turn = b.x - a.x, b.y - a.y, b.yaw - a.yaw
-    c, s = abs(cos(turn)), abs(sin(turn))
-    for yaw, own, other in ((a.yaw, a_half, b_half), (b.yaw, b_half, a_half)):
-        along, across = dx * cos(yaw) + dy * sin(yaw), dy * cos(yaw) - dx * sin(yaw)
-        if abs(along) > own[0] + other[0] * c + other[1] * s or abs(across) > own[1] + other[0] * s + other[1] * c:
-            return False
-    return True
+    """Whether two rectangles overlap or touch; half sides are along their own x and y, [m]."""
+    return gap_between(a, a_half, b, b_half) <= 0.0
 
 
-def layout_conflict(theta: Perturbation, *, cubes: Sequence[str]) -> str | None:
-    """Say which two cubes that θ places would overlap, or None.
+def overlap(things: Sequence[Thing], theta: Perturbation, gap_m: float = LEAST_GAP_M) -> str | None:
+    """Say which two things that θ places are nearer than a gap, or None.
 
-    A cube whose yaw is left to the seed needs room for every yaw. Cubes with a coordinate left to the seed do not
+    A thing whose yaw is left to the seed needs room for every yaw. Things with a coordinate left to the seed do not
     conflict: they find room.
     """
-    edge = CUBE_EDGE_M * theta.get("cube.scale", 1.0)
-    placed = [name for name in cubes if f"{name}.x_m" in theta.values and f"{name}.y_m" in theta.values]
+    placed = [thing for thing in things if thing.is_placed(theta)]
     for i, first in enumerate(placed):
         for second in placed[i + 1 :]:
-            if _too_close(theta, first, second, edge):
-                gap = f"a gap of {LEAST_GAP_M * 1e3:g} mm"
-                return f"{first} and {second} overlap (cubes of {edge * 1e3:.1f} mm need {gap})"
+            if _clearance(theta, first, second) < gap_m:
+                return f"{first.name} and {second.name} overlap (they need a gap of {gap_m * 1e3:g} mm)"
     return None
 
 
-def _too_close(theta: Perturbation, first: str, second: str, edge: float) -> bool:
-    a, b = (
-        Placement(theta.values[f"{n}.x_m"], theta.values[f"{n}.y_m"], theta.get(f"{n}.yaw_rad", 0.0))
-        for n in (first, second)
-    )
-    if all(f"{n}.yaw_rad" in theta.values for n in (first, second)):
-        return gap_between(a, b, edge) < LEAST_GAP_M
-    return hypot(a.x - b.x, a.y - b.y) < edge * sqrt(2) + LEAST_GAP_M
+def _clearance(theta: Perturbation, first: Thing, second: Thing) -> float:
+    a, b = (thing.place(theta, (0.0, 0.0, 0.0)) for thing in (first, second))
+    if first.is_turned(theta) and second.is_turned(theta):
+        return gap_between(a, first.half_m, b, second.half_m)
+    return hypot(a.x - b.x, a.y - b.y) - hypot(*first.half_m) - hypot(*second.half_m)
 
 
-def draw_layout(theta: Perturbation, cubes: Sequence[str], rng: np.random.Generator) -> Mapping[str, Placement]:
-    """Place the cubes: where θ says, else uniformly in the nominal ranges, NOMINAL_SEPARATION_M from one another.
+def draw_places(
+    things: Sequence[Thing],
+    theta: Perturbation,
+    rng: np.random.Generator,
+    *,
+    separation_m: float = 0.0,
+    around: Mapping[Thing, Placement] | None = None,
+) -> Mapping[str, Placement]:
+    """Place things: where θ says, else uniformly in their nominal ranges, apart from one another.
 
-    Where θ's own cubes leave no such place, half the separation has to do, and in the end no overlap. The numbers drawn
-    do not depend on θ, so that a factor set back to its nominal value moves nothing else.
+    Where what θ places leaves no such place, half the separation has to do, and in the end no overlap. The numbers
+    drawn do not depend on θ, so that a factor set back to its nominal value moves nothing else.
+
+    Args:
+        things: What to place.
+        theta: Places some of them.
+        rng: Places the others.
+        separation_m: Least distance between centres, unless θ placed both.
+        around: What is there already and must not be touched.
 
     Raises:
         InfeasibleError: No place was found.
     """
-    edge = CUBE_EDGE_M * theta.get("cube.scale", 1.0)
-    for separation in (NOMINAL_SEPARATION_M, NOMINAL_SEPARATION_M / 2, 0.0):
+    around = around or {}
+    for separation in (separation_m, separation_m / 2, 0.0):
         for _ in range(_TRIES):
-            layout = {name: _place(theta, name, rng.random(3).tolist()) for name in cubes}
-            if _fits(theta, layout, separation, edge):
-                return layout
-    raise InfeasibleError(f"no free place for the cubes left to the seed in {3 * _TRIES} draws")
+            layout = {thing: thing.place(theta, rng.random(3).tolist()) for thing in things}
+            if _fits(theta, layout, around, separation):
+                return {thing.name: place for thing, place in layout.items()}
+    names = ", ".join(thing.name for thing in things)
+    raise InfeasibleError(f"no free place for {names} in {3 * _TRIES} draws")
 
 
-def _place(theta: Perturbation, name: str, unit: Sequence[float]) -> Placement:
-    drawn = [low + u * (high - low) for u, (low, high) in zip(unit, _NOMINAL.values(), strict=True)]
-    return Placement(*(theta.get(f"{name}.{key}", value) for key, value in zip(_NOMINAL, drawn, strict=True)))
-
-
-def _fits(theta: Perturbation, layout: Mapping[str, Placement], separation: float, edge: float) -> bool:
-    names = list(layout)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            a, b = layout[first], layout[second]
-            if gap_between(a, b, edge) < LEAST_GAP_M:
+def _fits(
+    theta: Perturbation, layout: Mapping[Thing, Placement], around: Mapping[Thing, Placement], separation: float
+) -> bool:
+    placed = list(layout.items())
+    for i, (first, a) in enumerate(placed):
+        for second, b in placed[i + 1 :]:
+            if gap_between(a, first.half_m, b, second.half_m) < LEAST_GAP_M:
                 return False
-            if hypot(a.x - b.x, a.y - b.y) < separation and not (
-                _is_placed(theta, first) and _is_placed(theta, second)
-            ):
+            if hypot(a.x - b.x, a.y - b.y) < separation and not (first.is_placed(theta) and second.is_placed(theta)):
                 return False
+        if any(gap_between(a, first.half_m, b, other.half_m) < LEAST_GAP_M for other, b in around.items()):
+            return False
     return True
-
-
-def _is_placed(theta: Perturbation, name: str) -> bool:
-    return f"{name}.x_m" in theta.values and f"{name}.y_m" in theta.values

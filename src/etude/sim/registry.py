@@ -10,11 +10,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from etude.core import ConfigError, Task, UnknownNameError
-from etude.sim.franka_stack import FrankaStackConfig
+from etude.sim.worlds.franka.stack import FrankaStack
 
 TASK_GROUP = "etude.tasks"
 
-_OWN: Mapping[str, Callable[..., Task]] = {"franka-stack": FrankaStackConfig}
+_OWN: Mapping[str, Callable[..., Task]] = {"franka-stack": FrankaStack}
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 

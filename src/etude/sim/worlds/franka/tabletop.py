@@ -1,22 +1,35 @@
-"""The world of the stacking task: a Panda at the edge of a table, cubes, two cameras, one light.
+"""What the Panda's worlds share: the arm at the edge of a table, free cubes, two cameras, one light, and how they vary.
 
 The world frame is the robot's base frame: x ahead, y to the left, z up; the table's top is z = 0.
 """
 
-import copy
-from functools import cache
+from math import degrees, pi
 
 import mujoco
 import numpy as np
 
-from etude.sim.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS, panda_spec
+from etude.core.se3 import matrix_to_quat, quat_to_matrix
+from etude.sim.distractors import Distractors
+from etude.sim.layout import Placement
+from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS, panda_spec
+from etude.sim.variations import Colour, DirectionalLight, Friction, OrbitCamera, TurnedCamera, Variation, look
 
-CUBE_NAMES = ("cube_blue", "cube_red", "cube_green")
-"""Bottom to top of the finished stack."""
+FPS = 20
+CAMERAS = ("front", "wrist")
+STATE_NAMES = (
+    *(f"gripper.{axis}_m" for axis in "xyz"),
+    *(f"gripper.{column}_{axis}" for column in ("right", "left") for axis in "xyz"),
+    "gripper.opening_m",
+    *(f"joint_{i}.position_rad" for i in range(1, 8)),
+)
+"""Proprioception: grasp point; first two columns of the hand's rotation (6D, without jumps); opening; arm joints."""
 CUBE_EDGE_M = 0.0406
 CUBE_MASS_KG = 0.08
-CUBE_RGB = {"cube_blue": (0.10, 0.24, 0.85), "cube_red": (0.85, 0.10, 0.10), "cube_green": (0.10, 0.70, 0.15)}
 TABLE_RGB = (0.56, 0.51, 0.44)
+X_RANGE_M = (0.38, 0.62)
+"""Where things may lie, in the reach of the arm and the sight of the front camera."""
+Y_RANGE_M = (-0.14, 0.14)
+YAW_RANGE_RAD = (-1.0, 1.0)
 HOME_RAD = (0.0, -0.27011, 0.0, -2.48373, 0.0, 2.21362, 0.785398)
 """Joints at the start: the grasp point 0.25 m above the table, 0.44 m ahead of the base, the hand pointing down."""
 FINGER_OPEN_M = 0.04
@@ -48,27 +61,52 @@ _FINGER_DAMPING = 40.0  # [N s/m]
 _HAND_BIT, _CUBE_BIT = 1, 2
 
 
-@cache
-def _compiled(cubes: int) -> mujoco.MjModel:
-    return stack_spec(cubes).compile()
-
-
-def load_scene(cubes: int) -> mujoco.MjModel:
-    """The compiled world with the lowest `cubes` of CUBE_NAMES: a copy of its own, free to change."""
-    return copy.copy(_compiled(cubes))
-
-
-def stack_spec(cubes: int) -> mujoco.MjSpec:
-    """Build the world's specification: robot with servos, table, cubes, cameras, light."""
+def tabletop_spec() -> mujoco.MjSpec:
+    """Build the specification of a world without objects: robot with servos, table, cameras, light."""
     spec = panda_spec()
     _set_options(spec)
     _simplify_collisions(spec)
     _add_servos(spec)
     _add_table(spec)
-    for name in CUBE_NAMES[:cubes]:
-        _add_cube(spec, name)
     _add_cameras(spec)
     return spec
+
+
+def add_cube(spec: mujoco.MjSpec, name: str, rgb: tuple[float, float, float]) -> None:
+    """Add a free cube: body and geom `name`, joint `{name}_joint`. A world's reset places it."""
+    half = CUBE_EDGE_M / 2
+    body = spec.worldbody.add_body(name=name, pos=(0.5, 0.0, half))
+    body.add_freejoint(name=f"{name}_joint")
+    body.add_geom(
+        name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=(half, half, half), mass=CUBE_MASS_KG,
+        rgba=(*rgb, 1.0), contype=_CUBE_BIT, conaffinity=_HAND_BIT | _CUBE_BIT, condim=4,
+        friction=(1.0, 0.02, 0.001),
+    )  # fmt: skip
+
+
+def place_cube(data: mujoco.MjData, name: str, place: Placement, edge_m: float) -> None:
+    """Lay a cube on the table."""
+    turn = (np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2))
+    data.joint(f"{name}_joint").qpos = (place.x, place.y, edge_m / 2, *turn)
+
+
+def add_distractors(spec: mujoco.MjSpec, distractors: Distractors) -> None:
+    """Add what may stand around; the hand and the cubes touch it."""
+    distractors.add(spec, contype=_CUBE_BIT, conaffinity=_HAND_BIT | _CUBE_BIT)
+
+
+CAMERA_VARIATIONS: tuple[Variation, ...] = (
+    OrbitCamera(
+        camera="front", target_m=FRONT_TARGET_M, azimuth_rad=0.0, elevation_rad=FRONT_ELEVATION_RAD,
+        distance_m=(0.65, FRONT_DISTANCE_M, 0.73), fovy_rad=(0.63, FRONT_FOVY_RAD, 0.71),
+    ),
+    TurnedCamera(camera="wrist", fovy_rad=(1.08, WRIST_FOVY_RAD, 1.22)),
+    DirectionalLight(azimuth_rad=LIGHT_AZIMUTH_RAD, elevation_rad=(0.5, LIGHT_ELEVATION_RAD, 1.5)),
+)  # fmt: skip
+TABLE_COLOUR = Colour(thing="table", hue=(-pi, pi), brightness=(0.65, 1.25))
+TABLE_FRICTION = Friction(
+    thing="table", geoms=("table",), range=(0.3, 0.8, 1.2), description="sliding friction of anything on the table"
+)
 
 
 def _set_options(spec: mujoco.MjSpec) -> None:
@@ -131,23 +169,17 @@ def _add_table(spec: mujoco.MjSpec) -> None:
     )  # fmt: skip
 
 
-def _add_cube(spec: mujoco.MjSpec, name: str) -> None:
-    half = CUBE_EDGE_M / 2
-    body = spec.worldbody.add_body(name=name, pos=(0.5, 0.1 * CUBE_NAMES.index(name), half))
-    body.add_freejoint(name=f"{name}_joint")
-    body.add_geom(
-        name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=(half, half, half), mass=CUBE_MASS_KG,
-        rgba=(*CUBE_RGB[name], 1.0), contype=_CUBE_BIT, conaffinity=_HAND_BIT | _CUBE_BIT, condim=4,
-        friction=(1.0, 0.02, 0.001),
-    )  # fmt: skip
-
-
 def _add_cameras(spec: mujoco.MjSpec) -> None:
-    """Cameras and light at placeholder poses: the perturbations' nominal values place them."""
-    world = spec.worldbody
-    world.add_camera(name="front", pos=(1.2, 0.0, 0.6), fovy=float(np.degrees(FRONT_FOVY_RAD)))
-    hand = spec.body("panda_link7")
-    hand.add_camera(name="wrist", pos=(0.0, 0.0, 0.1), fovy=float(np.degrees(WRIST_FOVY_RAD)))
+    """The wrist camera looks at the grasp point; front camera and light are placed by their variations."""
+    world, hand = spec.worldbody, spec.body("panda_link7")
+    world.add_camera(name="front", pos=(1.2, 0.0, 0.6), fovy=degrees(FRONT_FOVY_RAD))
+    grip, mount = spec.site("gripper"), np.array(WRIST_POSITION_M)
+    R_link_gripper = quat_to_matrix(np.array(grip.quat))
+    sight = np.array(WRIST_TARGET_M) - mount
+    straight = look(sight / np.linalg.norm(sight), up=np.array([0.0, 0.0, -1.0]))
+    position, orientation = np.array(grip.pos) + R_link_gripper @ mount, matrix_to_quat(R_link_gripper @ straight)
+    fovy = degrees(WRIST_FOVY_RAD)
+    hand.add_camera(name="wrist", pos=position.tolist(), quat=orientation.tolist(), fovy=fovy)
     world.add_light(
         name="light", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=(0.5, 0.0, 2.0), dir=(0.0, 0.0, -1.0),
         diffuse=(0.58, 0.58, 0.58), ambient=(0.0, 0.0, 0.0), specular=(0.1, 0.1, 0.1), castshadow=True,

@@ -5,10 +5,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import ShapeError, Vector
+from etude.core import Vector
 from etude.core.se3 import exp_rotation, pose
-from etude.sim.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS
-from etude.sim.scene import FINGER_OPEN_M, HOME_RAD
+from etude.sim.ik import SiteIK
+from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS
+from etude.sim.worlds.franka.tabletop import FINGER_OPEN_M, FPS, HOME_RAD, STATE_NAMES, SUBSTEP_S
 
 ACTION_NAMES = ("dx", "dy", "dz", "rot_x", "rot_y", "rot_z", "gripper")
 """Translation, axis-angle rotation (both in the world frame, about the grasp point), fingers: < 0 closes, else open."""
@@ -19,6 +20,7 @@ ROTATION_RAD = 0.5
 
 _WORKSPACE_LOW_M = np.array([0.20, -0.45, 0.004])
 _WORKSPACE_HIGH_M = np.array([0.80, 0.45, 0.60])
+_JITTER_RAD = 0.02  # standard deviation of the joints at the start, as in Isaac Lab's stack task
 _DAMPING = 0.02  # of least squares; larger is slower near singularities
 _POSTURE_GAIN = 0.1  # share of the way back to the home posture per step, in the null space of the hand's motion
 _RAMPS = 5  # a new joint command is reached in so many equal parts of the control period: smooth, not a jolt
@@ -29,22 +31,21 @@ _FINGER_DOFS = slice(len(PANDA_JOINTS), len(PANDA_JOINTS) + len(PANDA_FINGER_JOI
 
 
 class RelativePoseController:
-    """Turns actions into joint commands by damped least squares, and steps the physics.
+    """Turns actions into joint commands by inverse kinematics, and steps the physics.
 
-    dq = J⁺ (e − J dq₀) + dq₀ with J⁺ = Jᵀ (J Jᵀ + λ² I)⁻¹: e is the step asked of the grasp point, dq₀ pulls to the
-    home posture. The target is the present pose moved by the action, so nothing unseen decides the motion.
+    The target is the present pose moved by the action, so nothing unseen decides the motion.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, substeps: int) -> None:
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         self._model, self._data = model, data
         self._site = int(model.site("gripper").id)
-        self._substeps = substeps // _RAMPS
-        self._jacobian = np.zeros((6, model.nv))
-        self._home = np.array(HOME_RAD)
+        self._substeps = round(1 / FPS / SUBSTEP_S) // _RAMPS
+        self._ik = SiteIK(
+            model, "gripper", PANDA_JOINTS, damping=_DAMPING, home=np.array(HOME_RAD), posture_gain=_POSTURE_GAIN
+        )
         arm = [model.actuator(name).id for name in (*PANDA_JOINTS, *PANDA_FINGER_JOINTS)]
         if arm != list(range(len(arm))):
             raise AssertionError("the arm's servos come first")
-        self._low, self._high = model.actuator_ctrlrange[_ARM_DOFS].T
         self._target = np.eye(4)
 
     @property
@@ -52,9 +53,12 @@ class RelativePoseController:
         """The pose that the last action asked for, X_world_gripper."""
         return self._target.copy()
 
-    def reset(self) -> None:
-        """Hold the arm where it is; call after the joints were set and `refresh`."""
+    def reset(self, rng: np.random.Generator) -> None:
+        """Hold the arm near its home, the fingers open."""
+        arm = np.array(HOME_RAD) + _JITTER_RAD * rng.standard_normal(len(HOME_RAD))
+        self._data.qpos[: len(arm) + 2] = [*arm, FINGER_OPEN_M, FINGER_OPEN_M]
         self._data.ctrl[:] = self._data.qpos[: self._data.ctrl.size]
+        self.refresh()
         self._target = pose(self.position, self.rotation)
 
     @property
@@ -72,49 +76,36 @@ class RelativePoseController:
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
 
-    def step(self, action: Vector) -> None:
-        """Execute one action of shape (7,), clipped to [−1, 1], for one control period.
-
-        Raises:
-            ShapeError: Another shape, or values that are not finite; nothing has moved.
-        """
-        clipped = checked_action(action)
+    def step(self, action: Float64[NDArray[np.float64], "7"]) -> None:
+        """Execute one action in [−1, 1] for one control period."""
         data = self._data
-        command = np.concatenate([self._arm_command(clipped), self._finger_command(bool(clipped[6] < 0))])
+        command = np.concatenate([self._arm_command(action), self._finger_command(bool(action[6] < 0))])
         start = data.ctrl.copy()
         for ramp in range(1, _RAMPS + 1):
             data.ctrl[:] = start + (command - start) * (ramp / _RAMPS)
             mujoco.mj_step(self._model, data, nstep=self._substeps)
         self.refresh()
 
+    def proprioception(self) -> Vector:
+        """The numbers of STATE_NAMES, (17,) float32."""
+        state = np.empty(len(STATE_NAMES), np.float32)
+        state[:3] = self.position
+        state[3:9] = self.rotation[:, :2].T.ravel()
+        state[9] = self.opening
+        state[10:] = self._data.qpos[_ARM_DOFS]
+        return state
+
+    @property
+    def opening(self) -> float:
+        """Between the fingers, [m]."""
+        return float(self._data.qpos[_FINGER_DOFS].sum())
+
     def _arm_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
         turn = ROTATION_RAD * action[3:6]
         goal = np.minimum(np.maximum(self.position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
         self._target = pose(goal, exp_rotation(turn) @ self.rotation)
-        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
-        J = self._jacobian[:, _ARM_DOFS]
-        q = self._data.qpos[_ARM_DOFS]
-        error = np.concatenate([goal - self.position, turn])
-        dq0 = _POSTURE_GAIN * (self._home - q)
-        A = J @ J.T
-        A.flat[::7] += _DAMPING**2
-        dq = J.T @ np.linalg.solve(A, error - J @ dq0) + dq0
-        return np.minimum(np.maximum(q + dq, self._low), self._high)
+        return self._ik.step(self._data, goal - self.position, turn)
 
     def _finger_command(self, close: bool) -> Float64[NDArray[np.float64], "2"]:
         fingers = self._data.qpos[_FINGER_DOFS] + (-_FINGER_STEP_M if close else _FINGER_STEP_M)
         return np.minimum(np.maximum(fingers, 0.0), FINGER_OPEN_M)
-
-
-def checked_action(action: Vector) -> Float64[NDArray[np.float64], "7"]:
-    """The action as float64, clipped to [−1, 1].
-
-    Raises:
-        ShapeError: Not (7,), or not finite.
-    """
-    array = np.asarray(action, dtype=np.float64)
-    if array.shape != (len(ACTION_NAMES),):
-        raise ShapeError("action", (len(ACTION_NAMES),), array.shape)
-    if not np.isfinite(array).all():
-        raise ShapeError("action", "finite numbers", array.tolist())
-    return np.minimum(np.maximum(array, -1.0), 1.0)

@@ -1,0 +1,241 @@
+"""The one gymnasium environment of all simulated worlds: reset, step, images, info; what is refused moves nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import gymnasium
+import mujoco
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core import EtudeError, Image, Perturbation, ShapeError, Vector
+from etude.sim.rendering import shared_renderer
+
+if TYPE_CHECKING:
+    from etude.sim.task import SimTask
+
+_BOUND = 1e3  # of every observed number: metres, radians and degrees stay far within it
+
+
+class Monitor(Protocol):
+    """Follows one episode and judges it."""
+
+    @property
+    def subtasks(self) -> Mapping[str, bool]:
+        """Sub-task -> whether it was ever reached."""
+        ...
+
+    @property
+    def stage(self) -> str:
+        """The last sub-task, in order, that was ever reached; "" before the first."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """The furthest the episode has come, in [0, 1]; 1 exactly with success."""
+        ...
+
+    @property
+    def success(self) -> bool:
+        """Whether the goal is reached now."""
+        ...
+
+    @property
+    def failure_mode(self) -> str:
+        """How it fails if the episode ends now; "" with success."""
+        ...
+
+
+class World(Protocol):
+    """The physics of one environment: made once, reset many times.
+
+    Attributes:
+        model: Changed by every reset, always starting from its nominal fields.
+        data: Its state, kinematics up to date with the joints.
+    """
+
+    model: mujoco.MjModel
+    data: mujoco.MjData
+
+    def reset(self, theta: Perturbation, seed: int) -> None:
+        """Become the world that (θ, seed) fixes; θ has been checked."""
+        ...
+
+    def step(self, action: Float64[NDArray[np.float64], " A"]) -> None:
+        """Advance one control period with an action that has been checked and clipped, and judge the new moment."""
+        ...
+
+    def proprioception(self) -> Vector:
+        """What the robot knows of itself, (S,) float32."""
+        ...
+
+    def object_state(self) -> Vector:
+        """What an expert sees of the objects, (E,) float32; before the first reset only its size means something."""
+        ...
+
+    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+        """Object -> X_world_object."""
+        ...
+
+    @property
+    def monitor(self) -> Monitor:
+        """Judges the present episode."""
+        ...
+
+
+class StaleImageError(EtudeError):
+    """An image that was not drawn in time: its moment is over."""
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+        super().__init__(
+            f"the image of camera '{camera}' was not drawn before the next step or reset, and its moment is over; "
+            "look at lazy images at once, or make the environment with lazy_images=False."
+        )
+
+
+class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
+    """The world of one SimTask; see core's Environment for the contract.
+
+    The reward is 1 at the step that ends the episode with success, and 0 otherwise.
+    """
+
+    def __init__(self, task: "SimTask", *, lazy_images: bool = False, object_state: bool = False) -> None:
+        self.task, self.task_text = task, task.text
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": task.fps}
+        self.render_mode = "rgb_array"
+        self.world = task.world()
+        self._lazy_images, self._object_state = lazy_images, object_state
+        self._space = task.space
+        self._moment = self._steps = 0
+        low, high = task.action_low.astype(np.float32), task.action_high.astype(np.float32)
+        self.action_space = spaces.Box(low, high, dtype=np.float32)
+        self.observation_space = self._make_observation_space()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Mapping[str, Any], dict[str, Any]]:
+        """Start an episode in the world that (θ, seed) fixes.
+
+        Args:
+            seed: Draws what θ leaves unset; None continues the environment's own stream.
+            options: {"perturbation": Perturbation or mapping of factor -> value}.
+
+        Raises:
+            UnknownNameError, FactorRangeError, InfeasibleError: θ is not of this world; the last episode goes on.
+        """
+        super().reset(seed=seed)
+        theta = _perturbation(options)
+        self._space.check(theta)
+        self.world.reset(theta, int(self.np_random.integers(2**31)) if seed is None else seed)
+        self._steps = 0
+        self._moment += 1
+        return self._observe(), self._info()
+
+    def step(self, action: Vector) -> tuple[Mapping[str, Any], float, bool, bool, dict[str, Any]]:
+        """Advance one control period.
+
+        Raises:
+            ShapeError: The action has another shape or is not finite; the world has not moved.
+        """
+        self.world.step(checked_action(action, self.task.action_low, self.task.action_high))
+        self._steps += 1
+        self._moment += 1
+        over = self._steps >= self.task.max_steps
+        success = self.world.monitor.success and (over or self.task.end_at_success)
+        return self._observe(), float(success), success, over and not success, self._info()
+
+    def render(self) -> Image:
+        """What the first camera sees now."""
+        return self._draw((self.task.cameras or self.task.sheet.cameras)[0])
+
+    def _make_observation_space(self) -> spaces.Dict:
+        size = self.task.image_size
+        image = spaces.Box(0, 255, (size, size, 3), np.uint8)
+        parts: dict[str, spaces.Space[Any]] = {"agent_pos": _numbers(len(self.task.state_names))}
+        if self.task.cameras:
+            parts["pixels"] = spaces.Dict(dict.fromkeys(self.task.cameras, image))
+        if self._object_state:
+            parts["environment_state"] = _numbers(self.world.object_state().size)
+        return spaces.Dict(parts)
+
+    def _observe(self) -> dict[str, Any]:
+        observation: dict[str, Any] = {"agent_pos": self.world.proprioception()}
+        if self.task.cameras:
+            images = LazyImages(self.task.cameras, self._drawer(self._moment))
+            observation["pixels"] = images if self._lazy_images else dict(images)
+        if self._object_state:
+            observation["environment_state"] = self.world.object_state()
+        return observation
+
+    def _info(self) -> dict[str, Any]:
+        monitor = self.world.monitor
+        return {
+            "progress": monitor.progress,
+            "stage": monitor.stage,
+            "is_success": monitor.success,
+            "failure_mode": monitor.failure_mode,
+            "subtasks": monitor.subtasks,
+            "object_poses": self.world.object_poses(),
+        }
+
+    def _drawer(self, moment: int) -> Callable[[str], Image]:
+        def draw(camera: str) -> Image:
+            if moment != self._moment:
+                raise StaleImageError(camera)
+            return self._draw(camera)
+
+        return draw
+
+    def _draw(self, camera: str) -> Image:
+        model, data, size = self.world.model, self.world.data, self.task.image_size
+        mujoco.mj_camlight(model, data)
+        return shared_renderer(model, self.task.render).render(model, data, camera, height_px=size, width_px=size)
+
+
+class LazyImages(Mapping[str, Image]):
+    """Camera images that are drawn when first looked at, which must be before the next step."""
+
+    def __init__(self, cameras: tuple[str, ...], draw: Callable[[str], Image]) -> None:
+        self._cameras, self._draw = cameras, draw
+        self._drawn: dict[str, Image] = {}
+
+    def __getitem__(self, camera: str) -> Image:
+        if camera not in self._cameras:
+            raise KeyError(camera)
+        if camera not in self._drawn:
+            self._drawn[camera] = self._draw(camera)
+        return self._drawn[camera]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cameras)
+
+    def __len__(self) -> int:
+        return len(self._cameras)
+
+
+def checked_action(
+    action: Vector, low: Float64[NDArray[np.float64], " A"], high: Float64[NDArray[np.float64], " A"]
+) -> Float64[NDArray[np.float64], " A"]:
+    """The action as float64, clipped to its bounds.
+
+    Raises:
+        ShapeError: Not (A,), or not finite.
+    """
+    array = np.asarray(action, dtype=np.float64)
+    if array.shape != low.shape:
+        raise ShapeError("action", low.shape, array.shape)
+    if not np.isfinite(array).all():
+        raise ShapeError("action", "finite numbers", array.tolist())
+    return np.minimum(np.maximum(array, low), high)
+
+
+def _numbers(size: int) -> spaces.Box:
+    return spaces.Box(-_BOUND, _BOUND, (size,), np.float32)
+
+
+def _perturbation(options: Mapping[str, Any] | None) -> Perturbation:
+    theta = (options or {}).get("perturbation", Perturbation())
+    return theta if isinstance(theta, Perturbation) else Perturbation(theta)

@@ -1,0 +1,171 @@
+"""What all simulated tasks share: a world described as values, with the settings of how it is seen.
+
+A world is a subclass of SimTask, one level deep, so that its own settings and those of the pictures are one flat set of
+options: `so101-sort:distractors=1,image_size=128`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core import ConfigError, PerturbationSpace, Policy, UnknownNameError
+from etude.sim.environment import SimEnv, World
+from etude.sim.rendering import RenderOptions
+
+_ALL = ("all",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSheet:
+    """What a task is, as values; see core's Task for most of them.
+
+    Attributes:
+        name: As registered, without settings.
+        text: The task in words.
+        fps: Control steps a second.
+        max_steps: Control steps of an episode, unless a setting says otherwise.
+        cameras: All there are.
+        state_names: Names of proprioception's numbers, with their units.
+        action_names: Names of an action's numbers.
+        action_low: Smallest action; empty for −1 everywhere.
+        action_high: Largest action; empty for 1 everywhere.
+        subtasks: In order.
+        failure_modes: Ways to fail.
+        space: Everything that can be varied.
+    """
+
+    name: str
+    text: str
+    fps: int
+    max_steps: int
+    cameras: tuple[str, ...]
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
+    subtasks: tuple[str, ...]
+    failure_modes: tuple[str, ...]
+    space: PerturbationSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimTask(ABC):
+    """A core Task made of a MuJoCo world.
+
+    Attributes:
+        image_size: Height and width of every image [px].
+        cameras: Which of the world's cameras observe; none makes a state-only task.
+        max_steps: Control steps until truncation; 0 chooses the world's own number.
+        end_at_success: Whether success ends an episode; if not, it lasts max_steps and its last moment is judged.
+        render: Shadows and the like.
+    """
+
+    image_size: int = 96
+    cameras: tuple[str, ...] = _ALL
+    max_steps: int = 0
+    end_at_success: bool = True
+    render: RenderOptions = field(default_factory=RenderOptions)
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.image_size <= 4096:
+            raise ConfigError(f"image_size = {self.image_size} px is out of range: choose 8 to 4096.")
+        if self.max_steps < 0:
+            raise ConfigError(
+                f"max_steps = {self.max_steps} is negative: choose a positive number, or 0 for the default."
+            )
+        if self.cameras == _ALL:
+            object.__setattr__(self, "cameras", self.sheet.cameras)
+        for camera in self.cameras:
+            if camera not in self.sheet.cameras:
+                raise UnknownNameError("camera", camera, self.sheet.cameras)
+        if self.max_steps == 0:
+            object.__setattr__(self, "max_steps", self.sheet.max_steps)
+
+    @abstractmethod
+    def describe(self) -> TaskSheet:
+        """Describe the task, without compiling anything."""
+
+    @abstractmethod
+    def world(self) -> World:
+        """Build its physics."""
+
+    @abstractmethod
+    def expert(self) -> Policy:
+        """Make the scripted expert; it reads `Observation.object_state`."""
+
+    def environment(self, *, lazy_images: bool = False, object_state: bool = False) -> SimEnv:
+        """Make the environment."""
+        return SimEnv(self, lazy_images=lazy_images, object_state=object_state)
+
+    @cached_property
+    def sheet(self) -> TaskSheet:
+        """What `describe` says."""
+        return self.describe()
+
+    @property
+    def name(self) -> str:
+        """The registered name with the settings that differ from the default; make_task turns it back into this."""
+        own = {f.name for f in fields(self)} - {f.name for f in fields(SimTask)}
+        plain = type(self)()
+        like_this = type(self)(**{name: getattr(self, name) for name in own})  # own settings decide other defaults
+        changed = [
+            f"{f.name}={_option_text(getattr(self, f.name))}"
+            for f in sorted(fields(self), key=lambda f: f.name not in own)
+            if f.name != "render" and getattr(self, f.name) != getattr(plain if f.name in own else like_this, f.name)
+        ]
+        return self.sheet.name + (":" + ",".join(changed) if changed else "")
+
+    @property
+    def text(self) -> str:
+        """The task in words."""
+        return self.sheet.text
+
+    @property
+    def fps(self) -> int:
+        """Control steps a second."""
+        return self.sheet.fps
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of proprioception's numbers, with their units."""
+        return self.sheet.state_names
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Names of an action's numbers."""
+        return self.sheet.action_names
+
+    @cached_property
+    def action_low(self) -> Float64[NDArray[np.float64], " A"]:
+        """Smallest action, (A,)."""
+        return np.array(self.sheet.action_low or [-1.0] * len(self.action_names))
+
+    @cached_property
+    def action_high(self) -> Float64[NDArray[np.float64], " A"]:
+        """Largest action, (A,)."""
+        return np.array(self.sheet.action_high or [1.0] * len(self.action_names))
+
+    @property
+    def subtasks(self) -> tuple[str, ...]:
+        """Sub-tasks in order."""
+        return self.sheet.subtasks
+
+    @property
+    def failure_modes(self) -> tuple[str, ...]:
+        """Ways to fail."""
+        return self.sheet.failure_modes
+
+    @property
+    def space(self) -> PerturbationSpace:
+        """Everything about the world that can be varied."""
+        return self.sheet.space
+
+
+def _option_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "+".join(str(part) for part in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""The worlds, a folder for each robot."""

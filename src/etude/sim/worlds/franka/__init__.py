@@ -1,0 +1,1 @@
+"""A Panda at a table."""
