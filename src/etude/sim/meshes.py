@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-_ALGORITHM = "weld 0.1 mm, cap holes, quadrics in 4 passes; shares by root of area; version 2"
+_ALGORITHM = "weld, cap holes, quadrics in 4 passes; shares by root of area; version 3"
 """Part of the cache's key: change it with the algorithm."""
 _WELD_M = 1e-4
 _PASSES = 4
@@ -55,14 +55,14 @@ class MeshPart:
     """Origin of the mesh in the link's frame."""
 
     def load(self, weld_m: float = 1e-7) -> TriangleMesh:
-        """Read the surface, in the link's frame; corners closer than about `weld_m` become one."""
-        mesh = read_stl(self.path, weld_m)
+        """Read the surface, in the link's frame; corners closer than about `weld_m` there become one."""
+        mesh = read_stl(self.path, weld_m / min(abs(factor) for factor in self.scale))
         vertices = (mesh.vertices * self.scale) @ self.rotation.T + self.position_m
         return TriangleMesh(vertices=vertices, faces=mesh.faces)
 
 
 def read_stl(path: Path, weld_m: float = 1e-7) -> TriangleMesh:
-    """Read a binary STL file, joining corners that fall into the same cell of a grid of `weld_m`."""
+    """Read a binary STL file in metres, joining corners that fall into the same cell of a grid of `weld_m`."""
     triangles = np.frombuffer(path.read_bytes(), dtype=_STL_FACE, offset=_STL_HEADER_BYTES)
     corners = triangles["corners"].reshape(-1, 3).astype(np.float64)
     cells = np.round(corners / weld_m).astype(np.int64)
@@ -120,7 +120,9 @@ def decimated(mesh: TriangleMesh, max_faces: int) -> TriangleMesh:
     return mesh
 
 
-def light_meshes(parts: dict[str, list[MeshPart]], *, max_faces: int) -> dict[str, TriangleMesh]:
+def light_meshes(
+    parts: dict[str, list[MeshPart]], *, max_faces: int, weld_m: float = _WELD_M
+) -> dict[str, TriangleMesh]:
     """Merge each link's parts and decimate all links together to about `max_faces`, through the user's cache.
 
     Every link gets faces in proportion to the square root of its area: large links stay round and
@@ -130,14 +132,16 @@ def light_meshes(parts: dict[str, list[MeshPart]], *, max_faces: int) -> dict[st
     Args:
         parts: What each link is made of, by the name its mesh will get.
         max_faces: Faces of all meshes together.
+        weld_m: Corners closer than about this are joined first: details smaller than that keep a surface from
+            becoming any lighter.
     Returns:
         One mesh per name, the same bits on every call.
     """
-    path = cache_directory() / "meshes" / f"{_fingerprint(parts, max_faces)}.npz"
+    path = cache_directory() / "meshes" / f"{_fingerprint(parts, max_faces, weld_m)}.npz"
     cached = _read_cache(path, list(parts))
     if cached is not None:
         return cached
-    closed = {name: capped(merged([part.load(_WELD_M) for part in link])) for name, link in parts.items()}
+    closed = {name: capped(merged([part.load(weld_m) for part in link])) for name, link in parts.items()}
     weights = {name: float(np.sqrt(mesh.area_m2())) for name, mesh in closed.items()}
     faces_per_weight = max_faces / sum(weights.values())
     light = {name: decimated(mesh, int(weights[name] * faces_per_weight)) for name, mesh in closed.items()}
@@ -172,8 +176,8 @@ def _without_slivers(faces: Int[NDArray[np.int64], "F 3"]) -> Int[NDArray[np.int
     return faces[(a != b) & (b != c) & (c != a)]
 
 
-def _fingerprint(parts: dict[str, list[MeshPart]], max_faces: int) -> str:
-    digest = hashlib.sha256(f"{_ALGORITHM} {fast_simplification.__version__} {max_faces}".encode())
+def _fingerprint(parts: dict[str, list[MeshPart]], max_faces: int, weld_m: float) -> str:
+    digest = hashlib.sha256(f"{_ALGORITHM} {fast_simplification.__version__} {max_faces} {weld_m}".encode())
     for name, link in parts.items():
         for part in link:
             digest.update(f" {name} {part.scale} {part.rotation.tolist()} {part.position_m.tolist()} ".encode())
