@@ -10,7 +10,7 @@ from loop.tiny import TINY
 from etude.core import ConfigError, UnknownNameError
 from etude.loop.config import PRESETS, LoopConfig, preset
 from etude.loop.run import check_config
-from etude.sim import make_task
+from etude.sim import make_task, task_names
 
 
 @pytest.mark.parametrize("config", [TINY, *PRESETS.values()], ids=["tiny", *PRESETS])
@@ -19,12 +19,12 @@ def test_a_config_survives_json(config: LoopConfig):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_fits_the_task_it_is_for(name: str):
-    config = preset(name, "franka-stack", 7)
-    task = make_task(config.task)
-    check_config(config, task)
-    assert config.seed == 7
-    assert set(config.arms) >= {"more-steps", "uniform", "targeted"}
+def test_a_preset_fits_every_task(name: str):
+    for world in task_names():
+        config = preset(name, world, 7)
+        check_config(config, make_task(config.task))
+        assert config.seed == 7
+        assert set(config.arms) >= {"more-steps", "uniform", "targeted"}
     assert preset(name, "franka-stack:cubes=3,image_size=32", 7).task == "franka-stack:cubes=3,image_size=32"
 
 

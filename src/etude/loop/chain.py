@@ -287,7 +287,8 @@ class FirstDemonstrations:
         space = self.task.space.narrowed(self.config.narrow)
         if not self.config.narrow_layout:
             return space.sample(rng)
-        published = [f.name for f in space.factors if f.kind == "layout" and f.name not in self.config.narrow]
+        kinds = ("layout", "distractor")
+        published = [f.name for f in space.factors if f.kind in kinds and f.name not in self.config.narrow]
         return space.sample(rng).without(*published)
 
 

@@ -27,7 +27,7 @@ class LoopConfig:
         replicates: Independent repetitions of the whole chain.
         demonstrations: Episodes of the baseline's dataset.
         narrow: Factor -> range that the first demonstrations keep to; the other factors vary over their whole range.
-        narrow_layout: Whether the first demonstrations start from the task's published layouts only.
+        narrow_layout: Whether the first demonstrations start from the task's published layouts only, without distractors.
         train_steps: Gradient steps of the baseline.
         retrain_steps: Gradient steps of every arm in every round, from the arm's last checkpoint.
         batch_size: Windows per gradient step.
@@ -110,13 +110,20 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     """
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
-    return replace(PRESETS[name], task=task if ":" in task else f"{task}{_SETTINGS[name]}", seed=seed)
+    world, colon, _ = task.partition(":")
+    settings = _STACK_SETTINGS[name] if world == "franka-stack" else _SETTINGS[name]
+    return replace(
+        PRESETS[name],
+        task=task if colon or not settings else f"{task}:{settings}",
+        narrow=FRANKA_STACK_NARROW if world == "franka-stack" else {},
+        seed=seed,
+    )
 
 
-_SETTINGS = {"smoke": ":cubes=2,image_size=48", "demo": ":cubes=2", "full": ":cubes=3"}
+_STACK_SETTINGS = {"smoke": "cubes=2,distractors=0,image_size=48", "demo": "cubes=2,distractors=0", "full": "cubes=3"}
+_SETTINGS = {"smoke": "image_size=48", "demo": "", "full": ""}
 _DEMO = LoopConfig(
     task="",
-    narrow=FRANKA_STACK_NARROW,
     demonstrations=600,
     train_steps=4000,
     retrain_steps=1200,
