@@ -27,7 +27,7 @@ class LoopConfig:
         replicates: Independent repetitions of the whole chain.
         demonstrations: Episodes of the baseline's dataset.
         narrow: Factor -> range that the first demonstrations keep to; the other factors vary over their whole range.
-        narrow_layout: Whether the first demonstrations start from the task's published layouts only, without distractors.
+        narrow_layout: Whether the first demonstrations keep to the task's published layouts, without distractors.
         train_steps: Gradient steps of the baseline.
         retrain_steps: Gradient steps of every arm in every round, from the arm's last checkpoint.
         batch_size: Windows per gradient step.

@@ -58,7 +58,9 @@ class Distractors:
         """How many, then place, shape, hue and scale of each."""
         if not self.count:
             return ()
-        count = factor("distractors.count", "1", (0.0, 0.0, self.count), "distractor", "how many there are, rounded")
+        count = factor(
+            "distractors.count", "1", (0.0, 0.0, float(self.count)), "distractor", "how many there are, rounded"
+        )
         return (count, *(f for name in self.names for f in self._factors_of(name)))
 
     def _factors_of(self, name: str) -> list[Factor]:
