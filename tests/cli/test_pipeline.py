@@ -15,7 +15,7 @@ import pytest
 
 from etude.cli import loop, main
 from etude.cli.usage import parse
-from etude.core import Case, Outcome, Perturbation, Suite
+from etude.core import Case, MissingDependencyError, Outcome, Perturbation, Suite, Task
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, runner
 from etude.sim import make_task
@@ -327,21 +327,48 @@ def test_the_loop_ends_with_a_table_and_a_report_that_can_be_written_again(run: 
     assert (report / "summary.json").read_text() == summary
 
 
-def test_tasks_show_lists_every_factor_and_draws_every_camera(run: Run, tmp_path: Path):
+def test_tasks_show_lists_every_factor_and_draws_what_each_does(run: Run, tmp_path: Path):
     out, _ = run("tasks", "show", TASK, "--out", tmp_path / "pictures")
-    task = make_task(TASK)
+    task, page = make_task(TASK), (tmp_path / "pictures" / "index.html").read_text()
     for name in (*task.space.names, *task.cameras):
         assert name in out
-    assert {path.stem for path in (tmp_path / "pictures").iterdir()} == set(task.cameras)
+    written = {str(path.relative_to(tmp_path / "pictures")) for path in (tmp_path / "pictures").rglob("*.*")}
+    pictures = {"nominal.png", *(f"sweeps/{name}.png" for name in task.space.names)}
+    assert written == pictures | {"index.html"}
+    assert all(f'src="{picture}"' in page for picture in pictures)
+    assert "http" not in page
     shown = json.loads(run("tasks", "show", TASK, "--json")[0])
     assert [factor["name"] for factor in shown["factors"]] == list(task.space.names)
     assert shown["space_hash"] == task.space.hash
 
 
+def test_tasks_show_draws_into_a_new_folder_only_and_needs_cameras(run: Run, tmp_path: Path):
+    (tmp_path / "file").touch()
+    assert "already exists" in run("tasks", "show", TASK, "--out", tmp_path, code=2)[1]
+    assert "no cameras" in run("tasks", "show", f"{TASK},cameras=none", "--out", tmp_path / "p", code=2)[1]
+    assert "etude tasks show NAME --out DIR" in run("tasks", "--out", tmp_path / "p", code=2)[1]
+    assert not (tmp_path / "p").exists()
+
+
 def test_tasks_lists_names_and_refuses_unknown_ones(run: Run):
     assert "franka-stack" in run("tasks")[0]
     assert "franka-stack" in run("tasks", "show", code=2)[1]
-    assert "Did you mean 'franka-stack'?" in run("tasks", "show", "franka", code=2)[1]
+    assert "Did you mean 'franka-stack'?" in run("tasks", "show", "franka-stac", code=2)[1]
+
+
+def test_tasks_lists_the_others_when_one_cannot_be_made(run: Run, monkeypatch: pytest.MonkeyPatch):
+    def make(name: str) -> Task:
+        if name == "broken":
+            raise MissingDependencyError("its assets are missing")
+        return make_task(name)
+
+    monkeypatch.setattr("etude.sim.make_task", make)
+    monkeypatch.setattr("etude.sim.task_names", lambda: ("broken", "franka-stack"))
+    out, _ = run("tasks")
+    assert "its assets are missing" in out
+    lines = json.loads(run("tasks", "--json")[0])
+    assert [line["name"] for line in lines] == ["broken", "franka-stack"]
+    assert [("error" in line) for line in lines] == [True, False]
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def test_filming_does_not_change_the_episode(tmp_path: Path) -> None:
 
 def test_browsers_can_play_it(tmp_path: Path) -> None:
     path = tmp_path / "case.mp4"
-    outcome = record_video(TASK, Expert(TASK), CASE, path, scale=3)
+    outcome = record_video(TASK, Expert(TASK), CASE, path, tile_px=75)
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")  # plays before it is all there
     with av.open(str(path)) as container:
@@ -39,11 +39,11 @@ def test_films_side_by_side_run_in_step() -> None:
     both = side_by_side(before, after)
     assert len(both.frames) == max(len(before.frames), len(after.frames))
     assert both.frames[0].shape[1] == 2 * before.frames[0].shape[1]
-    assert (both.frames[-1][:, -76:] == after.frames[-1]).all()
+    assert (both.frames[-1][:, -288:] == after.frames[-1]).all()
 
 
 def test_posters_and_animations_are_written(tmp_path: Path) -> None:
-    made = film(TASK, Expert(TASK), CASE, title="after")
+    made = film(TASK, Expert(TASK), CASE, title="after", tile_px=75)
     made.save_poster(tmp_path / "poster.png")
     made.save_gif(tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as gif, Image.open(tmp_path / "poster.png") as poster:
@@ -55,4 +55,4 @@ def test_an_unknown_camera_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'back'.*front"):
         film(TASK, Expert(TASK), CASE, cameras=["back"])
     with pytest.raises(ConfigError, match="height"):
-        side_by_side(film(TASK, Expert(TASK), CASE), film(TASK, Expert(TASK), CASE, scale=4))
+        side_by_side(film(TASK, Expert(TASK), CASE), film(TASK, Expert(TASK), CASE, tile_px=90))

@@ -1,5 +1,6 @@
 """`etude tasks`: what there is to do, and what can vary in it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,13 +9,16 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from etude.cli.output import require_free, whole_folder
-from etude.cli.terminal import show, show_json, show_next
-from etude.core import Case, ConfigError, Perturbation, Task
+from etude.cli.terminal import show, show_json, show_next, watch
+from etude.core import ConfigError, EtudeError, Task
+
+TILE_PX = 192
+SEEDS = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """List the tasks; or show a task's factors, cameras and sub-tasks.
+    """List the tasks; or show a task's factors, cameras and sub-tasks, in words or in pictures.
 
     Examples:
         etude tasks
@@ -26,13 +30,17 @@ class Options:
         what: List all tasks, or show one.
         name: The task to show, with settings if they differ from its defaults: NAME:key=value,key=value.
         json: Print JSON.
-        out: Folder for a picture of the nominal world through every camera.
+        out: Folder for pictures: the nominal world, every factor from low to high, and a page that shows them all.
     """
 
     what: Annotated[Positional[Literal["list", "show"]], arg(metavar="[show")] = "list"
     name: Annotated[Positional[str], arg(metavar="TASK]")] = ""
     json: bool = False
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.out is not None and self.what == "list":
+            raise ConfigError("--out draws one task: etude tasks show NAME --out DIR.")
 
 
 def run(options: Options) -> None:
@@ -43,41 +51,76 @@ def run(options: Options) -> None:
         if not options.name:
             raise ConfigError(f"which task? etude tasks show NAME, with NAME one of {', '.join(task_names())}.")
         _show(make_task(options.name), options)
-    elif options.json:
-        show_json([{"name": name, "text": make_task(name).text} for name in task_names()])
-    else:
-        show(*(f"{name:<16} {make_task(name).text}" for name in task_names()))
-        show_next(f"etude tasks show {task_names()[0]}")
+        return
+    found = {name: _made(make_task, name) for name in task_names()}
+    if options.json:
+        show_json([_line(name, task) for name, task in found.items()])
+        return
+    table = Table("task", "cameras", "actions", "factors", "what to do", box=None, header_style="bold")
+    for name, task in found.items():
+        if isinstance(task, str):
+            table.add_row(name, "", "", "", task)
+        else:
+            sizes = (str(len(task.action_names)), str(len(task.space.factors)))
+            table.add_row(name, ", ".join(task.cameras), *sizes, task.text)
+    show(table)
+    show_next(*(f"etude tasks show {name}" for name in task_names()[:1]))
+
+
+def _made(make: Callable[[str], Task], name: str) -> Task | str:
+    """The task, or why it cannot be made: one that is broken must not hide the others."""
+    try:
+        return make(name)
+    except (EtudeError, ImportError, AttributeError) as error:
+        return f"cannot be used: {error}"
+
+
+def _line(name: str, task: Task | str) -> dict[str, Any]:
+    if isinstance(task, str):
+        return {"name": name, "error": task}
+    return {"name": name, "text": task.text, "cameras": list(task.cameras), "actions": len(task.action_names)}
 
 
 def _show(task: Task, options: Options) -> None:
     if options.out is not None:
         require_free(options.out, resumable=False)
-        _draw_nominal(task, options.out)
+        _draw(task, options.out)
     described = describe(task)
     if options.json:
         show_json(described)
         return
-    table = Table("factor", "unit", "low", "high", "nominal", "kind", "what changes", box=None, header_style="bold")
-    for f in task.space.factors:
-        table.add_row(f.name, f.unit, f"{f.low:.4g}", f"{f.high:.4g}", f"{f.nominal:.4g}", f.kind, f.description)
     cameras = f"{', '.join(task.cameras)} at {task.image_size}×{task.image_size} px" if task.cameras else "none"
     show(
         f"{task.name}: {task.text}",
         f"cameras: {cameras}",
-        f"sub-tasks: {', '.join(described['subtasks'])}",
-        f"failure modes: {', '.join(described['failure_modes'])}",
-        f"at most {task.max_steps} steps of 1/{task.fps} s; actions: {', '.join(task.action_names)}",
+        f"sub-tasks: {', '.join(task.subtasks) or 'none'}",
+        f"failure modes: {', '.join(task.failure_modes) or 'none'}",
+        f"at most {task.max_steps} steps of 1/{task.fps} s; {len(task.action_names)} actions: "
+        f"{', '.join(task.action_names)}",
         "",
-        table,
+        _factors(task) if task.space.factors else "nothing in it can be varied",
     )
     if options.out is not None:
-        show("", f"pictures: {options.out}")
-    first = task.space.factors[0]
-    expert = f"etude eval {task.name} --policy expert --episodes 20 --out results/expert"
-    show_next(
-        f"etude collect {task.name} --episodes 20 --out data/first", f"{expert} --theta {first.name}={first.high:g}"
-    )
+        show("", f"pictures: {options.out / 'index.html'}")
+    show_next(*_next(task, options))
+
+
+def _factors(task: Task) -> Table:
+    table = Table("factor", "unit", "low", "high", "nominal", "kind", "what changes", box=None, header_style="bold")
+    for f in task.space.factors:
+        table.add_row(f.name, f.unit, f"{f.low:.4g}", f"{f.high:.4g}", f"{f.nominal:.4g}", f.kind, f.description)
+    return table
+
+
+def _next(task: Task, options: Options) -> list[str]:
+    pictures = f"etude tasks show {task.name} --out pictures/{task.name.partition(':')[0]}"
+    collect = f"etude collect {task.name} --episodes 20 --out data/first"
+    commands = [collect] if options.out is not None or not task.cameras else [pictures, collect]
+    if task.space.factors:
+        first = task.space.factors[0]
+        evaluate = f"etude eval {task.name} --policy expert --episodes 20 --out results/expert"
+        commands.append(f"{evaluate} --theta {first.name}={first.high:g}")
+    return commands
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -92,18 +135,29 @@ def describe(task: Task) -> dict[str, Any]:
     }
 
 
-def _draw_nominal(task: Task, out: Path) -> None:
-    """Write the nominal world's first images, one PNG per camera."""
-    from PIL import Image
+def _draw(task: Task, out: Path) -> None:
+    """Write the task's pictures and their page.
+
+    Raises:
+        ConfigError: It has no cameras.
+    """
+    from etude.evaluation import nominal_picture, sharper, sweep, sweep_picture
+    from etude.loop.report import gallery
 
     if not task.cameras:
-        raise ConfigError(f"task '{task.name}' has no cameras to draw.")
-    environment = task.environment()
+        raise ConfigError(f"task '{task.name}' has no cameras to draw; choose some, e.g. leave out cameras=none.")
+    sharp, factors = sharper(task, TILE_PX), task.space.factors
+    environment = sharp.environment(lazy_images=True)
+    sweeps = {factor.name: f"sweeps/{factor.name.replace('/', '_')}.png" for factor in factors}
     try:
-        case = Case(Perturbation(), 0)
-        observation, _ = environment.reset(seed=case.seed, options={"perturbation": case.theta})
-        with whole_folder(out) as folder:
-            for camera in task.cameras:
-                Image.fromarray(observation["pixels"][camera]).save(folder / f"{camera}.png")
+        with whole_folder(out) as folder, watch()("pictures", 1 + len(factors)) as update:
+            (folder / "sweeps").mkdir()
+            nominal_picture(environment, sharp, f"{task.name}, nominal", SEEDS, TILE_PX).save(folder / "nominal.png")
+            update(1, "")
+            for done, factor in enumerate(factors, 2):
+                swept = sweep(environment, sharp, factor)
+                sweep_picture(swept, task.cameras, TILE_PX).save(folder / sweeps[factor.name])
+                update(done, factor.name)
+            (folder / "index.html").write_text(gallery(task, "nominal.png", sweeps), encoding="utf-8")
     finally:
         environment.close()

@@ -1,21 +1,24 @@
-"""Films of episodes: what the policy saw, with a caption, as H.264 that every browser plays."""
+"""Films of episodes: what the policy saw, with a caption."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
+from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from etude.core import Case, ConfigError, Image, Observation, Outcome, PolicyFactory, Step, Task, rollout
 from etude.core.files import write_bytes
+from etude.evaluation.canvas import Colour, fitted, write
+from etude.evaluation.video import shoot
 
-_CAPTION_PX = 24
+TILE_PX = 288
+_CAPTION_PX, _BAR_PX = 24, 3
 _HOLD_S = 1.0
-_GOOD, _BAD, _PLAIN = (46, 125, 50), (178, 34, 34), (40, 44, 52)
+_GOOD, _BAD, _PLAIN, _DONE, _WHITE = (46, 125, 50), (178, 34, 34), (40, 44, 52), (86, 180, 233), (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,9 @@ class Film:
 
     def save(self, path: Path) -> None:
         """Write an mp4 (H.264, yuv420p, index first), whole or not at all."""
-        import av
-
-        height, width = self.frames[0].shape[:2]
-        with TemporaryDirectory() as folder:  # to put its index first, FFmpeg reads the file again by its name
-            draft = Path(folder, "film.mp4")
-            with av.open(str(draft), "w", options={"movflags": "faststart"}) as container:
-                stream = container.add_stream("libx264", rate=self.fps, options={"crf": "20", "preset": "veryfast"})
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                stream.thread_count = 1
-                for frame in self.frames:
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-                container.mux(stream.encode())
-            write_bytes(path, draft.read_bytes())
+        with shoot(path, self.fps) as add:
+            for frame in self.frames:
+                add(frame)
 
     def save_poster(self, path: Path, fraction: float = 1.0) -> None:
         """Write one frame as an image; `fraction` 0 is the first, 1 the last."""
@@ -59,7 +52,13 @@ class Film:
 
 
 def film(
-    task: Task, policy: PolicyFactory, case: Case, *, cameras: Sequence[str] = (), scale: int = 3, title: str = ""
+    task: Task,
+    policy: PolicyFactory,
+    case: Case,
+    *,
+    cameras: Sequence[str] = (),
+    tile_px: int = TILE_PX,
+    title: str = "",
 ) -> Film:
     """Run one case and film it.
 
@@ -68,33 +67,24 @@ def film(
         policy: Who.
         case: What; the episode is the same as without a film.
         cameras: Shown beside each other; by default all.
-        scale: Enlargement of the policy's own images.
+        tile_px: Height of each camera's picture.
         title: Put before the caption, e.g. "before".
 
     Raises:
         ConfigError: The task has no such camera.
     """
-    shown = tuple(cameras) or task.cameras
-    if not shown or not set(shown) <= set(task.cameras):
-        raise ConfigError(f"cannot film {list(cameras)}: {task.name} has the cameras {', '.join(task.cameras)}.")
-    recorder = _Recorder(shown, scale, title)
-    environment = task.environment(lazy_images=True, object_state=policy.object_state)
-    try:
-        outcome = rollout(environment, policy.create(), case, [recorder])
-    finally:
-        environment.close()
-    frames = recorder.frames + [recorder.frames[-1]] * round(_HOLD_S * task.fps)
+    frames: list[Image] = []
+    filming = Filming(task, frames.append, cameras=cameras, tile_px=tile_px, title=title)
+    outcome = _run(task, policy, case, filming)
     return Film(tuple(frames), outcome, task.fps)
 
 
 def record_video(
-    task: Task, policy: PolicyFactory, case: Case, path: Path, *, cameras: Sequence[str] = (), scale: int = 3
+    task: Task, policy: PolicyFactory, case: Case, path: Path, *, cameras: Sequence[str] = (), tile_px: int = TILE_PX
 ) -> Outcome:
     """Run one case, write its film as an mp4, and say how it ended."""
-    made = film(task, policy, case, cameras=cameras, scale=scale)
-    made.save(path)
-    assert made.outcome is not None
-    return made.outcome
+    with shoot(path, task.fps) as add:
+        return _run(task, policy, case, Filming(task, add, cameras=cameras, tile_px=tile_px))
 
 
 def side_by_side(*films: Film) -> Film:
@@ -111,31 +101,81 @@ def side_by_side(*films: Film) -> Film:
     return replace(films[0], frames=tuple(np.concatenate(row, axis=1) for row in rows), outcome=None)
 
 
-@dataclass
-class _Recorder:
-    """Observer that draws frames; it looks at the images before the action changes the world."""
+class Filming:
+    """Observer that draws every moment of an episode and holds the last one for a second.
 
-    cameras: tuple[str, ...]
-    scale: int
-    title: str
-    frames: list[Image] = field(default_factory=list[Image])
+    It looks at the images before the action changes the world.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        add: Callable[[Image], None],
+        *,
+        cameras: Sequence[str] = (),
+        tile_px: int = TILE_PX,
+        title: str = "",
+    ) -> None:
+        """Film a task's episodes.
+
+        Args:
+            task: Where they happen.
+            add: Takes the frames, all of one size with even sides.
+            cameras: Shown beside each other, four of them two by two; by default all.
+            tile_px: Height of each camera's picture.
+            title: Put before the caption.
+
+        Raises:
+            ConfigError: The task has no such camera.
+        """
+        self.title, self._add, self._tile_px, self._hold = title, add, tile_px, round(_HOLD_S * task.fps)
+        self._cameras = tuple(cameras) or task.cameras
+        if not self._cameras or not set(self._cameras) <= set(task.cameras):
+            has = f"has the cameras {', '.join(task.cameras)}" if task.cameras else "has no cameras"
+            raise ConfigError(f"cannot film {list(cameras) or 'it'}: {task.name} {has}.")
 
     def begin(self, case: Case) -> None:
+        """Nothing is drawn before the first step."""
         del case
 
     def step(self, step: Step) -> None:
-        self._draw(step.observation, f"{step.index:4d}  {step.info['stage']}", _PLAIN)
+        """Draw the moment before an action."""
+        stage = str(step.info["stage"]).replace("_", " ")
+        self._draw(step.observation, f"{step.index:4d}  {stage}", float(step.info["progress"]), _PLAIN)
 
     def end(self, observation: Observation, outcome: Outcome) -> None:
+        """Draw how it ended."""
         verdict = "success" if outcome.success else f"failure: {outcome.failure_mode.replace('_', ' ')}"
-        self._draw(observation, f"{outcome.length:4d}  {verdict}", _GOOD if outcome.success else _BAD)
+        colour = _GOOD if outcome.success else _BAD
+        for _ in range(1 + self._hold):
+            self._draw(observation, f"{outcome.length:4d}  {verdict}", outcome.progress, colour)
 
-    def _draw(self, observation: Observation, caption: str, colour: tuple[int, int, int]) -> None:
-        views = np.concatenate([observation.images[camera] for camera in self.cameras], axis=1)
-        height, width = (2 * round(self.scale * side / 2) for side in views.shape[:2])
-        canvas = Pillow.new("RGB", (width, height + _CAPTION_PX), colour)
-        canvas.paste(Pillow.fromarray(views).resize((width, height), Pillow.Resampling.BICUBIC), (0, 0))
+    def _draw(self, observation: Observation, caption: str, progress: float, colour: Colour) -> None:
+        """A frame: the cameras, and below them the caption over a bar as long as the progress."""
+        views = [observation.images[camera] for camera in self._cameras]
+        columns = len(views) if len(views) <= 3 else ceil(len(views) ** 0.5)
+        width = max(round(self._tile_px * view.shape[1] / view.shape[0]) for view in views)
+        size = (_even(width * columns), _even(self._tile_px * ceil(len(views) / columns)))
+        canvas = Pillow.new("RGB", (size[0], size[1] + _CAPTION_PX), colour)
+        for i, view in enumerate(views):
+            row, column = divmod(i, columns)
+            canvas.paste(fitted(view, width, self._tile_px), (width * column, self._tile_px * row))
+        percent = f"{progress:.0%}"
         text = "  ".join(part for part in (self.title, caption) if part)
-        font = ImageFont.load_default(size=14)
-        ImageDraw.Draw(canvas).text((8, height + 3), text, fill=(255, 255, 255), font=font)
-        self.frames.append(np.asarray(canvas))
+        write(canvas, (8, size[1] + 3), text, size_px=14, colour=_WHITE, width_px=size[0] - 64)
+        write(canvas, (size[0] - 8, size[1] + 3), percent, size_px=14, colour=_WHITE, anchor="ra")
+        bar = (0, size[1] + _CAPTION_PX - _BAR_PX, round(progress * size[0]), size[1] + _CAPTION_PX)
+        ImageDraw.Draw(canvas).rectangle(bar, fill=_DONE)
+        self._add(np.asarray(canvas))
+
+
+def _run(task: Task, policy: PolicyFactory, case: Case, filming: Filming) -> Outcome:
+    environment = task.environment(lazy_images=True, object_state=policy.object_state)
+    try:
+        return rollout(environment, policy.create(), case, [filming])
+    finally:
+        environment.close()
+
+
+def _even(side: int) -> int:
+    return side + side % 2

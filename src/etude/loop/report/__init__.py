@@ -1,5 +1,6 @@
 """The report of a run: records in, a folder that opens offline out."""
 
+from etude.loop.report.gallery import gallery
 from etude.loop.report.replicates import write_overview
 from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
 from etude.loop.report.summary import summary
@@ -15,6 +16,7 @@ __all__ = [
     "SearchRow",
     "Verdict",
     "VideoPair",
+    "gallery",
     "judge",
     "summary",
     "table",
