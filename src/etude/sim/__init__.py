@@ -1,16 +1,22 @@
 """MuJoCo worlds: scenes, robots, controllers, tasks, perturbations, rendering, scripted experts."""
 
+from etude.sim.distractors import Distractors
 from etude.sim.environment import SimEnv, StaleImageError, World
+from etude.sim.layout import Thing
 from etude.sim.registry import make_task, task_names
+from etude.sim.stages import StageTracker
 from etude.sim.task import SimTask, TaskSheet
 from etude.sim.worlds.franka.stack import FrankaStack, stacking_expert
 
 __all__ = [
+    "Distractors",
     "FrankaStack",
     "SimEnv",
     "SimTask",
+    "StageTracker",
     "StaleImageError",
     "TaskSheet",
+    "Thing",
     "World",
     "make_task",
     "stacking_expert",

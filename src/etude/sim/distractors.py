@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from etude.core import ConfigError, Factor, Perturbation, stream
-from etude.sim.layout import Placement, Thing, draw_places
+from etude.sim.layout import Placement, Thing, draw_places, overlap
 from etude.sim.variations import Range, factor, recoloured
 
 _SHAPES = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_SPHERE)
@@ -95,6 +95,10 @@ class Distractors:
             for name in self.names[: self.present(theta)]
             for half in [self._half(theta, name)]
         ]
+
+    def conflict(self, theta: Perturbation, things: Sequence[Thing] = ()) -> str | None:
+        """Say which of them, and of the task's own things, θ places too close to each other, or None."""
+        return overlap([*things, *self.things(theta)], theta)
 
     def lay_out(
         self, things: Sequence[Thing], theta: Perturbation, seed: int, *, separation_m: float = 0.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from etude.core import ConfigError, Perturbation, PerturbationSpace, Vector, stream
 from etude.core.se3 import pose
 from etude.sim.distractors import Distractors
-from etude.sim.layout import Thing, overlap
+from etude.sim.layout import Thing
 from etude.sim.task import SimTask, TaskSheet
 from etude.sim.variations import Colour, Friction, Perturber, Scale, Variation, layout_factors
 from etude.sim.worlds.franka import tabletop
@@ -124,7 +124,7 @@ def _things(cubes: int, theta: Perturbation) -> list[Thing]:
 
 
 def _conflict(theta: Perturbation, *, cubes: int, distractors: int) -> str | None:
-    return overlap([*_things(cubes, theta), *_distractors(distractors).things(theta)], theta)
+    return _distractors(distractors).conflict(theta, _things(cubes, theta))
 
 
 @cache
