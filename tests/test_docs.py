@@ -1,40 +1,76 @@
 """Every command in the documents runs as it is written, in order, in an empty folder."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)|<img[^>]* src=\"([^\"]+)\"")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in FENCED.findall(page.read_text()) if found == language]
+
+
 def commands(page: Path) -> list[str]:
-    return [line for block in FENCED.findall(page.read_text()) for line in block.splitlines() if line.strip()]
+    return [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
     assert words[0] == "etude", f"not a command of ours: {command}"
     return subprocess.run(
         [Path(sys.executable).with_name("etude"), *words[1:]],
-        cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "120"},
+        cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "120", **environment},
     )  # fmt: skip
+
+
+def run_all(lines: list[str], folder: Path, **environment: str) -> None:
+    for line in lines:
+        done = run(line, folder, **environment)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.timeout(900)
 def test_every_command_of_the_walkthrough_runs(tmp_path: Path):
     lines = commands(ROOT / "docs" / "walkthrough.md")
     assert len(lines) >= 10
-    for line in lines:
-        done = run(line, tmp_path)
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    run_all(lines, tmp_path)
+
+
+def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
+    page = ROOT / "docs" / "own-task.md"
+    module = "\n\n".join(block.strip("\n") for block in blocks(page, "python")) + "\n"
+    assert len(module.splitlines()) <= 120
+    package = tmp_path / "package"
+    install(package, *blocks(page, "toml"), **{"push.py": module})
+    run_all(commands(page), tmp_path, PYTHONPATH=str(package))
+    told = json.loads((tmp_path / "results/expert/summary.json").read_text())
+    assert told["success"]["k"] >= 19
+
+
+def install(package: Path, project: str, **modules: str) -> None:
+    """What pip makes of a pyproject: modules, and metadata that tells its entry points."""
+    settings = tomllib.loads(project)["project"]
+    metadata = package / f"{settings['name'].replace('-', '_')}-{settings['version']}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Name: {settings['name']}\nVersion: {settings['version']}\n")
+    groups = [
+        "\n".join([f"[{group}]", *(f"{name} = {target}" for name, target in points.items())])
+        for group, points in settings["entry-points"].items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(groups) + "\n")
+    for name, text in modules.items():
+        (package / name).write_text(text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
