@@ -7,6 +7,7 @@ import torch
 from lerobot.policies.pretrained import ActionSelectKwargs, PreTrainedPolicy
 from torch import Tensor
 
+from etude.core import MismatchError
 from etude.policies.flow.configuration_flow import FlowConfig
 from etude.policies.flow.network import FlowModel
 
@@ -31,9 +32,12 @@ class FlowPolicy(PreTrainedPolicy):
         )
         self.reset()
 
-    def get_optim_params(self) -> dict[str, Any]:
-        """All parameters, at one learning rate."""
-        return {"params": list(self.parameters())}
+    # LeRobot's annotation says dict; its optimisers take groups of parameters, as its own policies return them.
+    def get_optim_params(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """All parameters, at one learning rate, laid out so that LeRobot can save the state of their optimiser."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.contiguous()  # convolutions are channels-last; safetensors refuse that
+        return [{"params": list(self.parameters())}]
 
     def reset(self) -> None:
         """Forget what is left of the last chunk."""
@@ -46,7 +50,12 @@ class FlowPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Tensor], **kwargs: Unpack[ActionSelectKwargs]) -> Tensor:
-        """A chunk per observation, (B, H, A), from `noise` (B, H, A) if it is given."""
+        """A chunk per observation, (B, H, A), from `noise` (B, H, A) if it is given.
+
+        Raises:
+            MismatchError: Images of another size than it was trained on; LeRobot's commands do not look.
+        """
+        self._check_images(batch)
         self.eval()
         return self.model.sample(batch, kwargs.get("noise"))
 
@@ -57,3 +66,12 @@ class FlowPolicy(PreTrainedPolicy):
             chunk = self.predict_action_chunk(batch, **kwargs)
             self._queue.extend(chunk[:, : self.config.n_action_steps].unbind(dim=1))
         return self._queue.popleft()
+
+    def _check_images(self, batch: dict[str, Tensor]) -> None:
+        for key, feature in self.config.image_features.items():
+            size, wanted = tuple(batch[key].shape[-2:]), feature.shape[-2:]
+            if size != tuple(wanted):
+                raise MismatchError(
+                    f"'{key}' is {size[0]} × {size[1]} px, the policy was trained on {wanted[0]} × {wanted[1]}: "
+                    "make the images as large."
+                )
