@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,10 @@ def _attempt(runs: Path, action: str, moment: str) -> int:
 def _main(runs: Path, moments: Iterable[str]) -> None:
     for name in ("cli.loop", "evaluation.film", "loop.run", "policies.checkpoint", "training.train"):
         import_module(f"etude.{name}")  # once, for all children; by itself LeRobot takes seconds
-    from etude.loop import config
+    from etude.cli import loop
     from etude.sim import registry
 
-    config.PRESETS = {**config.PRESETS, "tiny": TINY}
+    loop.preset = lambda _name, _task, seed: replace(TINY, seed=seed)
     registry._OWN = {**registry._OWN, "toy-point": PointTask}
     runs.mkdir(parents=True)
     for told in moments:
