@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)|<img[^>]* src=\"([^\"]+)\"")
+COMMANDS = ("etude", "lerobot-eval", "lerobot-train")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -27,9 +28,9 @@ def commands(page: Path) -> list[str]:
 
 def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
-    assert words[0] == "etude", f"not a command of ours: {command}"
+    assert words[0] in COMMANDS, f"not a command that make setup installs: {command}"
     return subprocess.run(
-        [Path(sys.executable).with_name("etude"), *words[1:]],
+        [Path(sys.executable).with_name(words[0]), *words[1:]],
         cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "120", **environment},
     )  # fmt: skip
 
@@ -45,6 +46,17 @@ def test_every_command_of_the_walkthrough_runs(tmp_path: Path):
     lines = commands(ROOT / "docs" / "walkthrough.md")
     assert len(lines) >= 10
     run_all(lines, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_lerobots_commands_run_without_a_network_and_write_what_they_measured(tmp_path: Path):
+    lines = commands(ROOT / "docs" / "lerobot.md")
+    assert [line.split()[0] for line in lines] == ["etude", "etude", "lerobot-eval", "lerobot-train", "etude"]
+    run_all(lines, tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "huggingface"))
+    measured = json.loads((tmp_path / "results/lerobot/eval_info.json").read_text())
+    assert measured["overall"]["n_episodes"] == len(list((tmp_path / "results/lerobot").rglob("*.mp4"))) == 2
+    assert len(list((tmp_path / "policies/lerobot/eval").rglob("*.mp4"))) == 2
 
 
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):

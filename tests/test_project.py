@@ -73,7 +73,8 @@ def test_the_versions_of_the_distributions_agree():
     with (ROOT / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)["project"]["version"]
     assert importlib.metadata.version("etude") == declared
-    assert importlib.metadata.version("lerobot_policy_etude") == declared
+    for plugin in ("lerobot_policy_etude", "lerobot_env_etude"):
+        assert importlib.metadata.version(plugin) == declared
     assert f"## [{declared}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
