@@ -39,6 +39,9 @@ _SERVOS = _ARM + 2
 _JOINT_NUMBERS, _POSE_NUMBERS = _ARM + 1, 8
 _WORKSPACE_LOW_M, _WORKSPACE_HIGH_M = (-0.7, 0.0, 0.0), (0.7, 1.1, 0.8)
 _IK_ITERATIONS = 12
+# The servos are damped by friction alone: each joint follows its command with a lag of its own (measured, in seconds).
+_LAGS_S = np.array([0.16, 0.10, 0.04, 0.04, 0.06, 0.02])
+_COMMON_LAG_S = 0.12
 _SUBSTEPS = round(1 / FPS / SUBSTEP_S)
 
 
@@ -69,6 +72,16 @@ def action_bounds(control: str, sides: Sequence[Side] = SIDES) -> tuple[tuple[fl
     else:
         low, high = (*_WORKSPACE_LOW_M, *(-1.0,) * 4, 0.0), (*_WORKSPACE_HIGH_M, *(1.0,) * 4, 1.0)
     return low * len(sides), high * len(sides)
+
+
+def in_step(
+    joints: Float64[NDArray[np.float64], "*n 6"], goal: Float64[NDArray[np.float64], "*n 6"]
+) -> Float64[NDArray[np.float64], "*n 6"]:
+    """Commands that bring an arm's joints to a goal in step, so that the hand goes straight there.
+
+    Left to themselves the quick joints would run ahead of the slow ones: they are led less, the slow ones more.
+    """
+    return joints + (goal - joints) * (_LAGS_S / _COMMON_LAG_S)
 
 
 class ArmsController:
@@ -139,17 +152,16 @@ class ArmsController:
         site = self._sites[self._sides.index(side)]
         return pose(self._data.site_xpos[site], self._data.site_xmat[site].reshape(3, 3))
 
-    def _joints_of_poses(
-        self, commands: Float64[NDArray[np.float64], "n 8"]
-    ) -> list[Float64[NDArray[np.float64], "6"]]:
+    def _joints_of_poses(self, commands: Float64[NDArray[np.float64], "n 8"]) -> Float64[NDArray[np.float64], "n 6"]:
         """Starting from where the joints are; what gravity makes the servos sag is added, so that poses are reached."""
         self._scratch.qpos[:] = self._data.qpos
-        joints = [
+        present = self._data.qpos[self._qpos].reshape(len(self._sides), _SERVOS)[:, :_ARM]
+        goals = [
             ik.solve(self._scratch, self._goal(site, command), iterations=_IK_ITERATIONS)
             for ik, site, command in zip(self._ik, self._sites, commands, strict=True)
         ]
         sag = self._data.qfrc_bias[self._arm_dofs] / self._stiffness
-        return list(np.array(joints) + sag)
+        return in_step(present, np.array(goals)) + sag
 
     def _goal(self, site: int, command: Float64[NDArray[np.float64], "8"]) -> Float64[NDArray[np.float64], "4 4"]:
         norm = float(np.linalg.norm(command[3:7]))

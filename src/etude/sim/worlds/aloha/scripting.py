@@ -27,13 +27,17 @@ from etude.sim.robots.viperx import (
     gripper_at_gap,
     prefixed,
 )
+from etude.sim.worlds.aloha.control import in_step
 from etude.sim.worlds.aloha.scene import aloha_spec
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
 
-_LEAD_M = 0.06  # of a command before the hand: at the arms' lag of about 0.15 s, 0.4 m/s
-_LEAD_RAD = 0.35
+# A step looks so far ahead at most: inverse kinematics are linear in it.
+_AHEAD_M, _AHEAD_RAD = 0.05, 0.3
+# How far it then leads each joint at top speed [rad]: 0.4 rad/s for the shoulder. Friction yields to commands much
+# further ahead, and the joints overshoot.
+_LEAD_RAD = np.array([0.05, 0.05, 0.15, 0.3, 0.3, 0.3])
 _DAMPING = 0.03
 _ARM = len(VIPERX_JOINTS)
 
@@ -177,15 +181,17 @@ class _Kinematics:
         """The numbers of one arm's action that lead its hand towards a goal; call after `read`."""
         shift = goal.pose[:3, 3] - hand.pose[:3, 3]
         turn = log_rotation(goal.pose[:3, :3] @ hand.pose[:3, :3].T)
-        far = max(float(np.linalg.norm(shift)) / _LEAD_M, float(np.linalg.norm(turn)) / _LEAD_RAD)
-        share = min(1.0, goal.speed / far) if far > 0.0 else 1.0
-        opening = gripper_at_gap(goal.gap_m)
+        near = 1.0 / max(1.0, float(np.linalg.norm(shift)) / _AHEAD_M, float(np.linalg.norm(turn)) / _AHEAD_RAD)
+        shift, turn = near * shift, near * turn
+        ik, data, opening = self._ik[side], self._data, gripper_at_gap(goal.gap_m)
+        joints = data.qpos[self._qpos[side]]
+        way = ik.step(data, shift, turn) - joints
+        share = goal.speed / max(goal.speed, float(np.max(np.abs(way) / _LEAD_RAD)))
         if control == "ee":
             rotation = exp_rotation(share * turn) @ hand.pose[:3, :3]
             return [*(hand.pose[:3, 3] + share * shift).tolist(), *matrix_to_quat(rotation).tolist(), opening]
-        joints = self._ik[side].step(self._data, share * shift, share * turn)
         sag = self._gravity[self._dofs[side]] / self._stiffness[side]
-        return [*(joints + sag).tolist(), opening]
+        return [*(in_step(joints, joints + share * way) + sag).tolist(), opening]
 
     def _pose(self, site: int) -> _Pose:
         return pose(self._data.site_xpos[site].copy(), self._data.site_xmat[site].reshape(3, 3))
