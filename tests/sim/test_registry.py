@@ -5,16 +5,16 @@ import pickle
 import pytest
 
 from etude.core import ConfigError, UnknownNameError
-from etude.sim import FrankaStackConfig, make_task, task_names
+from etude.sim import FrankaStack, make_task, task_names
 
 
 def test_every_name_makes_its_task_again() -> None:
     assert "franka-stack" in task_names()
     for task in (
-        FrankaStackConfig(),
-        FrankaStackConfig(cubes=2),
-        FrankaStackConfig(cubes=2, image_size=64, cameras=(), max_steps=50),
-        FrankaStackConfig(cameras=("wrist",)),
+        FrankaStack(),
+        FrankaStack(cubes=2),
+        FrankaStack(cubes=2, image_size=64, cameras=(), max_steps=50),
+        FrankaStack(cameras=("wrist",)),
     ):
         assert make_task(task.name) == task
         assert pickle.loads(pickle.dumps(task)) == task

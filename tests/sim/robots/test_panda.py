@@ -2,7 +2,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from etude.sim.panda import PANDA_FINGER_JOINTS, PANDA_HOME_RAD, PANDA_JOINTS, panda_spec
+from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_HOME_RAD, PANDA_JOINTS, panda_spec
 
 
 @pytest.fixture(scope="module")
