@@ -1,14 +1,15 @@
-"""Folders that commands write: never over something, never half of one that was refused."""
+"""Folders and videos that commands write: never over something, never half of one that was refused."""
 
 import os
 import shutil
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from etude.core import MismatchError, RunExistsError
+from etude.core import ConfigError, MismatchError, RunExistsError
 from etude.core.files import read_json, write_json
 
 SETTINGS = "settings.json"
@@ -28,6 +29,27 @@ def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> 
         raise RunExistsError(out, "choose another name, or remove it")
     if not resume:
         raise RunExistsError(out)
+
+
+def require_video_name(out: Path | None) -> None:
+    """Refuse a file that is there, or that is no video.
+
+    Raises:
+        RunExistsError: Something is there.
+        ConfigError: Its name does not end in .mp4, or its folder is missing.
+    """
+    if out is None:
+        return
+    if out.suffix != ".mp4":
+        raise ConfigError(f"--out {out}: a video's name ends in .mp4.")
+    if out.exists():
+        raise RunExistsError(out, "choose another name, or remove it")
+
+
+def free_name(path: Path) -> Path:
+    """The path, or with the first number at its end that makes it free."""
+    names = (path.with_name(f"{path.stem}-{i}{path.suffix}") for i in count(2))
+    return path if not path.exists() else next(name for name in names if not name.exists())
 
 
 @contextmanager

@@ -53,6 +53,12 @@ VERBS = {
         "etude search franka-stack --policy runs/first --budget 400 --out search/first",
         resumable=True,
     ),
+    "watch": Verb(
+        "etude.cli.watch",
+        "see a policy at work, in a window or as a video",
+        "etude watch franka-stack --policy runs/first",
+    ),
+    "view": Verb("etude.cli.view", "make a video of a recorded episode", "etude view data/first --episode 0"),
     "loop": Verb(
         "etude.cli.loop",
         "all of it: baseline, search, practice, exam, report",

@@ -2,14 +2,17 @@
 
 from etude.data.cache import FrameCache, default_cache_dir, statistics
 from etude.data.encoding import EncodedEpisode, encode
+from etude.data.episode import read_images, read_numbers, require_episode
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 from etude.data.mixture import Mixture, MixtureSource, WindowBatch, split_episodes
 from etude.data.recording import EpisodeRecorder, RecordedEpisode
-from etude.data.spec import DatasetSpec, Feature, require_equal_features
+from etude.data.spec import ACTION, STATE, DatasetSpec, Feature, require_equal_features
 from etude.data.statistics import FeatureStatistics
 from etude.data.writer import DatasetWriter, recover
 
 __all__ = [
+    "ACTION",
+    "STATE",
     "DatasetMeta",
     "DatasetSpec",
     "DatasetWriter",
@@ -25,7 +28,10 @@ __all__ = [
     "WindowBatch",
     "default_cache_dir",
     "encode",
+    "read_images",
+    "read_numbers",
     "recover",
+    "require_episode",
     "require_equal_features",
     "split_episodes",
     "statistics",

@@ -15,6 +15,8 @@ from etude.data.parquet import Row
 from etude.data.rows import episode_rows
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 
+_CONVERTER = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=any/name --root=COPY --push-to-hub=false"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeRecord:
@@ -75,10 +77,13 @@ class DatasetMeta:
         Raises:
             EtudeError: Not a LeRobot v3 dataset, or a damaged one.
         """
+        if not (root / INFO).exists():
+            raise EtudeError(f"'{root}' is not a LeRobot dataset: '{root / INFO}' does not exist.")
         info: dict[str, Any] = read_json(root / INFO)
         version = info.get("codebase_version")
         if version != "v3.0":
-            raise EtudeError(f"'{root}' is not a LeRobot v3.0 dataset: its codebase_version is {version!r}.")
+            fix = f"; convert a copy of it: {_CONVERTER}" if version == "v2.1" else ""
+            raise EtudeError(f"'{root}' is not a LeRobot v3.0 dataset: its codebase_version is {version!r}{fix}.")
         own = read_json(root / SIDECAR_INFO) if (root / SIDECAR_INFO).exists() else {}
         rows = episode_rows(root)
         features = {name: Feature.from_json(feature) for name, feature in info["features"].items()}

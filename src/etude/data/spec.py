@@ -30,8 +30,9 @@ class Feature:
     def from_json(record: Mapping[str, Any]) -> "Feature":
         """Read a feature as LeRobot's info.json has it."""
         names = record.get("names") or ()
-        if isinstance(names, Mapping):  # Older datasets group names: {"motors": [...]}.
-            names = [name for group in names.values() for name in (group if isinstance(group, list) else [group])]
+        if isinstance(names, Mapping):  # Some datasets group names: {"motors": [...]}, or [[...]].
+            names = names.values()
+        names = [name for group in names for name in (group if isinstance(group, list) else [group])]
         return Feature(str(record["dtype"]), tuple(int(n) for n in record["shape"]), tuple(str(n) for n in names))
 
 

@@ -4,6 +4,7 @@ from etude.evaluation.comparison import Comparison, compare
 from etude.evaluation.factories import Expert, RandomPolicy
 from etude.evaluation.film import Film, Filming, film, record_video, side_by_side
 from etude.evaluation.outcomes import read_outcomes, write_outcomes
+from etude.evaluation.recorded import Plot, plots, recorded_frames
 from etude.evaluation.runner import Runner
 from etude.evaluation.summary import FactorBin, Summary, by_factor, summarise
 from etude.evaluation.sweeps import Sweep, nominal_picture, sharper, sweep, sweep_picture
@@ -15,6 +16,7 @@ __all__ = [
     "FactorBin",
     "Film",
     "Filming",
+    "Plot",
     "RandomPolicy",
     "Runner",
     "Summary",
@@ -23,8 +25,10 @@ __all__ = [
     "compare",
     "film",
     "nominal_picture",
+    "plots",
     "read_outcomes",
     "record_video",
+    "recorded_frames",
     "sharper",
     "shoot",
     "side_by_side",

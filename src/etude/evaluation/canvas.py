@@ -37,10 +37,12 @@ def write(
     colour: Colour = INK,
     width_px: float = float("inf"),
     anchor: str = "la",
+    halo: Colour | None = None,
 ) -> None:
-    """Write one line of text, cut to a width with an ellipsis."""
-    line = shortened(text, size_px, width_px)
-    ImageDraw.Draw(canvas).text(place, line, fill=colour, font=font(size_px), anchor=anchor)
+    """Write one line of text, cut to a width with an ellipsis; with a halo it can be read on any picture."""
+    line, width = shortened(text, size_px, width_px), 0 if halo is None else 2
+    draw = ImageDraw.Draw(canvas)
+    draw.text(place, line, fill=colour, font=font(size_px), anchor=anchor, stroke_width=width, stroke_fill=halo)
 
 
 def shortened(text: str, size_px: int, width_px: float) -> str:

@@ -16,7 +16,7 @@ from etude.evaluation.canvas import Colour, fitted, write
 from etude.evaluation.video import shoot
 
 TILE_PX = 288
-_CAPTION_PX, _BAR_PX = 24, 3
+_CAPTION_PX, _BAR_PX, _GAP_PX = 24, 3, 4
 _HOLD_S = 1.0
 _GOOD, _BAD, _PLAIN, _DONE, _WHITE = (46, 125, 50), (178, 34, 34), (40, 44, 52), (86, 180, 233), (255, 255, 255)
 
@@ -129,41 +129,44 @@ class Filming:
             ConfigError: The task has no such camera.
         """
         self.title, self._add, self._tile_px, self._hold = title, add, tile_px, round(_HOLD_S * task.fps)
-        self._cameras = tuple(cameras) or task.cameras
+        self._seed, self._cameras = 0, tuple(cameras) or task.cameras
         if not self._cameras or not set(self._cameras) <= set(task.cameras):
             has = f"has the cameras {', '.join(task.cameras)}" if task.cameras else "has no cameras"
             raise ConfigError(f"cannot film {list(cameras) or 'it'}: {task.name} {has}.")
 
     def begin(self, case: Case) -> None:
         """Nothing is drawn before the first step."""
-        del case
+        self._seed = case.seed
 
     def step(self, step: Step) -> None:
         """Draw the moment before an action."""
         stage = str(step.info["stage"]).replace("_", " ")
-        self._draw(step.observation, f"{step.index:4d}  {stage}", float(step.info["progress"]), _PLAIN)
+        self._draw(step.observation, f"step {step.index}", stage, float(step.info["progress"]), _PLAIN)
 
     def end(self, observation: Observation, outcome: Outcome) -> None:
         """Draw how it ended."""
         verdict = "success" if outcome.success else f"failure: {outcome.failure_mode.replace('_', ' ')}"
         colour = _GOOD if outcome.success else _BAD
         for _ in range(1 + self._hold):
-            self._draw(observation, f"{outcome.length:4d}  {verdict}", outcome.progress, colour)
+            self._draw(observation, f"step {outcome.length}", verdict, outcome.progress, colour)
 
-    def _draw(self, observation: Observation, caption: str, progress: float, colour: Colour) -> None:
+    def _draw(self, observation: Observation, moment: str, state: str, progress: float, colour: Colour) -> None:
         """A frame: the cameras, and below them the caption over a bar as long as the progress."""
-        views = [observation.images[camera] for camera in self._cameras]
+        views = {camera: observation.images[camera] for camera in self._cameras}
         columns = len(views) if len(views) <= 3 else ceil(len(views) ** 0.5)
-        width = max(round(self._tile_px * view.shape[1] / view.shape[0]) for view in views)
-        size = (_even(width * columns), _even(self._tile_px * ceil(len(views) / columns)))
+        width = max(round(self._tile_px * view.shape[1] / view.shape[0]) for view in views.values())
+        step_x, step_y = width + _GAP_PX, self._tile_px + _GAP_PX
+        size = (_even(step_x * columns - _GAP_PX), _even(step_y * ceil(len(views) / columns) - _GAP_PX))
         canvas = Pillow.new("RGB", (size[0], size[1] + _CAPTION_PX), colour)
-        for i, view in enumerate(views):
+        for i, (camera, view) in enumerate(views.items()):
             row, column = divmod(i, columns)
-            canvas.paste(fitted(view, width, self._tile_px), (width * column, self._tile_px * row))
-        percent = f"{progress:.0%}"
-        text = "  ".join(part for part in (self.title, caption) if part)
+            corner = (step_x * column, step_y * row)
+            canvas.paste(fitted(view, width, self._tile_px), corner)
+            if len(views) > 1:
+                write(canvas, (corner[0] + 7, corner[1] + 4), camera, colour=_WHITE, halo=_PLAIN)
+        text = " · ".join(part for part in (self.title, f"seed {self._seed}", moment, state) if part)
         write(canvas, (8, size[1] + 3), text, size_px=14, colour=_WHITE, width_px=size[0] - 64)
-        write(canvas, (size[0] - 8, size[1] + 3), percent, size_px=14, colour=_WHITE, anchor="ra")
+        write(canvas, (size[0] - 8, size[1] + 3), f"{progress:.0%}", size_px=14, colour=_WHITE, anchor="ra")
         bar = (0, size[1] + _CAPTION_PX - _BAR_PX, round(progress * size[0]), size[1] + _CAPTION_PX)
         ImageDraw.Draw(canvas).rectangle(bar, fill=_DONE)
         self._add(np.asarray(canvas))
