@@ -1,8 +1,9 @@
 """How the ALOHA arms are commanded: joint positions as in ACT, or poses of the grippers.
 
 `control=joints`: per arm six joint positions [rad] and the gripper's opening, 0 closed to 1 open. `control=ee`: per arm
-the pose X_world_gripper as position [m] and wxyz quaternion, and the opening; inverse kinematics find the joints. Both
-are absolute, and the left arm comes first. What the arms know of themselves is the same for both.
+the pose X_world_gripper as position [m] and wxyz quaternion, and the opening; inverse kinematics find the joints, and a
+pose far away is approached at a bounded speed. Both are absolute, and the left arm comes first. What the arms know of
+themselves is the same for both.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import UnknownNameError, Vector
-from etude.core.se3 import pose, quat_to_matrix
+from etude.core.se3 import log_rotation, pose, quat_to_matrix
 from etude.sim.ik import SiteIK
 from etude.sim.robots.viperx import (
     HOME_GRIPPER,
@@ -32,17 +33,24 @@ from etude.sim.robots.viperx import (
 from etude.sim.worlds.aloha.scene import FPS, SUBSTEP_S
 
 type Control = Literal["joints", "ee"]
+type _Pose = Float64[NDArray[np.float64], "4 4"]
+type _Joints = Float64[NDArray[np.float64], "6"]
 CONTROLS: tuple[str, ...] = get_args(Control.__value__)
 
 _ARM = len(VIPERX_JOINTS)
 _SERVOS = _ARM + 2
 _JOINT_NUMBERS, _POSE_NUMBERS = _ARM + 1, 8
 _WORKSPACE_LOW_M, _WORKSPACE_HIGH_M = (-0.7, 0.0, 0.0), (0.7, 1.1, 0.8)
-_IK_ITERATIONS = 12
-# The servos are damped by friction alone: each joint follows its command with a lag of its own (measured, in seconds).
+_SUBSTEPS = round(1 / FPS / SUBSTEP_S)
+_DAMPING = 0.03
+# The servos are damped by friction alone: each joint follows its command with a lag of its own (measured).
 _LAGS_S = np.array([0.16, 0.10, 0.04, 0.04, 0.06, 0.02])
 _COMMON_LAG_S = 0.12
-_SUBSTEPS = round(1 / FPS / SUBSTEP_S)
+# A step looks so far ahead at most: there inverse kinematics are nearly linear, and the arm does not flip over.
+_AHEAD_M, _AHEAD_RAD = 0.05, 0.3
+# How far it then leads each joint at top speed [rad]: 0.4 rad/s for the shoulder. Friction yields to commands much
+# further ahead, and the joints overshoot.
+_LEAD_RAD = np.array([0.05, 0.05, 0.15, 0.3, 0.3, 0.3])
 
 
 def check_control(control: str) -> None:
@@ -74,14 +82,50 @@ def action_bounds(control: str, sides: Sequence[Side] = SIDES) -> tuple[tuple[fl
     return low * len(sides), high * len(sides)
 
 
-def in_step(
-    joints: Float64[NDArray[np.float64], "*n 6"], goal: Float64[NDArray[np.float64], "*n 6"]
-) -> Float64[NDArray[np.float64], "*n 6"]:
-    """Commands that bring an arm's joints to a goal in step, so that the hand goes straight there.
+class ArmMotion:
+    """One arm of a model: where its gripper is, and servo commands that lead it towards another pose."""
 
-    Left to themselves the quick joints would run ahead of the slow ones: they are led less, the slow ones more.
-    """
-    return joints + (goal - joints) * (_LAGS_S / _COMMON_LAG_S)
+    def __init__(self, model: mujoco.MjModel, side: Side) -> None:
+        joints = arm_joints(side)[:_ARM]
+        ids = [model.joint(name).id for name in joints]
+        self.qpos, self._dofs = model.jnt_qposadr[ids], model.jnt_dofadr[ids]
+        self._stiffness = model.actuator_gainprm[[model.actuator(name).id for name in joints], 0]
+        self._site = int(model.site(prefixed(side, "gripper")).id)
+        self._ik = SiteIK(model, prefixed(side, "gripper"), joints, damping=_DAMPING)
+
+    def pose(self, data: mujoco.MjData) -> _Pose:
+        """X_world_gripper of the grasp point, a copy."""
+        return pose(data.site_xpos[self._site], data.site_xmat[self._site].reshape(3, 3))
+
+    def toward(self, data: mujoco.MjData, goal: _Pose, speed: float = 1.0) -> tuple[_Joints, float]:
+        """Joints a step of the way to a pose, at most what the servos follow well, and what share of the way that is.
+
+        Args:
+            data: State whose kinematics are up to date.
+            goal: X_world_gripper.
+            speed: Share of the top speed.
+        """
+        now = self.pose(data)
+        shift, turn = goal[:3, 3] - now[:3, 3], log_rotation(goal[:3, :3] @ now[:3, :3].T)
+        near = 1.0 / max(1.0, float(np.linalg.norm(shift)) / _AHEAD_M, float(np.linalg.norm(turn)) / _AHEAD_RAD)
+        present = data.qpos[self.qpos]
+        way = self._ik.step(data, near * shift, near * turn) - present
+        share = speed / max(speed, float(np.max(np.abs(way) / _LEAD_RAD)))
+        return present + share * way, near * share
+
+    def servo_command(self, data: mujoco.MjData, joints: _Joints, bias: Float64[NDArray[np.float64], " nv"]) -> _Joints:
+        """What to send to the servos so that the joints go there in step, and the hand straight.
+
+        Left to themselves the quick joints run ahead of the slow ones: they are led less, the slow ones more. What
+        gravity makes the servos sag is added, so that they arrive.
+
+        Args:
+            data: State to start from.
+            joints: Where to, (6,) [rad].
+            bias: Gravity's (and Coriolis) forces on the joints, as in `qfrc_bias` [Nm].
+        """
+        present = data.qpos[self.qpos]
+        return present + (joints - present) * (_LAGS_S / _COMMON_LAG_S) + bias[self._dofs] / self._stiffness
 
 
 class ArmsController:
@@ -102,13 +146,7 @@ class ArmsController:
         names = [name for side in sides for name in arm_joints(side)]
         self._qpos = model.jnt_qposadr[[model.joint(name).id for name in names]]
         self._ctrl = np.array([model.actuator(name).id for name in names])
-        self._scratch = mujoco.MjData(model)
-        self._ik = [SiteIK(model, prefixed(side, "gripper"), arm_joints(side)[:_ARM]) for side in sides]
-        dofs = model.jnt_dofadr[[model.joint(name).id for name in names]]
-        self._arm_dofs = dofs.reshape(len(self._sides), _SERVOS)[:, :_ARM]
-        servos = self._ctrl.reshape(len(self._sides), _SERVOS)[:, :_ARM]
-        self._stiffness = model.actuator_gainprm[servos, 0]
-        self._sites = [int(model.site(prefixed(side, "gripper")).id) for side in sides]
+        self._arms = {side: ArmMotion(model, side) for side in sides}
 
     def reset(self) -> None:
         """Put the arms where ALOHA's episodes start, and hold them there."""
@@ -147,24 +185,23 @@ class ArmsController:
         state[:, _ARM] = [gripper_opening(finger) for finger in joints[:, _ARM].tolist()]
         return state.ravel()
 
-    def gripper_pose(self, side: Side) -> Float64[NDArray[np.float64], "4 4"]:
+    def gripper_pose(self, side: Side) -> _Pose:
         """X_world_gripper of an arm's grasp point."""
-        site = self._sites[self._sides.index(side)]
-        return pose(self._data.site_xpos[site], self._data.site_xmat[site].reshape(3, 3))
+        return self._arms[side].pose(self._data)
 
-    def _joints_of_poses(self, commands: Float64[NDArray[np.float64], "n 8"]) -> Float64[NDArray[np.float64], "n 6"]:
-        """Starting from where the joints are; what gravity makes the servos sag is added, so that poses are reached."""
-        self._scratch.qpos[:] = self._data.qpos
-        present = self._data.qpos[self._qpos].reshape(len(self._sides), _SERVOS)[:, :_ARM]
-        goals = [
-            ik.solve(self._scratch, self._goal(site, command), iterations=_IK_ITERATIONS)
-            for ik, site, command in zip(self._ik, self._sites, commands, strict=True)
-        ]
-        sag = self._data.qfrc_bias[self._arm_dofs] / self._stiffness
-        return in_step(present, np.array(goals)) + sag
+    def _joints_of_poses(
+        self, commands: Float64[NDArray[np.float64], "n 8"]
+    ) -> list[Float64[NDArray[np.float64], "6"]]:
+        """Starting from where the joints are, so that a command does the same in any history."""
+        joints: list[_Joints] = []
+        for arm, command in zip(self._arms.values(), commands, strict=True):
+            goal, _ = arm.toward(self._data, _goal(command, arm.pose(self._data)))
+            joints.append(arm.servo_command(self._data, goal, self._data.qfrc_bias))
+        return joints
 
-    def _goal(self, site: int, command: Float64[NDArray[np.float64], "8"]) -> Float64[NDArray[np.float64], "4 4"]:
-        norm = float(np.linalg.norm(command[3:7]))
-        if norm < 1e-6:  # no turn at all: the hand keeps its own
-            return pose(command[:3], self._data.site_xmat[site].reshape(3, 3))
-        return pose(command[:3], quat_to_matrix(command[3:7] / norm))
+
+def _goal(command: Float64[NDArray[np.float64], "8"], present: _Pose) -> _Pose:
+    norm = float(np.linalg.norm(command[3:7]))
+    if norm < 1e-6:  # no turn at all: the hand keeps its own
+        return pose(command[:3], present[:3, :3])
+    return pose(command[:3], quat_to_matrix(command[3:7] / norm))

@@ -1,8 +1,7 @@
 """How scripted ALOHA experts move: read where the hands are, decide where each shall go, command a step of the way.
 
 An expert is a function from what there is to see to a goal per hand; it keeps no phase, so it retries a grasp that
-missed and picks up what it dropped. A step leads the hand by a bounded distance, which bounds its speed, because the
-arms follow their commands with a lag; what gravity makes them sag is added, so that they arrive where they were sent.
+missed and picks up what it dropped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,30 +15,18 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import ActionChunk, Memory, Observation, ShapeError, Vector
-from etude.core.se3 import exp_rotation, log_rotation, matrix_to_quat, pose, quat_to_matrix
-from etude.sim.ik import SiteIK
+from etude.core.se3 import exp_rotation, interpolate, matrix_to_quat, pose, quat_to_matrix
 from etude.sim.robots.viperx import (
     SIDES,
-    VIPERX_JOINTS,
     Side,
-    arm_joints,
     finger_gap_m,
     gripper_at_gap,
-    prefixed,
 )
-from etude.sim.worlds.aloha.control import in_step
+from etude.sim.worlds.aloha.control import ArmMotion
 from etude.sim.worlds.aloha.scene import aloha_spec
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
-
-# A step looks so far ahead at most: inverse kinematics are linear in it.
-_AHEAD_M, _AHEAD_RAD = 0.05, 0.3
-# How far it then leads each joint at top speed [rad]: 0.4 rad/s for the shoulder. Friction yields to commands much
-# further ahead, and the joints overshoot.
-_LEAD_RAD = np.array([0.05, 0.05, 0.15, 0.3, 0.3, 0.3])
-_DAMPING = 0.03
-_ARM = len(VIPERX_JOINTS)
 
 
 class Hand(NamedTuple):
@@ -150,51 +137,33 @@ class _Kinematics:
     """The arms alone, to find where the hands are and which joints bring them elsewhere."""
 
     def __init__(self, sides: tuple[Side, ...]) -> None:
-        self._sides = sides
-        self._model = model = _arms_model(sides)
-        self._data = mujoco.MjData(model)
-        joints = {side: [model.joint(name).id for name in arm_joints(side)[:_ARM]] for side in sides}
-        self._qpos = {side: model.jnt_qposadr[ids] for side, ids in joints.items()}
-        self._dofs = {side: model.jnt_dofadr[ids] for side, ids in joints.items()}
-        servos = {side: [model.actuator(name).id for name in arm_joints(side)[:_ARM]] for side in sides}
-        self._stiffness = {side: model.actuator_gainprm[ids, 0] for side, ids in servos.items()}
-        self._sites = {side: int(model.site(prefixed(side, "gripper")).id) for side in sides}
-        self._ik = {
-            side: SiteIK(model, prefixed(side, "gripper"), arm_joints(side)[:_ARM], damping=_DAMPING) for side in sides
-        }
-        self._gravity = np.zeros(model.nv)
+        self._model = _arms_model(sides)
+        self._data = mujoco.MjData(self._model)
+        self._arms: dict[Side, ArmMotion] = {side: ArmMotion(self._model, side) for side in sides}
+        self._gravity = np.zeros(self._model.nv)
 
     def read(self, state: Vector) -> dict[Side, Hand]:
         """The hands at joints and openings as in proprioception, (7 n,)."""
-        arms = state.astype(np.float64).reshape(len(self._sides), -1)
-        for side, arm in zip(self._sides, arms, strict=True):
-            self._data.qpos[self._qpos[side]] = arm[:_ARM]
+        numbers = state.astype(np.float64).reshape(len(self._arms), -1)
+        for arm, joints in zip(self._arms.values(), numbers[:, :-1], strict=True):
+            self._data.qpos[arm.qpos] = joints
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_rne(self._model, self._data, 0, self._gravity)
+        openings: list[float] = numbers[:, -1].tolist()
         hands: dict[Side, Hand] = {}
-        for side, arm in zip(self._sides, arms, strict=True):
-            hands[side] = Hand(self._pose(self._sites[side]), finger_gap_m(float(arm[_ARM])))
+        for (side, arm), opening in zip(self._arms.items(), openings, strict=True):
+            hands[side] = Hand(arm.pose(self._data), finger_gap_m(opening))
         return hands
 
     def command(self, side: Side, hand: Hand, goal: Goal, control: str) -> list[float]:
         """The numbers of one arm's action that lead its hand towards a goal; call after `read`."""
-        shift = goal.pose[:3, 3] - hand.pose[:3, 3]
-        turn = log_rotation(goal.pose[:3, :3] @ hand.pose[:3, :3].T)
-        near = 1.0 / max(1.0, float(np.linalg.norm(shift)) / _AHEAD_M, float(np.linalg.norm(turn)) / _AHEAD_RAD)
-        shift, turn = near * shift, near * turn
-        ik, data, opening = self._ik[side], self._data, gripper_at_gap(goal.gap_m)
-        joints = data.qpos[self._qpos[side]]
-        way = ik.step(data, shift, turn) - joints
-        share = goal.speed / max(goal.speed, float(np.max(np.abs(way) / _LEAD_RAD)))
-        if control == "ee":
-            rotation = exp_rotation(share * turn) @ hand.pose[:3, :3]
-            return [*(hand.pose[:3, 3] + share * shift).tolist(), *matrix_to_quat(rotation).tolist(), opening]
-        sag = self._gravity[self._dofs[side]] / self._stiffness[side]
-        return [*(in_step(joints, joints + share * way) + sag).tolist(), opening]
-
-    def _pose(self, site: int) -> _Pose:
-        return pose(self._data.site_xpos[site].copy(), self._data.site_xmat[site].reshape(3, 3))
+        arm, opening = self._arms[side], gripper_at_gap(goal.gap_m)
+        joints, share = arm.toward(self._data, goal.pose, goal.speed)
+        if control == "joints":
+            return [*arm.servo_command(self._data, joints, self._gravity).tolist(), opening]
+        step = interpolate(hand.pose, goal.pose, share)
+        return [*step[:3, 3].tolist(), *matrix_to_quat(step[:3, :3]).tolist(), opening]
 
 
 @cache

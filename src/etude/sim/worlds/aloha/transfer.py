@@ -41,7 +41,7 @@ NOMINAL_X_M, NOMINAL_Y_M = (0.0, 0.2), (0.4, 0.6)
 """Where gym-aloha puts the cube."""
 X_RANGE_M, Y_RANGE_M, YAW_RANGE_RAD = (-0.05, 0.25), (0.3, 0.7), (-0.75, 0.75)
 SUBTASKS = ("touch", "lift", "hand_over", "transfer")
-"""gym-aloha's rewards 1 to 4: the right hand touches the cube; lifts it; the left hand touches it; and does so in the air.
+"""gym-aloha's rewards 1 to 4: the right hand touches the cube; lifts it; the left hand touches it; and in the air.
 There the last is success; here, besides, the right hand has to let go."""
 FAILURE_MODES = ("no_reach", "missed_grasp", "dropped", "no_handover", "held_by_both", "timeout")
 """The right hand never touched the cube; never lifted it; lost it; held it to the end; both did; time was up."""
