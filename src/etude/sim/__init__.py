@@ -6,10 +6,12 @@ from etude.sim.layout import Thing
 from etude.sim.registry import make_task, task_names
 from etude.sim.stages import StageTracker
 from etude.sim.task import SimTask, TaskSheet
+from etude.sim.worlds.franka.lift import FrankaLift, lifting_expert
 from etude.sim.worlds.franka.stack import FrankaStack, stacking_expert
 
 __all__ = [
     "Distractors",
+    "FrankaLift",
     "FrankaStack",
     "SimEnv",
     "SimTask",
@@ -18,6 +20,7 @@ __all__ = [
     "TaskSheet",
     "Thing",
     "World",
+    "lifting_expert",
     "make_task",
     "stacking_expert",
     "task_names",

@@ -22,7 +22,7 @@ FAR_AWAY = replace(START, cubes=(BLUE, (0.3, 0.3, 0.02)))
 def follow(*moments: Scene) -> StackMonitor:
     monitor = StackMonitor(2, EDGE)
     for moment in moments:
-        monitor.update(moment)
+        monitor.judge(moment)
     return monitor
 
 
@@ -50,7 +50,7 @@ def test_success_is_a_released_stack_that_stands() -> None:
     monitor = follow(AT_RED, HELD, OVER, IN_PLACE)
     for _ in range(HELD_STEPS):
         assert not monitor.success
-        monitor.update(RELEASED)
+        monitor.judge(RELEASED)
     assert monitor.success
     assert (monitor.progress, monitor.failure_mode, monitor.stage) == (1.0, "", "stack_1")
 

@@ -4,9 +4,10 @@ Cubes are numbered bottom to top. Sub-task k (from 1) puts cube k on cube k − 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import dist, hypot, tanh
 from typing import Literal, get_args
+
+from etude.sim.worlds.franka.cubes import HELD_WITHIN_M, RELEASED_M, Point, Scene
 
 type FailureMode = Literal["no_reach", "missed_grasp", "dropped", "misplaced", "knocked_over", "timeout"]
 FAILURE_MODES: tuple[str, ...] = get_args(FailureMode.__value__)
@@ -18,31 +19,9 @@ HELD_STEPS = 4
 
 _HEIGHT_TOLERANCE_M = 0.005  # as Isaac Lab's cubes_stacked
 _OFFSET_SHARE = 0.5  # of the edge: beyond it a cube cannot stand (Isaac Lab asks for 0.04 m)
-_LIFTED_M = 0.01
-_HELD_WITHIN_M = 0.03
 _NEAR_M = 0.03
-_RELEASED_M = 0.008  # wider open than the cube, both sides together
 _LENGTH_SCALE_M = 0.1  # of distances in the progress
 _TIPPED = 0.7  # |cos| of the steepest face normal; a cube on its face has 1, one on its edge 0.71
-
-type _Point = Sequence[float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a moment is judged by.
-
-    Attributes:
-        cubes: Centres bottom to top of the stack to be, [m].
-        gripper: The grasp point, [m].
-        opening: Between the fingers, [m].
-        uprightness: Per cube, the largest |cosine| between a face normal and the vertical.
-    """
-
-    cubes: Sequence[_Point]
-    gripper: _Point
-    opening: float
-    uprightness: Sequence[float]
 
 
 def subtask_names(cubes: int) -> tuple[str, ...]:
@@ -106,11 +85,11 @@ class StackMonitor:
             return "misplaced" if self._offset < 2 * self._edge else "dropped"
         return "missed_grasp" if k in self._near else "no_reach"
 
-    def update(self, scene: Scene) -> None:
+    def judge(self, scene: Scene) -> None:
         """Judge the next moment."""
         stacked = [self.is_stacked(scene, k) for k in self._levels]
         self._level = next((k for k, done in zip(self._levels, stacked, strict=True) if not done), self._levels[-1])
-        self._holding = self.is_held(scene, self._level)
+        self._holding = scene.is_held(self._level, self._edge)
         self._note(scene, stacked)
         self._stood = self._stood + 1 if all(stacked) else 0
         self._progress = max(self._progress, self._progress_of(scene, stacked))
@@ -122,15 +101,8 @@ class StackMonitor:
             return False
         if hypot(upper[0] - lower[0], upper[1] - lower[1]) > self._edge * _OFFSET_SHARE:
             return False
-        released = scene.opening > self._edge + _RELEASED_M
-        return released or dist(upper, scene.gripper) > 2 * _HELD_WITHIN_M
-
-    def is_held(self, scene: Scene, k: int) -> bool:
-        """Whether cube k is lifted between closed fingers."""
-        cube = scene.cubes[k]
-        lifted = cube[2] > self._edge / 2 + _LIFTED_M
-        closed = 0.7 * self._edge < scene.opening < self._edge + _RELEASED_M
-        return lifted and closed and dist(cube, scene.gripper) < _HELD_WITHIN_M
+        released = scene.opening > self._edge + RELEASED_M
+        return released or dist(upper, scene.gripper) > 2 * HELD_WITHIN_M
 
     def _note(self, scene: Scene, stacked: Sequence[bool]) -> None:
         k, cube = self._level, scene.cubes[self._level]
@@ -164,5 +136,5 @@ class StackMonitor:
         return 0.4 + 0.5 * (1 - tanh(dist(cube, _above(scene.cubes[k - 1], self._edge)) / _LENGTH_SCALE_M))
 
 
-def _above(point: _Point, height: float) -> tuple[float, float, float]:
+def _above(point: Point, height: float) -> tuple[float, float, float]:
     return point[0], point[1], point[2] + height

@@ -10,7 +10,6 @@ import numpy as np
 
 from etude.core.se3 import matrix_to_quat, quat_to_matrix
 from etude.sim.distractors import Distractors
-from etude.sim.layout import Placement
 from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS, panda_spec
 from etude.sim.variations import Colour, DirectionalLight, Friction, OrbitCamera, TurnedCamera, Variation, look
 
@@ -29,7 +28,6 @@ TABLE_RGB = (0.56, 0.51, 0.44)
 X_RANGE_M = (0.38, 0.62)
 """Where things may lie, in the reach of the arm and the sight of the front camera."""
 Y_RANGE_M = (-0.14, 0.14)
-YAW_RANGE_RAD = (-1.0, 1.0)
 HOME_RAD = (0.0, -0.27011, 0.0, -2.48373, 0.0, 2.21362, 0.785398)
 """Joints at the start: the grasp point 0.25 m above the table, 0.44 m ahead of the base, the hand pointing down."""
 FINGER_OPEN_M = 0.04
@@ -73,7 +71,7 @@ def tabletop_spec() -> mujoco.MjSpec:
 
 
 def add_cube(spec: mujoco.MjSpec, name: str, rgb: tuple[float, float, float]) -> None:
-    """Add a free cube: body and geom `name`, joint `{name}_joint`. A world's reset places it."""
+    """Add a free cube: body and geom `name`, joint `{name}_joint`."""
     half = CUBE_EDGE_M / 2
     body = spec.worldbody.add_body(name=name, pos=(0.5, 0.0, half))
     body.add_freejoint(name=f"{name}_joint")
@@ -82,12 +80,6 @@ def add_cube(spec: mujoco.MjSpec, name: str, rgb: tuple[float, float, float]) ->
         rgba=(*rgb, 1.0), contype=_CUBE_BIT, conaffinity=_HAND_BIT | _CUBE_BIT, condim=4,
         friction=(1.0, 0.02, 0.001),
     )  # fmt: skip
-
-
-def place_cube(data: mujoco.MjData, name: str, place: Placement, edge_m: float) -> None:
-    """Lay a cube on the table."""
-    turn = (np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2))
-    data.joint(f"{name}_joint").qpos = (place.x, place.y, edge_m / 2, *turn)
 
 
 def add_distractors(spec: mujoco.MjSpec, distractors: Distractors) -> None:
