@@ -1,4 +1,7 @@
-"""How a scripted ViperX takes a cube from the table: the choice of a grasp among those that nothing blocks."""
+"""How a scripted ViperX takes a cube from the table, carries it and lets go of it.
+
+Of the possible grasps it takes the easiest that nothing blocks.
+"""
 
 from collections.abc import Sequence
 from math import atan2, cos, hypot, pi, sin
@@ -8,15 +11,16 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation, pose, wrap_angle
+from etude.core.se3 import exp_rotation, log_rotation, pose, wrap_angle
 from etude.sim.layout import Placement, rectangles_overlap
 from etude.sim.robots.viperx import FINGERTIP_M
 from etude.sim.worlds.aloha.scripting import Goal, Hand, hand_rotation
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
+type _Point = Float64[NDArray[np.float64], "3"]
 
 HOVER_M = 0.09  # grasp point over the cube while approaching
-OPEN_M = 0.066  # gap between fingers that go around a cube
+OPEN_M, _OPEN_ENOUGH_M = 0.066, 0.060  # gap between fingers that go around a cube
 CLEAR_M = 0.09  # of a held cube's centre over the table before it may move sideways
 
 _SLANT_RAD, _STEEP_RAD = pi / 3, 1.5  # pitch of the usual grasp, as in ACT, and of the one from above
@@ -25,7 +29,10 @@ _STEEP_COST_RAD, _BLOCKED_COST_RAD = 0.4, 100.0
 _SLOPE = 6.0  # of the funnel through which the hand comes down: height over distance from the axis
 _AIM_M = 0.008  # from the axis within which the way down is free
 _YAW_LEVER_M = 0.02  # turns an error of orientation into a distance from the axis
-_DESCENT_SPEED = 1.0
+_AROUND_M = 0.035  # nearer to the grasp than this the fingers are around the cube
+_OVER_M = 0.02  # from above or below a place, within which a held cube goes straight there
+_RELEASED_M, _NEAR_M, _AWAY_M = 0.018, 0.05, 0.1  # wider open than the cube; hand from cube
+_VERTICAL = np.array([0.0, 0.0, 1.0])
 _LOWEST_M = FINGERTIP_M + 0.003
 # What a grasp needs room for, beside and behind the cube.
 _FINGER_OUTSIDE_M, _FINGER_HALF_WIDTH_M = 0.048, 0.012
@@ -78,21 +85,47 @@ def pick(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], base_m: t
         base_m: Where the arm stands.
     """
     heading, pitch = choose_grasp(hand, cube, obstacles, base_m)
-    rotation = hand_rotation(heading, pitch)
-    axis = -rotation[:, 2]  # the way out
     grasp = np.array([cube.x, cube.y, max(cube.z, _LOWEST_M)])
-    shift = grasp - hand.pose[:3, 3]
-    turn = float(np.linalg.norm(log_rotation(rotation @ hand.pose[:3, :3].T)))
-    along = float(-shift @ axis)
-    off_axis = float(np.linalg.norm(shift + along * axis)) + _YAW_LEVER_M * turn
-    shut = max(OPEN_M - 0.006 - hand.gap_m, 0.0) if along > cube.edge else 0.0
-    height = min(max(_SLOPE * (off_axis + shut - _AIM_M), 0.0), HOVER_M)
-    close = off_axis < _AIM_M + 0.004 and abs(along) < 0.008
-    return Goal(
-        pose(grasp + height * axis, rotation),
-        0.0 if close else OPEN_M,
-        speed=1.0 if height == HOVER_M else _DESCENT_SPEED,
-    )
+    return approach(hand, pose(grasp, hand_rotation(heading, pitch)))
+
+
+def approach(hand: Hand, grasp: _Pose) -> Goal:
+    """The next goal of an open hand on the way to a grasp, coming in along its fingers; there it closes."""
+    out = -grasp[:3, 2]
+    shift = hand.pose[:3, 3] - grasp[:3, 3]
+    distance = float(shift @ out)
+    turn = float(np.linalg.norm(log_rotation(grasp[:3, :3] @ hand.pose[:3, :3].T)))
+    off_axis = float(np.linalg.norm(shift - distance * out)) + _YAW_LEVER_M * turn
+    shut = max(_OPEN_ENOUGH_M - hand.gap_m, 0.0) if distance > _AROUND_M else 0.0
+    stay_out = min(max(_SLOPE * (off_axis + shut - _AIM_M), 0.0), HOVER_M)
+    close = off_axis < _AIM_M + 0.004 and abs(distance) < 0.008
+    return Goal(pose(grasp[:3, 3] + stay_out * out, grasp[:3, :3]), 0.0 if close else OPEN_M)
+
+
+def carry(hand: Hand, X_world_cube: _Pose, goal_m: _Point, heading_rad: float) -> Goal:
+    """The next goal on the way of a held cube to a place: up, unless it is below or above it, then across.
+
+    The cube is kept level, while the hand turns to a heading.
+    """
+    shift = goal_m - X_world_cube[:3, 3]
+    free = min(max((X_world_cube[2, 3] - CLEAR_M) / 0.02 + 1.0, 0.0), 1.0)
+    if free < 1.0 and np.hypot(shift[0], shift[1]) > _OVER_M:
+        shift = np.array([free * shift[0], free * shift[1], max(shift[2], 0.05)])
+    up = X_world_cube[:3, int(np.argmax(np.abs(X_world_cube[2, :3])))]
+    level = exp_rotation(np.cross(up * np.sign(up[2]), _VERTICAL))
+    turn = free * wrap_angle(heading_rad - heading_of(hand))
+    rotation = exp_rotation(turn * _VERTICAL) @ level @ hand.pose[:3, :3]
+    return Goal(pose(hand.pose[:3, 3] + shift, rotation), 0.0)
+
+
+def let_go(hand: Hand, X_world_cube: _Pose, edge: float, rest: _Pose) -> Goal:
+    """The next goal of a hand that has done its work: open, back out along the fingers, then get out of the way."""
+    distance = float(np.linalg.norm(hand.pose[:3, 3] - X_world_cube[:3, 3]))
+    if hand.gap_m < edge + _RELEASED_M and distance < _NEAR_M:
+        return Goal(hand.pose, OPEN_M)
+    if distance < _AWAY_M:
+        return Goal(pose(hand.pose[:3, 3] - _AWAY_M * hand.pose[:3, 2], hand.pose[:3, :3]), OPEN_M)
+    return Goal(rest, OPEN_M)
 
 
 def choose_grasp(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], base_m: tuple[float, float]) -> Grasp:
@@ -118,21 +151,13 @@ def choose_grasp(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], b
 
 def _blocks(obstacle: Sequence[float], cube: Cube, heading: float, pitch: float) -> bool:
     """Whether a thing stands where a finger goes, or under the palm of a slanting hand."""
-    x, y, _, half = obstacle
-    square = Placement(x, y, 0.0)
+    square, half = Placement(obstacle[0], obstacle[1], 0.0), obstacle[3]
     inside = cube.edge / 2 + 0.001
     depth, middle = (_FINGER_OUTSIDE_M - inside) / 2, (_FINGER_OUTSIDE_M + inside) / 2
-    needs = [(0.0, side, _FINGER_HALF_WIDTH_M, depth) for side in (middle, -middle)]
+    needs = [(0.0, side, (_FINGER_HALF_WIDTH_M, depth)) for side in (middle, -middle)]
     if pitch < _STEEP_RAD:
-        needs.append((-(inside + _PALM_BEHIND_M) / 2, 0.0, (_PALM_BEHIND_M - inside) / 2, _PALM_HALF_WIDTH_M))
+        behind = (_PALM_BEHIND_M + inside) / 2
+        needs.append((-behind, 0.0, (_PALM_BEHIND_M - behind, _PALM_HALF_WIDTH_M)))
     c, s = cos(heading), sin(heading)
-    return any(
-        rectangles_overlap(
-            square,
-            (half, half),
-            Placement(cube.x + c * ahead - s * left, cube.y + s * ahead + c * left, heading),
-            half_m,
-        )
-        for ahead, left, *sides in needs
-        for half_m in [(sides[0], sides[1])]
-    )
+    places = [(Placement(cube.x + c * x - s * y, cube.y + s * x + c * y, heading), half_m) for x, y, half_m in needs]
+    return any(rectangles_overlap(square, (half, half), place, half_m) for place, half_m in places)

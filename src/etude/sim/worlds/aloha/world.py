@@ -56,7 +56,7 @@ class AlohaWorld(ABC):
 
     @abstractmethod
     def things(self, theta: Perturbation) -> Sequence[Thing]:
-        """The objects as things on the table, where the seed draws them from."""
+        """The objects, where the seed draws them from, and what else takes room on the table."""
 
     @abstractmethod
     def height_m(self, name: str, theta: Perturbation) -> float:
@@ -85,7 +85,8 @@ class AlohaWorld(ABC):
         self._perturber.apply(theta)
         mujoco.mj_resetData(self.model, self.data)
         self.arms.reset()
-        for name, place in layout.items():
+        for name in self._objects:
+            place = layout[name]
             turn = (np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2))
             self.data.joint(f"{name}_joint").qpos = (place.x, place.y, self.height_m(name, theta), *turn)
         self.arms.settle(_SETTLE_PERIODS)
