@@ -6,10 +6,14 @@ from etude.sim.layout import Thing
 from etude.sim.registry import make_task, task_names
 from etude.sim.stages import StageTracker
 from etude.sim.task import SimTask, TaskSheet
+from etude.sim.worlds.aloha.one_arm import AlohaOneArm
+from etude.sim.worlds.aloha.transfer import AlohaTransferCube
 from etude.sim.worlds.franka.lift import FrankaLift, lifting_expert
 from etude.sim.worlds.franka.stack import FrankaStack, stacking_expert
 
 __all__ = [
+    "AlohaOneArm",
+    "AlohaTransferCube",
     "Distractors",
     "FrankaLift",
     "FrankaStack",

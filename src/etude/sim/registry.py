@@ -15,12 +15,19 @@ import gymnasium
 from etude.core import ConfigError, Environment, Task, UnknownNameError
 from etude.sim.adapter import GymnasiumConfig, GymnasiumTask, ready_config
 from etude.sim.adapter.config import OPTIONS
+from etude.sim.worlds.aloha.one_arm import AlohaOneArm
+from etude.sim.worlds.aloha.transfer import AlohaTransferCube
 from etude.sim.worlds.franka.lift import FrankaLift
 from etude.sim.worlds.franka.stack import FrankaStack
 
 TASK_GROUP = "etude.tasks"
 
-_OWN: Mapping[str, Callable[..., Task]] = {"franka-lift": FrankaLift, "franka-stack": FrankaStack}
+_OWN: Mapping[str, Callable[..., Task]] = {
+    "aloha-one-arm": AlohaOneArm,
+    "aloha-transfer-cube": AlohaTransferCube,
+    "franka-lift": FrankaLift,
+    "franka-stack": FrankaStack,
+}
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
