@@ -11,7 +11,7 @@ from etude.cli.output import resumable_folder
 from etude.cli.policy import resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import Pocket, Task
+from etude.core import ConfigError, Pocket, Task
 
 if TYPE_CHECKING:
     from etude.loop.stages import SearchResult
@@ -69,6 +69,7 @@ def run(options: Options) -> None:
     from etude.sim import make_task
 
     task = make_task(options.task)
+    _require_searchable(task)
     policy = resolve_policy(options.policy, task, execute=options.execute)
     names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed", "execute")
     settings = {"task": task.name, **{name: getattr(options, name) for name in names}}
@@ -100,6 +101,16 @@ def run(options: Options) -> None:
         show_json({"out": str(out), "pockets": pockets, "rollouts": found.rollouts})
     else:
         _tell(options, task, found)
+
+
+def _require_searchable(task: Task) -> None:
+    """Raise, before anything is written, unless something can vary and an expert says where failing is no excuse."""
+    if not task.space.factors:
+        raise ConfigError(
+            f"task '{task.name}' has no factors, so there is nothing to search: say what can vary with "
+            "GymnasiumConfig(factors=…), as docs/any-environment.md shows; `etude eval` runs without."
+        )
+    task.expert()
 
 
 def _tell(options: Options, task: Task, found: "SearchResult") -> None:

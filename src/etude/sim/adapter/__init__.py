@@ -1,5 +1,6 @@
 """Any Gymnasium environment as a task."""
 
+from etude.sim.adapter.checks import silent_factors
 from etude.sim.adapter.config import GymnasiumConfig
 from etude.sim.adapter.environment import AdaptedEnv
 from etude.sim.adapter.factors import (
@@ -30,4 +31,5 @@ __all__ = [
     "ObservationMapping",
     "ResetOption",
     "ready_config",
+    "silent_factors",
 ]

@@ -1,5 +1,6 @@
 """A stranger's environment behind the contract of Etude's own: θ at reset, square images, one vocabulary of info."""
 
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class AdaptedEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         self._object_state = object_state
         self._success = SuccessRule(task.config.success)
         self._adjuster = Adjuster(inner, task.config.factors)
+        # Graphics contexts must be closed before the interpreter ends, or their libraries complain.
+        self._close = weakref.finalize(self, inner.close)
         self._raw: Any = None
         self._steps, self._progress = 0, 0.0
         low, high = (np.float32(bound.ravel()) for bound in self._probe.action_bounds)
@@ -93,7 +96,7 @@ class AdaptedEnv(gymnasium.Env[Mapping[str, Any], Vector]):
 
     def close(self) -> None:
         """Close the environment."""
-        self.inner.close()
+        self._close()
 
     def _start(self, values: Mapping[str, float], seed: int, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self._adjuster.restore()
@@ -164,4 +167,5 @@ def through_wrappers(env: AnyEnv, observation: Any) -> Any:
 
 
 def _numbers(size: int) -> spaces.Box:
-    return spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    largest = float(np.finfo(np.float32).max)
+    return spaces.Box(-largest, largest, (size,), np.float32)

@@ -4,6 +4,7 @@ What is written is remembered and put back before the next reset, so that nothin
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -237,9 +238,7 @@ class Adjuster:
 
     def restore(self) -> None:
         """Put back everything that was changed, the last change first."""
-        while self._changed:
-            place, nominal = self._changed.pop()
-            place.write(nominal)
+        _put_back(self._changed)
 
     def apply(self, values: Mapping[str, float], when: Moment) -> bool:
         """Write the values whose moment this is, in the order of the sources.
@@ -252,18 +251,28 @@ class Adjuster:
         """
         due = [(source, some) for source, some in self._due(values) if source.when == when]
         for source, some in due:
+            nominal: list[tuple[Place, Any]] = []
             try:
-                self._changed += [(p, p.read()) for p in (Place.find(self._env, path) for path in source.writes)]
+                nominal += [(p, p.read()) for p in (Place.find(self._env, path) for path in source.writes)]
                 source.apply(self._env, some)
             except (ConfigError, AttributeError, LookupError, TypeError, ValueError) as error:
+                with suppress(ConfigError):  # what could not be written need not be put back
+                    _put_back(nominal)
                 reason = str(error) if isinstance(error, ConfigError) else repr(error)
                 raise FactorNotSettableError(next(iter(some)), reason) from error
+            self._changed += nominal
         return bool(due)
 
     def _due(self, values: Mapping[str, float]) -> list[tuple[FactorSource, dict[str, float]]]:
         """Sources that have something to set, with what."""
         found = [(s, {f.name: values[f.name] for f in s.factors if f.name in values}) for s in self._sources]
         return [(source, some) for source, some in found if some]
+
+
+def _put_back(changed: list[tuple[Place, Any]]) -> None:
+    while changed:
+        place, nominal = changed.pop()
+        place.write(nominal)
 
 
 def _require_moment(when: Moment) -> None:

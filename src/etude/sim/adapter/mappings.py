@@ -14,6 +14,7 @@ from etude.core import Factor, Perturbation
 from etude.core.space import FactorKind
 from etude.sim.adapter.config import GymnasiumConfig
 from etude.sim.adapter.factors import Attribute, Call, FactorMapping, FactorSource, ModelVariation
+from etude.sim.adapter.pick_expert import base_expert, wrapped_expert
 from etude.sim.variations import Colour, Friction, TurnedCamera, fovy_range
 
 _HIL = "unwrapped.model"
@@ -50,7 +51,7 @@ def ready_config(env_id: str) -> GymnasiumConfig:
 
 
 def _pick_cube(env_id: str) -> GymnasiumConfig:
-    base = env_id.startswith("gym_hil/PandaPickCubeBase")
+    base = "Base" in env_id or "Viewer" in env_id  # without the wrappers that leave out rotations
     block = f"{_HIL_DATA}.joint('block').qpos"
     pads = tuple(f"{side}_pad{i}" for side in ("left", "right") for i in (1, 2))
     factors: tuple[FactorSource, ...] = (
@@ -77,6 +78,7 @@ def _pick_cube(env_id: str) -> GymnasiumConfig:
         success="succeed",
         state_names=_PANDA_STATE,
         action_names=("dx", "dy", "dz", "rx", "ry", "rz", "gripper") if base else ("dx", "dy", "dz", "gripper"),
+        make_expert=base_expert if base else wrapped_expert,
     )
 
 

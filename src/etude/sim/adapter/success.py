@@ -10,7 +10,7 @@ import numpy as np
 from etude.core import ConfigError
 
 KEYS = ("is_success", "success", "succeed")
-_REWARD = re.compile(r"reward>=(-?\d+(?:\.\d+)?)")
+_REWARD = re.compile(r"reward:(-?\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,15 @@ class SuccessRule:
 
     Attributes:
         text: "" for the first of is_success, success and succeed that `info` has; "terminated" where an episode ends
-            only by success; "reward>=4"; or another key of `info`, e.g. "episode/solved".
+            only by success; "reward:4" where a reward of at least 4 in one step means it; or another key of `info`,
+            e.g. "episode/solved".
     """
 
     text: str = ""
 
     def __post_init__(self) -> None:
         if self.text.startswith("reward") and not _REWARD.fullmatch(self.text):
-            raise ConfigError(f"success '{self.text}': write a threshold like reward>=4.")
+            raise ConfigError(f"success '{self.text}': write the least reward like reward:4.")
 
     def judge(self, reward: float, terminated: bool, info: Mapping[str, Any]) -> bool | None:
         """Whether this moment is a success; None if nothing says so."""
@@ -45,7 +46,7 @@ class SuccessRule:
         wanted = f"'{self.text}'" if self.text else " or ".join(KEYS)
         return ConfigError(
             f"'{name}' does not say whether an episode succeeded: its info has {', '.join(sorted(info)) or 'nothing'}, "
-            f"not {wanted}; choose success=KEY of info, success=terminated or success=reward>=NUMBER."
+            f"not {wanted}; choose success=KEY of info, success=terminated or success=reward:NUMBER."
         )
 
 
