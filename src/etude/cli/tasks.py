@@ -63,7 +63,9 @@ def run(options: Options) -> None:
         else:
             sizes = (str(len(task.action_names)), str(len(task.space.factors)))
             table.add_row(name, ", ".join(task.cameras), *sizes, task.text)
-    show(table)
+    show(
+        table, "", "Any Gymnasium environment is a task too, by its name: etude tasks show gym_aloha/AlohaInsertion-v0"
+    )
     show_next(*(f"etude tasks show {name}" for name in task_names()[:1]))
 
 
@@ -115,12 +117,20 @@ def _factors(task: Task) -> Table:
 def _next(task: Task, options: Options) -> list[str]:
     pictures = f"etude tasks show {task.name} --out pictures/{task.name.partition(':')[0]}"
     collect = f"etude collect {task.name} --episodes 20 --out data/first"
-    commands = [collect] if options.out is not None or not task.cameras else [pictures, collect]
-    if task.space.factors:
-        first = task.space.factors[0]
-        evaluate = f"etude eval {task.name} --policy expert --episodes 20 --out results/expert"
-        commands.append(f"{evaluate} --theta {first.name}={first.high:g}")
-    return commands
+    who = "expert" if _has_expert(task) else "random"
+    evaluate = f"etude eval {task.name} --policy {who} --episodes 20 --out results/{who}"
+    theta = "".join(f" --theta {first.name}={first.high:g}" for first in task.space.factors[:1])
+    commands = [pictures] if options.out is None and task.cameras else []
+    commands += [f"etude watch {task.name} --policy {who}"] if task.cameras else []
+    return [*commands, *([collect] if who == "expert" else []), evaluate + theta]
+
+
+def _has_expert(task: Task) -> bool:
+    try:
+        task.expert()
+    except EtudeError:
+        return False
+    return True
 
 
 def describe(task: Task) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _plots(meta: "DatasetMeta", episode: int) -> "list[Plot]":
 def _title(meta: "DatasetMeta", episode: int) -> str:
     """The dataset, the episode, and what is known of it."""
     tasks = meta.rows[episode].get("tasks") or []
-    parts = [f"{meta.root.resolve().name}, episode {episode} (0-{meta.total_episodes - 1})", *map(str, tasks)]
+    parts = [f"{meta.root.resolve().name}, episode {episode} ({meta.total_episodes} in all)", *map(str, tasks)]
     for record in (r for r in meta.episodes if r.index == episode):
         end = "success" if record.success else f"failure: {record.failure_mode.replace('_', ' ')}"
         parts += [f"seed {record.case.seed}", end]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ type Views = Mapping[str, Image]
 """Camera -> (H, W, 3) uint8."""
 
 _VISIBLE_STEP, _VISIBLE_SHARE = 8, 5e-4  # of 255; of an image's pixels: fewer are a contact that settled otherwise
-_DRAWS, _PLACES = 200, (".x_m", ".y_m", ".yaw_rad")
+_DRAWS, _PLACINGS, _PLACES = 200, 4, (".x_m", ".y_m", ".yaw_rad")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ def nominal_picture(
 
 
 def _sweep(environment: Environment, task: Task, factor: Factor, beside: Mapping[str, float], seed: int) -> Sweep:
-    fixed = {**_places(task, factor, beside, seed), **beside}
+    fixed = {**_places(environment, task, factor, beside, seed), **beside}
     stops: list[Stop] = []
     for value in sweep_values(factor):
         stop = _stop(environment, factor, value, fixed, seed)
@@ -148,27 +149,42 @@ def _sweep(environment: Environment, task: Task, factor: Factor, beside: Mapping
         else:
             stops.append(stop)
     drawn = [stop.views for stop in stops if stop.views]
-    visible = any(_differs(drawn[0], views) for views in drawn[1:])
+    visible = any(_changed(drawn[0], views) > _VISIBLE_SHARE for views in drawn[1:])
     return Sweep(factor=factor, stops=tuple(stops), visible=visible, beside=beside)
 
 
-def _places(task: Task, factor: Factor, beside: Mapping[str, float], seed: int) -> Mapping[str, float]:
+def _places(
+    environment: Environment, task: Task, factor: Factor, beside: Mapping[str, float], seed: int
+) -> Mapping[str, float]:
     """Where all else lies while one thing moves: the seed alone would move it out of the way.
 
-    Of some draws from the space, the one that leaves most of the sweep feasible; none for a factor that moves nothing.
+    Of a few places that leave the sweep feasible, those that show most of it; none for a factor that moves nothing.
     """
-    others = [f for f in task.space.factors if _is_place(f) and f.name not in {factor.name, *beside}]
     if factor.kind != "layout" and not _is_place(factor):
         return {}
-    rng, best = stream(seed, "sweep"), (-1, dict[str, float]())
+
+    def shown(held: Mapping[str, float]) -> float:
+        values = sweep_values(factor, 3)  # both halves: a cube looks the same after a quarter turn
+        views = [_stop(environment, factor, value, {**held, **beside}, seed).views for value in values]
+        return sum(_changed(a, b) for a, b in pairwise(views) if a and b)
+
+    return max(_feasible_places(task, factor, beside, seed), key=shown)
+
+
+def _feasible_places(task: Task, factor: Factor, beside: Mapping[str, float], seed: int) -> list[Mapping[str, float]]:
+    """A few draws that leave all of the sweep feasible; or the one of many that leaves most of it."""
+    others = [f for f in task.space.factors if _is_place(f) and f.name not in {factor.name, *beside}]
+    rng, found, best = stream(seed, "sweep"), list[Mapping[str, float]](), (-1, dict[str, float]())
     for _ in range(_DRAWS):
         held = {f.name: float(rng.uniform(f.low, f.high)) for f in others}
         thetas = [Perturbation({**held, **beside, factor.name: value}) for value in sweep_values(factor)]
         feasible = sum(task.space.infeasible(theta) is None for theta in thetas)
         best = max(best, (feasible, held), key=lambda pair: pair[0])
         if feasible == len(thetas):
+            found.append(held)
+        if len(found) == _PLACINGS:
             break
-    return best[1]
+    return found or [best[1]]
 
 
 def _is_place(factor: Factor) -> bool:
@@ -192,11 +208,9 @@ def _same(a: Stop, b: Stop) -> bool:
     )
 
 
-def _differs(a: Views, b: Views) -> bool:
-    """Whether an eye could tell them apart."""
-    return any(
-        (np.abs(a[camera].astype(int) - b[camera]).max(axis=-1) > _VISIBLE_STEP).mean() > _VISIBLE_SHARE for camera in a
-    )
+def _changed(a: Views, b: Views) -> float:
+    """Share of the pixels of the camera that shows most of it in which an eye could tell a from b."""
+    return max((np.abs(a[camera].astype(int) - b[camera]).max(axis=-1) > _VISIBLE_STEP).mean() for camera in a)
 
 
 def _heading(stop: Stop, factor: Factor, middle: str) -> str:
