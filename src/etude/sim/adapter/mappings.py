@@ -104,7 +104,7 @@ def _aloha(env_id: str, text: str, things: tuple[FactorSource, ...]) -> Gymnasiu
 def _cube_factors() -> tuple[FactorSource, ...]:
     return (
         *_start("cube", "red_box_joint", Call(turn_cube)),
-        ModelVariation(_ALOHA, Colour(thing="cube", geoms=("red_box",), hue=(-math.pi, math.pi))),
+        ModelVariation(_ALOHA, _colour("cube", ("red_box",))),
         ModelVariation(_ALOHA, _grip("cube", "red_box")),
     )
 
@@ -114,10 +114,14 @@ def _insertion_factors() -> tuple[FactorSource, ...]:
     return (
         *_start("peg", "red_peg_joint", Call(turn_peg)),
         *_start("socket", "blue_socket_joint", Call(turn_socket)),
-        ModelVariation(_ALOHA, Colour(thing="peg", geoms=("red_peg",), hue=(-math.pi, math.pi))),
-        ModelVariation(_ALOHA, Colour(thing="socket", geoms=socket, hue=(-math.pi, math.pi))),
+        ModelVariation(_ALOHA, _colour("peg", ("red_peg",))),
+        ModelVariation(_ALOHA, _colour("socket", socket)),
         ModelVariation(_ALOHA, _grip("peg", "red_peg")),
     )
+
+
+def _colour(thing: str, geoms: tuple[str, ...]) -> Colour:
+    return Colour(thing=thing, geoms=geoms, hue=(-math.pi, math.pi), brightness=(0.3, 1.0))  # pure colours, as they are
 
 
 def _start(thing: str, joint: str, turn: Call) -> tuple[FactorSource, ...]:
