@@ -16,6 +16,7 @@ from etude.sim.variations import Range, factor, recoloured
 _SHAPES = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_SPHERE)
 _PARKED_Z_M = -5.0
 _MOST = 4
+_CAP_SHARES, _CAP_RGB = (0.6, 0.11, 0.91), (0.07, 0.07, 0.08)  # radius, half height and centre, of half the edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class Distractors:
 
     They weigh nothing in the physics while they are absent (parked far below) and do not move when they are touched.
     How many stand there is `distractors.count`, rounded; a shape is the third of [0, 1] its factor falls into: box,
-    cylinder, ball. The hue is relative to the task's own object: at 0 a distractor has its colour.
+    cylinder, ball. The hue is relative to the task's own object: at 0 a distractor has its colour. What tells it apart
+    always is the dark cap on its top, which is seen and not touched.
 
     Attributes:
         count: The most there can be.
@@ -42,7 +44,7 @@ class Distractors:
     edge_m: float = 0.04
     table_m: float = 0.0
 
-    fields = ("body_pos", "geom_type", "geom_size", "geom_rbound", "geom_aabb", "geom_rgba")
+    fields = ("body_pos", "geom_type", "geom_pos", "geom_size", "geom_rbound", "geom_aabb", "geom_rgba")
 
     def __post_init__(self) -> None:
         if not 0 <= self.count <= _MOST:
@@ -50,7 +52,7 @@ class Distractors:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the bodies and geoms."""
+        """Of the bodies and what is touched of them."""
         return tuple(f"distractor_{i + 1}" for i in range(self.count))
 
     @property
@@ -82,6 +84,11 @@ class Distractors:
             body.add_geom(
                 name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=(half, half, half), rgba=(*self.rgb, 1.0),
                 contype=contype, conaffinity=conaffinity, condim=4, friction=(1.0, 0.02, 0.001),
+            )  # fmt: skip
+            radius, height, centre = (share * half for share in _CAP_SHARES)
+            body.add_geom(
+                name=f"{name}_cap", type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=(radius, height, 0.0),
+                pos=(0.0, 0.0, centre), rgba=(*_CAP_RGB, 1.0), contype=0, conaffinity=0,
             )  # fmt: skip
 
     def present(self, theta: Perturbation) -> int:
@@ -123,7 +130,7 @@ class Distractors:
         return layout, Perturbation({**theta.values, **drawn})
 
     def apply(self, model: mujoco.MjModel, theta: Perturbation) -> None:
-        """Stand them where θ says, where each has a place,, in its shapes, colours and sizes."""
+        """Stand them where θ says, in its shapes, colours and sizes."""
         for name in self.names[: self.present(theta)]:
             body, geom, half = model.body(name).id, model.geom(name).id, self._half(theta, name)
             x, y = theta.get(f"{name}.x_m", sum(self.x_m) / 2), theta.get(f"{name}.y_m", sum(self.y_m) / 2)
@@ -134,6 +141,9 @@ class Distractors:
             model.geom_size[geom] = (half, 0.0, 0.0) if ball else (half, half, half if box else 0.0)
             model.geom_aabb[geom] = (0.0, 0.0, 0.0, half, half, half)
             model.geom_rbound[geom] = half * (1.0 if ball else np.sqrt(3.0) if box else np.sqrt(2.0))
+            cap = model.geom(f"{name}_cap").id
+            for field in (model.geom_pos, model.geom_size, model.geom_rbound, model.geom_aabb):
+                field[cap] *= 2 * half / self.edge_m
             model.geom_rgba[geom, :3] = recoloured(self.rgb, theta.get(f"{name}.hue", pi), 1.0)
 
     def state(self, model: mujoco.MjModel) -> Float32[NDArray[np.float32], " D"]:

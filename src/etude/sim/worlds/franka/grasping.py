@@ -14,7 +14,7 @@ import numpy as np
 
 from etude.core import ActionChunk, ConfigError, Memory, Observation, ShapeError
 from etude.core.se3 import wrap_angle
-from etude.sim.layout import Placement, rectangles_overlap
+from etude.sim.layout import Placement, gap_between
 from etude.sim.worlds.franka.control import ROTATION_RAD, TRANSLATION_M
 from etude.sim.worlds.franka.tabletop import FINGERTIP_M
 
@@ -33,7 +33,7 @@ _NEAR_M = 0.095  # a cube nearer than this has to be cleared: reach of the open 
 _FINGER_HALF_WIDTH_M = 0.0185
 _FINGER_OUTSIDE_M = 0.064  # from the grasp point to the outside of an open finger
 _BLOCKED = 100.0
-_SIDESTEP_M = 0.010  # along the pads, when all straight grasps are blocked
+_SIDESTEPS_M = (0.010, -0.010, 0.016, -0.016)  # along the pads, when all straight grasps are blocked
 _NOISE_SHARES = np.array([1.0, 1.0, 1.0, 0.4, 0.4, 0.4])  # translation, rotation
 _YAW_LIMIT_RAD = 1.9  # of the hand, well inside joint 7's range
 
@@ -148,7 +148,7 @@ def pick(look: Look, k: int) -> Motion:
     """The next motion on the way to cube k, and around it."""
     hand, edge = look.hand, look.cubes[k].edge
     around = [*look.cubes, *look.obstacles]
-    grasp = choose_grasp(around, k, hand.yaw)
+    grasp = choose_grasp(look.cubes, k, hand.yaw, look.obstacles)
     dx, dy, dyaw = grasp.x - hand.x, grasp.y - hand.y, wrap_angle(grasp.yaw - hand.yaw)
     off_axis = hypot(dx, dy) + _YAW_LEVER_M * abs(dyaw)
     # Fingers that are not yet open come down no further than to the top of the cube.
@@ -191,42 +191,45 @@ def toward(dx: float, dy: float, dz: float, dyaw: float, *, freedom: float, clos
     return Motion(share * dx, share * dy, limited(_GAIN * dz, TOP_SPEED_M), turn, close)
 
 
-def choose_grasp(cubes: Sequence[Cube], k: int, hand_yaw: float) -> Grasp:
+def choose_grasp(cubes: Sequence[Cube], k: int, hand_yaw: float, obstacles: Sequence[Cube] = ()) -> Grasp:
     """Of the cube's equivalent grasps, the one that turns the hand least and that no neighbour blocks.
 
-    A neighbour blocks a grasp where it overlaps what a finger sweeps while it closes. Beside straight grasps there are
-    those off-centre along the pads, for when a cube has neighbours on all sides.
+    A neighbour blocks a grasp where it overlaps what a finger sweeps while it closes; obstacles do so more than cubes,
+    which give way, and the more the deeper. Beside straight grasps there are those off-centre along the pads, for when
+    there are neighbours on all sides.
     """
     cube = cubes[k]
     height = max(cube.z, FINGERTIP_M + 0.003)
-    neighbours = [
-        c for j, c in enumerate(cubes) if j != k and hypot(c.x - cube.x, c.y - cube.y) < _FINGER_OUTSIDE_M + c.edge
-    ]
-    yaws = [wrap_angle(cube.yaw + turn * pi / 2) for turn in range(4)]
+    others = _near(cube, [c for j, c in enumerate(cubes) if j != k])
+    fixed = _near(cube, obstacles)
+    steps = (0.0, *_SIDESTEPS_M[: 4 if fixed else 2]) if others or fixed else (0.0,)
     best, least = Grasp(cube.x, cube.y, height, cube.yaw), float("inf")
-    for yaw in yaws:
+    for yaw in [wrap_angle(cube.yaw + turn * pi / 2) for turn in range(4)]:
         if abs(yaw) > _YAW_LIMIT_RAD:
             continue
-        for step in (0.0, _SIDESTEP_M, -_SIDESTEP_M) if neighbours else (0.0,):
+        for step in steps:
             x, y = cube.x + step * cos(yaw), cube.y + step * sin(yaw)
             cost = abs(wrap_angle(yaw - hand_yaw)) + 400.0 * abs(step)
-            cost += _BLOCKED * sum(_blocks(n, x, y, yaw, cube.edge) for n in neighbours)
+            cost += _BLOCKED * sum(_depth(c, x, y, yaw, cube.edge) >= 0.0 for c in others)
+            depths = [_depth(c, x, y, yaw, cube.edge) for c in fixed]
+            cost += _BLOCKED * sum(1.0 + depth / 0.01 for depth in depths if depth >= 0.0)
             if cost < least:
                 best, least = Grasp(x, y, height, yaw), cost
     return best
 
 
-def _blocks(neighbour: Cube, x: float, y: float, yaw: float, edge: float) -> bool:
-    """Whether a neighbour lies where one of the fingers goes, closing along the hand's y axis."""
+def _near(cube: Cube, things: Sequence[Cube]) -> list[Cube]:
+    return [c for c in things if hypot(c.x - cube.x, c.y - cube.y) < _FINGER_OUTSIDE_M + c.edge]
+
+
+def _depth(neighbour: Cube, x: float, y: float, yaw: float, edge: float) -> float:
+    """How far a neighbour reaches into where one of the fingers goes, closing along the hand's y axis; < 0 if not."""
     inside = edge / 2 + 0.0005
     half_depth, middle = (_FINGER_OUTSIDE_M - inside) / 2, (_FINGER_OUTSIDE_M + inside) / 2
     half = neighbour.edge / 2
     square = Placement(neighbour.x, neighbour.y, neighbour.yaw)
-    for side in (middle, -middle):
-        sweep = Placement(x - side * sin(yaw), y + side * cos(yaw), yaw)
-        if rectangles_overlap(square, (half, half), sweep, (_FINGER_HALF_WIDTH_M, half_depth)):
-            return True
-    return False
+    sweeps = [Placement(x - side * sin(yaw), y + side * cos(yaw), yaw) for side in (middle, -middle)]
+    return max(-gap_between(square, (half, half), sweep, (_FINGER_HALF_WIDTH_M, half_depth)) for sweep in sweeps)
 
 
 def limited(value: float, most: float) -> float:
