@@ -47,6 +47,10 @@ _HIDDEN_SITE_GROUP = 4
 _STIFFNESS = (800.0, 1600.0, 800.0, 10.0, 50.0, 20.0)  # [Nm/rad]
 _TORQUE_NM = (150.0, 300.0, 100.0, 100.0, np.inf, np.inf)
 _FINGER_STIFFNESS = 200.0  # [N/m]
+# [Nm s/rad], a hundredth of the friction at the experts' speeds. Without any, actions that jump from one end of the
+# range to the other make the package's model diverge within five steps, and MuJoCo starts the world again in the middle
+# of an episode. (Armature would help, too, but changes how far friction yields, and with it every motion.)
+_DAMPING = 0.5
 _WELD_M = 5e-4  # the hand is full of tiny bolts
 
 
@@ -188,3 +192,5 @@ def _add_servos(spec: mujoco.MjSpec, side: Side) -> None:
         actuator.ctrlrange = spec.joint(name).range
         if np.isfinite(torque):
             actuator.forcerange[:] = (-torque, torque)
+    for name in arm_joints(side)[: len(VIPERX_JOINTS)]:
+        spec.joint(name).damping[0] = _DAMPING
