@@ -75,6 +75,7 @@ def sharper(task: Task, image_size: int) -> Task:
 def sweep_values(factor: Factor, count: int = 7) -> list[float]:
     """Values from low to high at equal distances, the inner one nearest to nominal moved there."""
     values = np.linspace(factor.low, factor.high, count)
+    values[np.abs(values) < 1e-9 * (factor.high - factor.low)] = 0.0  # not -6.9e-18
     if factor.nominal not in (factor.low, factor.high):
         values[1 + np.argmin(np.abs(values[1:-1] - factor.nominal))] = factor.nominal
     return values.tolist()

@@ -13,7 +13,7 @@ import numpy as np
 from etude.core import Case, Environment, EtudeError, Observation, Outcome, Step
 from etude.sim.environment import SimEnv
 
-_CLOSING_S, _DISTANCE_M = 5.0, 1.4
+_CLOSING_S, _DISTANCE_M = 5.0, 1.8
 
 
 class WindowUnavailableError(EtudeError):
