@@ -24,7 +24,7 @@ def test_the_expert_stacks(cubes: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cubes", "distractors"), [(2, 0), (2, 2), (3, 0)])
+@pytest.mark.parametrize(("cubes", "distractors"), [(2, 0), (2, 2), (3, 0), (3, 2)])
 def test_the_expert_masters_the_whole_space(cubes: int, distractors: int) -> None:
     task = FrankaStack(cubes=cubes, distractors=distractors, cameras=())
     environment, rng = task.environment(object_state=True), stream(0, "whole space")
