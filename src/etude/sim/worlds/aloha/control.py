@@ -44,7 +44,7 @@ _WORKSPACE_LOW_M, _WORKSPACE_HIGH_M = (-0.7, 0.0, 0.0), (0.7, 1.1, 0.8)
 _SUBSTEPS = round(1 / FPS / SUBSTEP_S)
 _DAMPING = 0.03
 # The servos are damped by friction alone: each joint follows its command with a lag of its own (measured).
-_LAGS_S = np.array([0.16, 0.10, 0.04, 0.04, 0.06, 0.02])
+_LAGS_S = np.array([0.16, 0.10, 0.04, 0.08, 0.06, 0.04])
 _COMMON_LAG_S = 0.12
 # A step looks so far ahead at most: there inverse kinematics are nearly linear, and the arm does not flip over.
 _AHEAD_M, _AHEAD_RAD = 0.05, 0.3

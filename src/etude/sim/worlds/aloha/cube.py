@@ -12,6 +12,7 @@ from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing
 from etude.sim.robots.viperx import SIDES, Side
 from etude.sim.variations import Colour, Friction, Scale, Variation
+from etude.sim.worlds.aloha.grasping import Cube, has_room
 from etude.sim.worlds.aloha.scene import add_box, add_distractors, add_object, aloha_spec, scene_variations
 from etude.sim.worlds.aloha.world import AlohaWorld
 
@@ -57,6 +58,28 @@ def cube_thing(theta: Perturbation) -> Thing:
     """The cube as a thing on the table, where gym-aloha draws it."""
     half = cube_edge_m(theta) / 2
     return Thing("cube", (half, half), NOMINAL_X_M, NOMINAL_Y_M)
+
+
+def cube_conflict(
+    theta: Perturbation, distractors: int, base_m: tuple[float, float], keep_free: Sequence[Thing] = ()
+) -> str | None:
+    """Why θ's places exclude each other, or leave an arm no way to grasp the cube; None if they do not.
+
+    Args:
+        theta: Has a value for every factor that it places something by.
+        distractors: The most there can be.
+        base_m: Where the arm stands.
+        keep_free: What else takes room on the table.
+    """
+    cube, others = cube_thing(theta), cube_distractors(distractors)
+    conflict = others.conflict(theta, [cube, *keep_free])
+    if conflict is not None or not cube.is_placed(theta):
+        return conflict
+    place, standing = cube.place(theta, (0.0, 0.0, 0.0)), [t for t in others.things(theta) if t.is_placed(theta)]
+    obstacles = [(p.x, p.y, 0.0, t.half_m[0]) for t in standing for p in [t.place(theta, (0.0, 0.0, 0.0))]]
+    if not has_room(Cube(place.x, place.y, 0.0, place.yaw, cube_edge_m(theta)), obstacles, base_m):
+        return "the distractors leave no room for fingers around the cube"
+    return None
 
 
 def nearness(distance_m: float) -> float:

@@ -17,10 +17,12 @@ from etude.sim.robots.viperx import FINGERTIP_M
 from etude.sim.worlds.aloha.scripting import Goal, Hand, hand_rotation
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
+type _Obstacle = Sequence[float]
 type _Point = Float64[NDArray[np.float64], "3"]
 
 HOVER_M = 0.09  # grasp point over the cube while approaching
-OPEN_M, _OPEN_ENOUGH_M = 0.066, 0.060  # gap between fingers that go around a cube
+OPEN_M = 0.066  # gap between open fingers
+_SPARE_M = 0.022  # more than a cube's edge, of fingers that go around it
 CLEAR_M = 0.09  # of a held cube's centre over the table before it may move sideways
 
 _SLANT_RAD, _STEEP_RAD = pi / 3, 1.5  # pitch of the usual grasp, as in ACT, and of the one from above
@@ -35,7 +37,7 @@ _RELEASED_M, _NEAR_M, _AWAY_M = 0.018, 0.05, 0.1  # wider open than the cube; ha
 _VERTICAL = np.array([0.0, 0.0, 1.0])
 _LOWEST_M = FINGERTIP_M + 0.003
 # What a grasp needs room for, beside and behind the cube.
-_FINGER_OUTSIDE_M, _FINGER_HALF_WIDTH_M = 0.048, 0.012
+_FINGER_THICK_M, _FINGER_HALF_WIDTH_M = 0.013, 0.010
 _PALM_BEHIND_M, _PALM_HALF_WIDTH_M = 0.07, 0.05
 
 
@@ -70,12 +72,17 @@ def holds(hand: Hand, X_world_cube: _Pose, edge: float) -> bool:
     return bool(between) and 0.6 * edge < hand.gap_m < edge + 0.003
 
 
+def open_around(edge: float) -> float:
+    """Gap between fingers that go around a cube without needing more room than they must [m]."""
+    return min(edge + _SPARE_M, OPEN_M)
+
+
 def heading_of(hand: Hand) -> float:
     """Where a hand points, about the vertical from x, at no roll [rad]: its y axis lies level."""
     return atan2(-hand.pose[0, 1], hand.pose[1, 1])
 
 
-def pick(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], base_m: tuple[float, float]) -> Goal:
+def pick(hand: Hand, cube: Cube, obstacles: Sequence[_Obstacle], base_m: tuple[float, float]) -> Goal:
     """The next goal on the way to the cube, and around it.
 
     Args:
@@ -86,20 +93,20 @@ def pick(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], base_m: t
     """
     heading, pitch = choose_grasp(hand, cube, obstacles, base_m)
     grasp = np.array([cube.x, cube.y, max(cube.z, _LOWEST_M)])
-    return approach(hand, pose(grasp, hand_rotation(heading, pitch)))
+    return approach(hand, pose(grasp, hand_rotation(heading, pitch)), open_around(cube.edge))
 
 
-def approach(hand: Hand, grasp: _Pose) -> Goal:
+def approach(hand: Hand, grasp: _Pose, open_m: float) -> Goal:
     """The next goal of an open hand on the way to a grasp, coming in along its fingers; there it closes."""
     out = -grasp[:3, 2]
     shift = hand.pose[:3, 3] - grasp[:3, 3]
     distance = float(shift @ out)
     turn = float(np.linalg.norm(log_rotation(grasp[:3, :3] @ hand.pose[:3, :3].T)))
     off_axis = float(np.linalg.norm(shift - distance * out)) + _YAW_LEVER_M * turn
-    shut = max(_OPEN_ENOUGH_M - hand.gap_m, 0.0) if distance > _AROUND_M else 0.0
+    shut = max(open_m - 0.006 - hand.gap_m, 0.0) if distance > _AROUND_M else 0.0
     stay_out = min(max(_SLOPE * (off_axis + shut - _AIM_M), 0.0), HOVER_M)
     close = off_axis < _AIM_M + 0.004 and abs(distance) < 0.008
-    return Goal(pose(grasp[:3, 3] + stay_out * out, grasp[:3, :3]), 0.0 if close else OPEN_M)
+    return Goal(pose(grasp[:3, 3] + stay_out * out, grasp[:3, :3]), 0.0 if close else open_m)
 
 
 def carry(hand: Hand, X_world_cube: _Pose, goal_m: _Point, heading_rad: float) -> Goal:
@@ -128,36 +135,51 @@ def let_go(hand: Hand, X_world_cube: _Pose, edge: float, rest: _Pose) -> Goal:
     return Goal(rest, OPEN_M)
 
 
-def choose_grasp(hand: Hand, cube: Cube, obstacles: Sequence[Sequence[float]], base_m: tuple[float, float]) -> Grasp:
+def choose_grasp(hand: Hand, cube: Cube, obstacles: Sequence[_Obstacle], base_m: tuple[float, float]) -> Grasp:
     """Of the cube's equivalent grasps, slanting and from above, the easiest that nothing blocks."""
-    ahead = atan2(cube.y - base_m[1], cube.x - base_m[0])
-    now = heading_of(hand)
-    best, least = Grasp(ahead, _STEEP_RAD), float("inf")
-    for quarter in range(4):
-        heading = cube.yaw + quarter * pi / 2
-        turn, turn_now = abs(wrap_angle(heading - ahead)), abs(wrap_angle(heading - now))
-        for pitch, limit, cost in (
-            (_SLANT_RAD, _SLANT_LIMIT_RAD, 0.0),
-            (_STEEP_RAD, _STEEP_LIMIT_RAD, _STEEP_COST_RAD),
-        ):
-            if turn > limit:
-                continue
-            cost += 0.7 * turn + 0.3 * turn_now
-            cost += _BLOCKED_COST_RAD * sum(_blocks(o, cube, heading, pitch) for o in obstacles)
-            if cost < least:
-                best, least = Grasp(heading, pitch), cost
-    return best
+    ahead, now = _direction(cube, base_m), heading_of(hand)
+
+    def cost(grasp: Grasp) -> float:
+        turn, turn_now = abs(wrap_angle(grasp.heading - ahead)), abs(wrap_angle(grasp.heading - now))
+        blocked = sum(_blocks(o, cube, grasp) for o in obstacles)
+        return 0.7 * turn + 0.3 * turn_now + _STEEP_COST_RAD * (grasp.pitch == _STEEP_RAD) + _BLOCKED_COST_RAD * blocked
+
+    return min(_grasps(cube, base_m), key=cost)
 
 
-def _blocks(obstacle: Sequence[float], cube: Cube, heading: float, pitch: float) -> bool:
+def has_room(cube: Cube, obstacles: Sequence[_Obstacle], base_m: tuple[float, float]) -> bool:
+    """Whether some grasp of the cube is not blocked."""
+    return any(not any(_blocks(o, cube, grasp) for o in obstacles) for grasp in _grasps(cube, base_m))
+
+
+def _grasps(cube: Cube, base_m: tuple[float, float]) -> list[Grasp]:
+    """A straight grasp per side of the cube and pitch, as far as the arm can turn its hand."""
+    ahead = _direction(cube, base_m)
+    return [
+        Grasp(heading, pitch)
+        for heading in (cube.yaw + quarter * pi / 2 for quarter in range(4))
+        for pitch, limit in ((_SLANT_RAD, _SLANT_LIMIT_RAD), (_STEEP_RAD, _STEEP_LIMIT_RAD))
+        if abs(wrap_angle(heading - ahead)) <= limit
+    ]
+
+
+def _direction(cube: Cube, base_m: tuple[float, float]) -> float:
+    return atan2(cube.y - base_m[1], cube.x - base_m[0])
+
+
+def _blocks(obstacle: _Obstacle, cube: Cube, grasp: Grasp) -> bool:
     """Whether a thing stands where a finger goes, or under the palm of a slanting hand."""
     square, half = Placement(obstacle[0], obstacle[1], 0.0), obstacle[3]
-    inside = cube.edge / 2 + 0.001
-    depth, middle = (_FINGER_OUTSIDE_M - inside) / 2, (_FINGER_OUTSIDE_M + inside) / 2
+    inside, outside = cube.edge / 2 + 0.001, open_around(cube.edge) / 2 + _FINGER_THICK_M
+    depth, middle = (outside - inside) / 2, (outside + inside) / 2
     needs = [(0.0, side, (_FINGER_HALF_WIDTH_M, depth)) for side in (middle, -middle)]
-    if pitch < _STEEP_RAD:
+    if grasp.pitch < _STEEP_RAD:
         behind = (_PALM_BEHIND_M + inside) / 2
         needs.append((-behind, 0.0, (_PALM_BEHIND_M - behind, _PALM_HALF_WIDTH_M)))
-    c, s = cos(heading), sin(heading)
-    places = [(Placement(cube.x + c * x - s * y, cube.y + s * x + c * y, heading), half_m) for x, y, half_m in needs]
-    return any(rectangles_overlap(square, (half, half), place, half_m) for place, half_m in places)
+    c, s = cos(grasp.heading), sin(grasp.heading)
+    return any(
+        rectangles_overlap(
+            square, (half, half), Placement(cube.x + c * x - s * y, cube.y + s * x + c * y, grasp.heading), half_m
+        )
+        for x, y, half_m in needs
+    )

@@ -21,7 +21,7 @@ from etude.sim.variations import layout_factors
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
     CubeWorld,
-    cube_distractors,
+    cube_conflict,
     cube_spec,
     cube_thing,
     cube_variations,
@@ -97,7 +97,7 @@ def one_arm_space(distractors: int) -> PerturbationSpace:
 def _conflict(theta: Perturbation, *, distractors: int) -> str | None:
     x, y = PLACE_M
     known = Perturbation({**theta.values, "place.x_m": x, "place.y_m": y})
-    return cube_distractors(distractors).conflict(known, [cube_thing(theta), _PLACE])
+    return cube_conflict(known, distractors, _BASE_M, keep_free=[_PLACE])
 
 
 # The scene: nothing may stand on the place, and not so near that the hand cannot get there.

@@ -18,15 +18,14 @@ from etude.sim.variations import layout_factors
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
     CubeWorld,
-    cube_distractors,
+    cube_conflict,
     cube_spec,
-    cube_thing,
     cube_variations,
     nearness,
 )
 from etude.sim.worlds.aloha.scene import FPS, camera_names
 from etude.sim.worlds.aloha.scripting import ScriptedArms
-from etude.sim.worlds.aloha.transfer_expert import decide
+from etude.sim.worlds.aloha.transfer_expert import RIGHT_BASE_M, decide
 
 X_RANGE_M, Y_RANGE_M, YAW_RANGE_RAD = (-0.05, 0.25), (0.3, 0.7), (-0.75, 0.75)
 SUBTASKS = ("touch", "lift", "hand_over", "transfer")
@@ -92,7 +91,7 @@ def transfer_space(distractors: int) -> PerturbationSpace:
 
 
 def _conflict(theta: Perturbation, *, distractors: int) -> str | None:
-    return cube_distractors(distractors).conflict(theta, [cube_thing(theta)])
+    return cube_conflict(theta, distractors, RIGHT_BASE_M)
 
 
 @cache

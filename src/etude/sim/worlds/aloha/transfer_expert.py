@@ -39,7 +39,7 @@ def decide(look: Look) -> Mapping[Side, Goal]:
         shift = float(np.linalg.norm(MEET_M - cube[:3, 3]))
         turn = float(np.linalg.norm(log_rotation(carrying.pose[:3, :3] @ right.pose[:3, :3].T)))
         if shift < _THERE_M and turn < _THERE_RAD:
-            return {"right": carrying, "left": approach(left, _grasp_across(left, cube))}
+            return {"right": carrying, "left": approach(left, _grasp_across(left, cube), OPEN_M)}
         return {"right": carrying, "left": Goal(_LEFT_WAITS, OPEN_M)}
     return {
         "right": pick(right, cube_at(cube, edge), look.obstacles, RIGHT_BASE_M),
