@@ -99,7 +99,7 @@ def _import(namespace: str, env_id: str) -> None:
 
 
 def _single(made: Any, name: str) -> AnyEnv:
-    count = getattr(made.unwrapped, "num_envs", None)
+    count = getattr(getattr(made, "unwrapped", made), "num_envs", None)
     if count is None:
         return made
     if count != 1:
@@ -115,22 +115,24 @@ class Unbatched(gymnasium.Env[Any, Any]):
     def __init__(self, vector: Any) -> None:
         self.vector = vector
         self.metadata, self.spec = vector.metadata, vector.spec
-        self.observation_space, self.action_space = vector.single_observation_space, vector.single_action_space
+        # Wrappers of single environments, which some vectors wear, hide these.
+        spaces = vector if hasattr(vector, "single_action_space") else vector.unwrapped
+        self.observation_space, self.action_space = spaces.single_observation_space, spaces.single_action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset it."""
         observation, info = self.vector.reset(seed=seed, options=options)
-        return _first(observation), _first(info)
+        return first(observation), first(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step it; where the vector starts the next episode at once, the last moment of this one is what counts."""
         observation, reward, terminated, truncated, info = self.vector.step(action[None])
-        info = _first(info)
+        info = first(info)
         if terminated[0] or truncated[0]:
-            observation = info.get("final_obs", None) or _first(observation)
+            observation = info.get("final_obs", None) or first(observation)
             info = {**info, **info.get("final_info", {})}
         else:
-            observation = _first(observation)
+            observation = first(observation)
         return observation, float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def close(self) -> None:
@@ -138,12 +140,12 @@ class Unbatched(gymnasium.Env[Any, Any]):
         self.vector.close()
 
 
-def _first(batched: Any) -> Any:
+def first(batched: Any) -> Any:
     """The first of everything in nested dictionaries, tuples, arrays and tensors."""
     if isinstance(batched, Mapping):
-        return {key: _first(value) for key, value in batched.items()}
+        return {key: first(value) for key, value in batched.items()}
     if isinstance(batched, tuple):
-        return tuple(_first(value) for value in batched)
+        return tuple(first(value) for value in batched)
     try:
         array = to_numpy(batched)
         return array[0] if array.ndim else batched

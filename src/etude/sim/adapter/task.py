@@ -152,8 +152,9 @@ def _ask(config: GymnasiumConfig, env: gymnasium.Env[Any, Any]) -> Probe:
         raise ConfigError(f"'{config.title}' takes {env.action_space} as actions: only those of a Box can be learned.")
     sources = find_sources(env.observation_space, config.observe)
     cameras = choose_cameras(sources, config.cameras)
-    limit = config.max_steps or (env.spec.max_episode_steps if env.spec else None)
-    fps = config.fps or round(env.metadata.get("render_fps") or 0)
+    spec, metadata = getattr(env, "spec", None), getattr(env, "metadata", None) or {}
+    limit = config.max_steps or (spec.max_episode_steps if spec else None)
+    fps = config.fps or round(metadata.get("render_fps") or 0)
     for setting, value in (("max_steps", limit), ("fps", fps)):
         if not value:
             raise ConfigError(f"'{config.title}' does not say its {setting}: give it, e.g. {setting}=100.")
