@@ -50,7 +50,7 @@ class FrankaLift(SimTask):
             name="franka-lift",
             text="Pick up the red cube.",
             fps=tabletop.FPS,
-            max_steps=80,  # about two and a half times what the expert takes
+            max_steps=80,  # almost three times what the expert takes
             cameras=tabletop.CAMERAS,
             state_names=tabletop.STATE_NAMES,
             action_names=ACTION_NAMES,
