@@ -12,7 +12,7 @@ from etude.core import ConfigError
     ("task", "words"),
     [
         ("gymnasium/Pusher-v5:success=reward:0", r"has no factors.*GymnasiumConfig\(factors=…\).*any-environment.md"),
-        ("gym_aloha/AlohaTransferCube-v0", r"has no scripted expert.*GymnasiumConfig\(make_expert=…\)"),
+        ("gym_aloha/AlohaInsertion-v0", r"has no scripted expert.*GymnasiumConfig\(make_expert=…\)"),
     ],
 )
 def test_a_search_without_factors_or_expert_says_what_to_give(task: str, words: str, tmp_path: Path):

@@ -269,6 +269,7 @@ def test_an_environment_that_says_nothing_of_success_is_told_at_the_end():
         (lambda: task(state_names=("x",)).state_names, ConfigError, "state_names has 1 names"),
         (lambda: config(name=""), ConfigError, "needs a name"),
         (lambda: config(lambda: toys.Reach()), ConfigError, "function of a module"),
+        (lambda: config(make=(("speeds", [1, 2]),)), ConfigError, "lists in them as tuples"),
         (lambda: config(image_size=4), ConfigError, "image_size = 4"),
         (lambda: config(fit="stretch"), UnknownNameError, "fit 'stretch'"),
         (lambda: config(success="reward>=4"), ConfigError, "like reward:4"),

@@ -132,6 +132,18 @@ def test_the_expert_of_the_pick_up_masters_the_whole_space(env_id: str):
     assert {outcome.failure_mode for outcome in outcomes} <= {"", "failed", "timeout"}
 
 
+def test_the_expert_of_our_own_transfer_masters_gym_alohas(monkeypatch: pytest.MonkeyPatch):
+    env, task = environment(TRANSFER), make_task(TRANSFER)
+    physics: Any = env.inner.unwrapped._env.physics  # pyright: ignore[reportAttributeAccessIssue]
+    # Three images of 480 × 640 at every step, which the expert does not look at, would take a minute an episode.
+    monkeypatch.setattr(physics, "render", lambda **size: np.zeros((size["height"], size["width"], 3), np.uint8))
+    rng = stream(0, "aloha expert")
+    cases = [Case(theta, seed) for seed in range(3) for theta in (Perturbation(), task.space.sample(rng))]
+    outcomes = [rollout(env, task.expert(), case) for case in cases]
+    assert sum(outcome.success for outcome in outcomes) >= 5
+    assert {outcome.length for outcome in outcomes if outcome.success} <= set(range(100, 300))
+
+
 def test_the_grip_of_the_pads_shows_in_the_lift():
     env, expert = environment(PICK_STATE), make_task(PICK_STATE).expert()
     lifted: list[Any] = []

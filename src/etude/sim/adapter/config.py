@@ -81,6 +81,10 @@ class GymnasiumConfig:
                 raise ConfigError(f"{setting} = {value}: choose at least {least}, or 0 for the environment's own.")
         if self.fit not in ("crop", "pad"):
             raise UnknownNameError("fit", self.fit, ("crop", "pad"))
+        try:
+            hash(self.make)
+        except TypeError:
+            raise ConfigError(f"make = {self.make}: write (name, value) pairs, and lists in them as tuples.") from None
         SuccessRule(self.success)
 
     @property

@@ -5,13 +5,14 @@ free objects) is set after it, and the observation is taken again. Their package
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
 
 from etude.core import Factor, Perturbation
 from etude.core.space import FactorKind
+from etude.sim.adapter.aloha_expert import TransferExpert
 from etude.sim.adapter.config import GymnasiumConfig
 from etude.sim.adapter.factors import Attribute, Call, FactorMapping, FactorSource, ModelVariation
 from etude.sim.adapter.pick_expert import base_expert, wrapped_expert
@@ -44,7 +45,8 @@ def ready_config(env_id: str) -> GymnasiumConfig:
     if env_id.startswith("gym_hil/PandaPickCube"):
         return _pick_cube(env_id)
     if env_id.startswith("gym_aloha/AlohaTransferCube"):
-        return _aloha(env_id, "transfer the cube from the right arm to the left", _cube_factors())
+        task = _aloha(env_id, "transfer the cube from the right arm to the left", _cube_factors())
+        return replace(task, make_expert=TransferExpert)
     if env_id.startswith("gym_aloha/AlohaInsertion"):
         return _aloha(env_id, "insert the peg into the socket", _insertion_factors())
     return GymnasiumConfig(env=env_id)
