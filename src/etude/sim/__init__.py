@@ -10,6 +10,7 @@ from etude.sim.worlds.aloha.one_arm import AlohaOneArm
 from etude.sim.worlds.aloha.transfer import AlohaTransferCube
 from etude.sim.worlds.franka.lift import FrankaLift, lifting_expert
 from etude.sim.worlds.franka.stack import FrankaStack, stacking_expert
+from etude.sim.worlds.so101.sort import SO101Sort
 
 __all__ = [
     "AlohaOneArm",
@@ -17,6 +18,7 @@ __all__ = [
     "Distractors",
     "FrankaLift",
     "FrankaStack",
+    "SO101Sort",
     "SimEnv",
     "SimTask",
     "StageTracker",

@@ -19,6 +19,7 @@ from etude.sim.worlds.aloha.one_arm import AlohaOneArm
 from etude.sim.worlds.aloha.transfer import AlohaTransferCube
 from etude.sim.worlds.franka.lift import FrankaLift
 from etude.sim.worlds.franka.stack import FrankaStack
+from etude.sim.worlds.so101.sort import SO101Sort
 
 TASK_GROUP = "etude.tasks"
 
@@ -27,6 +28,7 @@ _OWN: Mapping[str, Callable[..., Task]] = {
     "aloha-transfer-cube": AlohaTransferCube,
     "franka-lift": FrankaLift,
     "franka-stack": FrankaStack,
+    "so101-sort": SO101Sort,
 }
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 

@@ -1,0 +1,1 @@
+"""An SO-101 at a table."""
