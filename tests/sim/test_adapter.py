@@ -23,6 +23,7 @@ from etude.core import (
     rollout,
 )
 from etude.evaluation import RandomPolicy, Runner
+from etude.sim import make_task
 from etude.sim.adapter import (
     Attribute,
     Call,
@@ -308,3 +309,13 @@ class Straight:
     def act(self, observations: Sequence[Any], memories: Sequence[Any]) -> list[np.ndarray]:
         del memories
         return [np.clip((o.object_state - o.state[:2]) / 0.2, -1, 1)[None].astype(np.float32) for o in observations]
+
+
+@pytest.mark.filterwarnings("ignore:pkg_resources")  # pygame, which draws the pendulum
+@pytest.mark.parametrize(("mode", "side"), [("", 1), ("rgb_array", 500)])
+def test_without_cameras_there_is_still_something_to_film(mode: str, side: int):
+    options = f",make.render_mode={mode}" if mode else ""
+    environment = make_task(f"gymnasium/Pendulum-v1:success=terminated{options}").environment()
+    environment.reset(seed=0)
+    assert environment.render().shape == (side, side, 3)
+    environment.close()

@@ -91,8 +91,11 @@ class AdaptedEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         return self._observe(), reward, terminated, over and not terminated, facts
 
     def render(self) -> Image:
-        """What the first camera sees now."""
-        return self._cameras[0].read(self._raw, self._size_px, self._config.fit)
+        """What the first camera sees now; without cameras, what the environment itself draws, or one black pixel."""
+        if self._cameras:
+            return self._cameras[0].read(self._raw, self._size_px, self._config.fit)
+        drawn = self.inner.render() if self.inner.render_mode == "rgb_array" else None
+        return np.asarray(drawn, np.uint8) if drawn is not None else np.zeros((1, 1, 3), np.uint8)
 
     def close(self) -> None:
         """Close the environment."""
