@@ -16,7 +16,6 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import Factor, Perturbation
-from etude.core.se3 import exp_rotation, matrix_to_quat, quat_to_matrix
 from etude.core.space import FactorKind
 
 type Range = tuple[float, float]
@@ -130,13 +129,14 @@ class OrbitCamera:
     def apply(self, model: mujoco.MjModel, theta: Perturbation) -> None:
         """Place the camera."""
         thing, camera = f"{self.camera}_camera", model.camera(self.camera).id
-        away = _direction(
-            self.azimuth_rad + theta.get(f"{thing}.yaw_rad", 0.0),
-            self.elevation_rad + theta.get(f"{thing}.pitch_rad", 0.0),
-        )
+        azimuth = self.azimuth_rad + theta.get(f"{thing}.yaw_rad", 0.0)
+        elevation = self.elevation_rad + theta.get(f"{thing}.pitch_rad", 0.0)
         distance = theta.get(f"{thing}.distance_m", self.distance_m[1])
-        model.cam_pos[camera] = np.array(self.target_m) + distance * away
-        model.cam_quat[camera] = matrix_to_quat(look(-away, up=np.array([0.0, 0.0, 1.0])))
+        model.cam_pos[camera] = self.target_m + distance * _direction(azimuth, elevation)
+        # From looking straight down it is tipped up about its x axis, then turned about the vertical.
+        tip, turn = pi / 4 - elevation / 2, pi / 4 + azimuth / 2  # halves, as quaternions have them
+        cx, sx, cz, sz = cos(tip), sin(tip), cos(turn), sin(turn)
+        model.cam_quat[camera] = (cz * cx, cz * sx, sz * sx, sz * cx)
         model.cam_fovy[camera] = degrees(theta.get(f"{thing}.fovy_rad", self.fovy_rad[1]))
 
 
@@ -174,14 +174,14 @@ class TurnedCamera:
     def apply(self, model: mujoco.MjModel, theta: Perturbation) -> None:
         """Turn and shift the camera."""
         thing, camera = f"{self.camera}_camera", model.camera(self.camera).id
-        straight = quat_to_matrix(model.cam_quat[camera])
-        turned = (
-            straight
-            @ exp_rotation(np.array([0.0, theta.get(f"{thing}.yaw_rad", 0.0), 0.0]))
-            @ exp_rotation(np.array([theta.get(f"{thing}.pitch_rad", 0.0), 0.0, 0.0]))
+        w, x, y, z = model.cam_quat[camera].tolist()
+        back = np.array([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)])
+        yaw, pitch = theta.get(f"{thing}.yaw_rad", 0.0) / 2, theta.get(f"{thing}.pitch_rad", 0.0) / 2
+        cy, sy, cx, sx = cos(yaw), sin(yaw), cos(pitch), sin(pitch)  # first about its y axis, then about its x axis
+        model.cam_pos[camera] += theta.get(f"{thing}.distance_m", 0.0) * back
+        mujoco.mju_mulQuat(
+            model.cam_quat[camera], np.array([w, x, y, z]), np.array([cy * cx, cy * sx, sy * cx, -sy * sx])
         )
-        model.cam_pos[camera] += theta.get(f"{thing}.distance_m", 0.0) * straight[:, 2]
-        model.cam_quat[camera] = matrix_to_quat(turned)
         model.cam_fovy[camera] = degrees(theta.get(f"{thing}.fovy_rad", self.fovy_rad[1]))
 
 
@@ -262,10 +262,15 @@ class Colour:
         """Recolour the geoms."""
         hue = 0.0 if self.hue is None else theta.get(f"{self.thing}.hue", 0.0)
         brightness = 1.0 if self.brightness is None else theta.get(f"{self.thing}.brightness", 1.0)
-        if (hue, brightness) != (0.0, 1.0):
-            for geom in self.geoms or (self.thing,):
-                rgba = model.geom_rgba[model.geom(geom).id]
-                rgba[:3] = recoloured(rgba[:3].tolist(), hue, brightness)
+        if (hue, brightness) == (0.0, 1.0):
+            return
+        known: dict[tuple[float, ...], tuple[float, float, float]] = {}  # a robot has many geoms of few colours
+        for geom in self.geoms or (self.thing,):
+            rgb = model.geom_rgba[model.geom(geom).id, :3]
+            old = tuple(rgb.tolist())
+            if old not in known:
+                known[old] = recoloured(old, hue, brightness)
+            rgb[:] = known[old]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,11 +363,11 @@ def _scale_body(model: mujoco.MjModel, body: int, scale: float) -> None:
         field[body] *= scale**3
     model.body_inertia[body] *= scale**5
     model.body_invweight0[body] /= (scale**3, scale**5)
-    dofs = slice(int(model.body_dofadr[body]), int(model.body_dofadr[body]) + 6)
-    powers = np.repeat([scale**3, scale**5], 3)
-    model.dof_invweight0[dofs] /= powers
-    model.dof_M0[dofs] *= powers
-    model.dof_length[dofs] *= np.repeat([1.0, scale], 3)
+    first = int(model.body_dofadr[body])
+    for dofs, power in ((slice(first, first + 3), scale**3), (slice(first + 3, first + 6), scale**5)):
+        model.dof_invweight0[dofs] /= power
+        model.dof_M0[dofs] *= power
+    model.dof_length[first + 3 : first + 6] *= scale
 
 
 def _direction(azimuth: float, elevation: float) -> _Vector3:
