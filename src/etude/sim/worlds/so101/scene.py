@@ -67,8 +67,8 @@ class Pad:
     def factors(self) -> tuple[Factor, ...]:
         """Its place; nominally the seed leaves it in the middle."""
         x, y = PADS[self.name]
-        around = ((x - _PAD_SHIFT_M, x + _PAD_SHIFT_M), (y - _PAD_SHIFT_M, y + _PAD_SHIFT_M))
-        return tuple(layout_factors(self.name, *around))
+        x_m, y_m = ((round(at - _PAD_SHIFT_M, 3), round(at + _PAD_SHIFT_M, 3)) for at in (x, y))
+        return tuple(layout_factors(self.name, x_m, y_m))
 
     def apply(self, model: mujoco.MjModel, theta: Perturbation) -> None:
         """Move the pad."""
@@ -128,7 +128,7 @@ def variations(distractor_count: int) -> tuple[Variation, ...]:
             camera="front", target_m=(0.17, 0.0, 0.05), azimuth_rad=0.0, elevation_rad=0.8,
             distance_m=(0.50, 0.54, 0.60), fovy_rad=(0.68, _FRONT_FOVY_RAD, 0.78),
         ),
-        TurnedCamera(camera="wrist", fovy_rad=(1.17, _WRIST_FOVY_RAD, 1.33)),
+        TurnedCamera(camera="wrist", fovy_rad=(1.17, _WRIST_FOVY_RAD, 1.33), distance_m=(-0.02, 0.008)),
         DirectionalLight(azimuth_rad=0.6, elevation_rad=(0.5, 1.0, 1.5)),
         Colour(thing="cube", hue=(-0.25, 0.35)),
         Colour(thing="table", hue=(-pi, pi), brightness=(0.65, 1.25)),

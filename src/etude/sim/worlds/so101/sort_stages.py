@@ -9,8 +9,8 @@ from etude.sim.stages import StageTracker
 
 type FailureMode = Literal["no_reach", "missed_grasp", "dropped", "misplaced", "wrong_place", "timeout"]
 FAILURE_MODES: tuple[str, ...] = get_args(FailureMode.__value__)
-"""Never came near the cube; came near and lifted nothing; lost it on the way; let go of it next to the right pad; put
-it on or beside the wrong one; still busy when time was up."""
+"""Never came near the cube; came near and lifted nothing; lost it on the way; let go of it next to the right pad;
+brought it to the wrong one; still busy when time was up."""
 SUBTASKS = ("grasp", "carry", "place")
 """The cube is lifted; it is over the right pad; it lies there, released."""
 PLACED_M = 0.02
@@ -78,10 +78,12 @@ class SortMonitor(StageTracker):
         )
 
     def _failure(self, cube: _Point, *, inside: bool, released: bool) -> FailureMode:
-        if inside or (self._was_held and not released):
+        if inside:
             return "timeout"
+        if not self._was_held:
+            return "missed_grasp" if self._was_near else "no_reach"
         if dist(cube[:2], self._wrong) < _BESIDE_M:
             return "wrong_place"
-        if self._was_held:
-            return "misplaced" if dist(cube[:2], self._right) < _BESIDE_M else "dropped"
-        return "missed_grasp" if self._was_near else "no_reach"
+        if not released:
+            return "timeout"
+        return "misplaced" if dist(cube[:2], self._right) < _BESIDE_M else "dropped"
