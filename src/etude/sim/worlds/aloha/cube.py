@@ -127,7 +127,7 @@ class CubeWorld(AlohaWorld):
         """The cube's edge."""
         return [self._edge]
 
-    def is_held_by(self, side: Side) -> bool:
+    def is_touched_by(self, side: Side) -> bool:
         """Whether a finger of an arm touches the cube."""
         return self.touch(self._cube, self.fingers_of(side))
 

@@ -129,7 +129,7 @@ class OneArmWorld(CubeWorld):
 
     def judge(self) -> None:
         """Judge the present moment."""
-        held, lifted = self.is_held_by("right"), self.is_lifted()
+        held, lifted = self.is_touched_by("right"), self.is_lifted()
         so_far = self._stages.subtasks
         beside = float(np.linalg.norm(self.position_m("cube")[:2] - PLACE_M))
         placed = so_far["lift"] and beside < _BESIDE_M and not lifted and not held

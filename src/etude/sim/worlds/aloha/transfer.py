@@ -112,7 +112,7 @@ class TransferWorld(CubeWorld):
 
     def judge(self) -> None:
         """Judge the present moment."""
-        reached, let_go = self.reward(), not self.is_held_by("right")
+        reached, let_go = self.reward(), not self.is_touched_by("right")
         if reached > 2 and not self._stages.subtasks["lift"]:  # nothing was handed over
             reached = self._of_right()
         self._stages.update(

@@ -50,6 +50,7 @@ class AlohaWorld(ABC):
         self.model, self.data = model, mujoco.MjData(model)
         self.arms = ArmsController(model, self.data, control=control, sides=sides)
         self.table = frozenset({int(model.geom("table").id)})
+        self._fingers = {side: frozenset(int(model.geom(prefixed(side, f)).id) for f in _FINGERS) for side in sides}
         self._objects = {name: int(model.body(name).id) for name in objects}
         self._perturber, self._distractors = Perturber(model, variations), distractors
         self._monitor = self.begin(Perturbation())
@@ -126,7 +127,7 @@ class AlohaWorld(ABC):
 
     def fingers_of(self, side: Side) -> frozenset[int]:
         """Indices of the geoms of both fingers of an arm, for `touch`."""
-        return frozenset(int(self.model.geom(prefixed(side, finger)).id) for finger in _FINGERS)
+        return self._fingers[side]
 
     def touch(self, some: Collection[int], others: Collection[int]) -> bool:
         """Whether any geom of one group is in contact with any of the other."""
