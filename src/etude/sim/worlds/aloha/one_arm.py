@@ -1,6 +1,7 @@
 """`aloha-one-arm`: the scene of the transfer with one arm removed; it moves the cube to a marked place.
 
-A task derived from another: what changes is the scene (an arm less, a mark more), the stages and the expert.
+A task derived from another: what changes is the scene (an arm less, a mark more), the stages and the expert. The small
+region that needs different behaviour is the transfer's: something beside the cube that blocks the usual grasp.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from etude.sim.worlds.aloha.cube import (
 from etude.sim.worlds.aloha.grasping import carry, cube_at, holds, let_go, pick
 from etude.sim.worlds.aloha.scene import FPS, camera_names
 from etude.sim.worlds.aloha.scripting import Goal, Look, ScriptedArms, hand_rotation
+from etude.sim.worlds.aloha.transfer_expert import RIGHT_BASE_M
 
 ARMS: tuple[Side, ...] = ("right",)
 PLACE_M = (0.15, 0.3)
@@ -39,8 +41,14 @@ SUBTASKS = ("touch", "lift", "place")
 FAILURE_MODES = ("no_reach", "missed_grasp", "dropped", "misplaced", "timeout")
 """Never touched the cube; never lifted it; let it fall; put it down beside its place; time was up."""
 
-_BESIDE_M, _NEAR_M = 0.02, 0.08  # from the place: on it, and nearly
+# Nothing may stand on the place, nor so near that the hand cannot get there.
+_PLACE = Thing("place", (0.06, 0.06), (PLACE_M[0], PLACE_M[0]), (PLACE_M[1], PLACE_M[1]))
+_MARK_HALF_M, _MARK_RGB = 0.03, (0.9, 0.9, 0.9)
+_ON_IT_M, _NEARLY_M = 0.02, 0.08  # from the place
 _LIFT_M = 0.05
+_HOLD_STEPS = 10  # 0.2 s
+_RESTS = pose(np.array([0.18, 0.5, 0.32]), hand_rotation(np.pi, 0.3))
+_CARRY_HEIGHT_M, _SLOPE, _AIM_M = 0.1, 6.0, 0.005  # the cube comes down through a funnel over its place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +105,7 @@ def one_arm_space(distractors: int) -> PerturbationSpace:
 def _conflict(theta: Perturbation, *, distractors: int) -> str | None:
     x, y = PLACE_M
     known = Perturbation({**theta.values, "place.x_m": x, "place.y_m": y})
-    return cube_conflict(known, distractors, _BASE_M, keep_free=[_PLACE])
-
-
-# The scene: nothing may stand on the place, and not so near that the hand cannot get there.
-_PLACE = Thing("place", (0.06, 0.06), (PLACE_M[0], PLACE_M[0]), (PLACE_M[1], PLACE_M[1]))
-_MARK_HALF_M, _MARK_RGB = 0.03, (0.9, 0.9, 0.9)
+    return cube_conflict(known, distractors, RIGHT_BASE_M, keep_free=[_PLACE])
 
 
 @cache
@@ -124,7 +127,7 @@ class OneArmWorld(CubeWorld):
 
     def begin(self, theta: Perturbation) -> StageTracker:
         """Start to judge an episode."""
-        self._stages = StageTracker(SUBTASKS, hold_steps=10)
+        self._stages = StageTracker(SUBTASKS, _HOLD_STEPS)
         return self._stages
 
     def judge(self) -> None:
@@ -132,7 +135,7 @@ class OneArmWorld(CubeWorld):
         held, lifted = self.is_touched_by("right"), self.is_lifted()
         so_far = self._stages.subtasks
         beside = float(np.linalg.norm(self.position_m("cube")[:2] - PLACE_M))
-        placed = so_far["lift"] and beside < _BESIDE_M and not lifted and not held
+        placed = so_far["lift"] and beside < _ON_IT_M and not lifted and not held
         reached = 3 if placed else (2 if lifted else 1) if held else 0
         shares = (nearness(self.distance_to_cube_m("right")), self.cube_height_m() / _LIFT_M, nearness(beside), 0.0)
         failure_mode = _failure(so_far, held, lifted, beside)
@@ -144,25 +147,23 @@ def _failure(so_far: Mapping[str, bool], held: bool, lifted: bool, beside: float
         return "no_reach"
     if not so_far["lift"]:
         return "missed_grasp"
-    if held or lifted or beside < _BESIDE_M:
+    if held or lifted or beside < _ON_IT_M:
         return "timeout"
-    return "misplaced" if beside < _NEAR_M else "dropped"
-
-
-# The expert: it keeps no phase, and decides anew at every step.
-_BASE_M = (0.469, 0.5)
-_RESTS = pose(np.array([0.18, 0.5, 0.32]), hand_rotation(np.pi, 0.3))
+    return "misplaced" if beside < _NEARLY_M else "dropped"
 
 
 def decide(look: Look) -> Mapping[Side, Goal]:
-    """Choose where the hand goes: take the cube, bring it to its place, let go of it there."""
+    """Choose where the hand goes: take the cube, bring it to its place, let go of it there.
+
+    It keeps no phase and decides anew at every step, from what there is to see.
+    """
     hand, cube, edge = look.hands["right"], look.objects[0], look.sizes[0]
     x, y, z = cube[:3, 3].tolist()
     beside = hypot(x - PLACE_M[0], y - PLACE_M[1])
-    if beside < _BESIDE_M / 2 and z < edge / 2 + 0.003:
+    if beside < _ON_IT_M / 2 and z < edge / 2 + 0.003:
         return {"right": let_go(hand, cube, edge, _RESTS)}
     if holds(hand, cube, edge):
-        height = edge / 2 + min(max(6.0 * (beside - 0.005), 0.0), 0.1)
-        heading = float(np.arctan2(PLACE_M[1] - _BASE_M[1], PLACE_M[0] - _BASE_M[0]))
+        height = edge / 2 + min(max(_SLOPE * (beside - _AIM_M), 0.0), _CARRY_HEIGHT_M)
+        heading = float(np.arctan2(PLACE_M[1] - RIGHT_BASE_M[1], PLACE_M[0] - RIGHT_BASE_M[0]))
         return {"right": carry(hand, cube, np.array([*PLACE_M, height]), heading)}
-    return {"right": pick(hand, cube_at(cube, edge), look.obstacles, _BASE_M)}
+    return {"right": pick(hand, cube_at(cube, edge), look.obstacles, RIGHT_BASE_M)}
