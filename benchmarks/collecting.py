@@ -41,12 +41,12 @@ def seconds(run, executor: Executor, seed: int) -> float:
 def with_images(executor: Executor, episodes: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "dataset")
-        task = make_task("franka-stack")
+        task = make_task("franka-stack:distractors=0")
         collect(task, out, accepted=episodes, draw=lambda _rng: Perturbation(), seed=seed, executor=executor)
 
 
 def state_only(executor: Executor, episodes: int, seed: int) -> None:
-    task = make_task("franka-stack:cameras=none")
+    task = make_task("franka-stack:distractors=0,cameras=none")
     cases = [Case(Perturbation(), derive_seed(seed, i)) for i in range(episodes)]
     Runner(task, Expert(task), executor, slots=1, cases_per_job=4).run(cases)
 

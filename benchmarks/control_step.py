@@ -34,7 +34,7 @@ def main(repeats: int = 7) -> list[Comparison]:
 
 
 def etude_steps(size: int) -> Callable[[], int]:
-    environment: Any = make_task(f"franka-stack:cubes=2,image_size={size}").environment()
+    environment: Any = make_task(f"franka-stack:cubes=2,distractors=0,image_size={size}").environment()
     rng = stream(0, "actions")
 
     def run() -> int:

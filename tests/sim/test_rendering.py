@@ -170,6 +170,20 @@ def test_a_context_of_somebody_else_does_not_disturb(
     np.testing.assert_array_equal(front(renderer, model, data), expected)
 
 
+def test_it_does_not_disturb_a_context_of_somebody_else(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    egl = pytest.importorskip("mujoco.egl", exc_type=ImportError)
+    theirs = egl.GLContext(64, 64)
+    theirs.make_current()
+    current = egl.EGL.eglGetCurrentContext().address
+    renderer = SceneRenderer(model)
+    assert egl.EGL.eglGetCurrentContext().address == current, "libraries that think theirs is current go on drawing"
+    front(renderer, model, data)
+    assert egl.EGL.eglGetCurrentContext().address == current
+    renderer.close()
+    assert egl.EGL.eglGetCurrentContext().address == current
+    theirs.free()
+
+
 def test_worlds_of_one_structure_share_a_renderer(model: mujoco.MjModel) -> None:
     recoloured = copy.copy(model)
     recoloured.geom_rgba[:] = 0.5

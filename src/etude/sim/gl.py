@@ -9,8 +9,10 @@ import ctypes.util
 import importlib
 import os
 import platform
-from collections.abc import Mapping
-from typing import Protocol, cast
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, cast
 
 from etude.core.errors import EtudeError
 
@@ -95,6 +97,32 @@ def open_context(width_px: int, height_px: int) -> GlContext:
         else:
             return context
     raise GlUnavailableError(", ".join(failures))
+
+
+@contextmanager
+def others_context_kept() -> Generator[None]:
+    """Make current again, at the end, the context of somebody else that is current now.
+
+    Other libraries remember which context they made current last and draw into whatever is there: dm_control, and with
+    it gym_aloha, would show what is left of our images. Only EGL tells what is current.
+    """
+    egl: Any = sys.modules.get("OpenGL.EGL")  # until somebody imports it, no context is current
+    before = egl.eglGetCurrentContext() if egl else None
+    if not before:
+        yield
+        return
+    there = (
+        egl.eglGetCurrentDisplay(),
+        egl.eglGetCurrentSurface(egl.EGL_DRAW),
+        egl.eglGetCurrentSurface(egl.EGL_READ),
+    )
+    try:
+        yield
+    finally:
+        after = egl.eglGetCurrentContext()
+        if not after or after.address != before.address:
+            with suppress(egl.EGLError):  # it may have been one of ours, and just freed
+                egl.eglMakeCurrent(*there, before)
 
 
 def _bindings(environment: Mapping[str, str], system: str) -> list[str]:

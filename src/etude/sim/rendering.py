@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError, EtudeError, MismatchError, UnknownNameError
-from etude.sim.gl import GlContext, open_context
+from etude.sim.gl import GlContext, open_context, others_context_kept
 
 Image = UInt8[NDArray[np.uint8], "H W 3"]
 
@@ -81,8 +81,9 @@ class SceneRenderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
         self._signature = model.signature
-        gl = open_context(_FIRST_SIDE_PX, _FIRST_SIDE_PX)
-        self._contexts: tuple[GlContext, mujoco.MjrContext] | None = (gl, _load(model, self._options))
+        with others_context_kept():
+            gl = open_context(_FIRST_SIDE_PX, _FIRST_SIDE_PX)
+            self._contexts: tuple[GlContext, mujoco.MjrContext] | None = (gl, _load(model, self._options))
         atexit.register(self.close)  # after open_context: exit runs the last registered first, and EGL ends there too
 
     def render(
@@ -110,16 +111,17 @@ class SceneRenderer:
         if model.signature != self._signature:
             raise MismatchError("this renderer was made for a model of another structure; use shared_renderer(model)")
         self._camera.fixedcamid = _camera_index(model, camera)
-        gl.make_current()
-        _grow(context, height_px, width_px)
         mujoco.mjv_updateScene(
             model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
         self._set_flags()  # each update turns them on again
         rectangle = mujoco.MjrRect(0, 0, width_px, height_px)
-        mujoco.mjr_render(rectangle, self._scene, context)
         bottom_up = np.empty((height_px, width_px, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(bottom_up, None, rectangle, context)
+        with others_context_kept():
+            gl.make_current()
+            _grow(context, height_px, width_px)
+            mujoco.mjr_render(rectangle, self._scene, context)
+            mujoco.mjr_readPixels(bottom_up, None, rectangle, context)
         image = bottom_up[::-1].copy()
         image.setflags(write=False)
         return image
@@ -135,9 +137,10 @@ class SceneRenderer:
             return
         gl, context = self._contexts
         self._contexts = None  # MuJoCo's bindings free once more when they are collected: not as late as at exit
-        gl.make_current()
-        context.free()
-        gl.free()
+        with others_context_kept():
+            gl.make_current()
+            context.free()
+            gl.free()
         atexit.unregister(self.close)
 
     def _set_flags(self) -> None:
