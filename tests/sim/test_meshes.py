@@ -15,6 +15,7 @@ from etude.sim.meshes import (
     light_meshes,
     merged,
     read_stl,
+    sliced_hulls,
 )
 
 
@@ -94,6 +95,18 @@ def test_decimation_meets_its_target_and_keeps_the_shape(tmp_path: Path) -> None
     assert len(light.faces) <= 400 < len(full.faces)
     assert volume(light) == pytest.approx(volume(full), rel=0.05)
     assert np.linalg.norm(light.vertices, axis=1) == pytest.approx(0.1, rel=0.05)
+
+
+def test_sliced_hulls_are_closed_and_reach_as_far_as_the_surface_also_through_holes() -> None:
+    tall = sphere(24, opening=3)
+    tall = TriangleMesh(vertices=tall.vertices * [1.0, 1.0, 3.0], faces=tall.faces)
+    for slices in (1, 4):
+        hulls = sliced_hulls(tall, slices)
+        assert is_closed(hulls)
+        assert len(hulls.faces) <= 48 * slices
+        np.testing.assert_allclose(hulls.vertices.min(axis=0), tall.vertices.min(axis=0), atol=1e-12)
+        np.testing.assert_allclose(hulls.vertices.max(axis=0), tall.vertices.max(axis=0), atol=1e-12)
+        assert 0.6 * volume(capped(tall)) < volume(hulls) < volume(capped(tall))
 
 
 def test_a_light_surface_is_left_alone() -> None:

@@ -10,18 +10,21 @@ import os
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from itertools import pairwise, product
 from pathlib import Path
 
 import fast_simplification
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 _ALGORITHM = "weld, cap holes, quadrics in 4 passes; shares by root of area; version 3"
 """Part of the cache's key: change it with the algorithm."""
 _WELD_M = 1e-4
 _PASSES = 4
 _AGGRESSIVENESS = 4  # of 10; fast_simplification's default of 7 leaves dents, below 3 it stops before the target
+_OUTWARDS = np.array([d for d in product((-1.0, 0.0, 1.0), repeat=3) if any(d)])  # sides, edges and corners of a box
 _STL_HEADER_BYTES = 84
 _STL_FACE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
@@ -53,12 +56,15 @@ class MeshPart:
     """R_link_mesh."""
     position_m: Float[NDArray[np.float64], "3"]
     """Origin of the mesh in the link's frame."""
+    hulls: int = 0
+    """0 for the surface itself, else how many convex hulls it becomes: see `sliced_hulls`."""
 
     def load(self, weld_m: float = 1e-7) -> TriangleMesh:
         """Read the surface, in the link's frame; corners closer than about `weld_m` there become one."""
         mesh = read_stl(self.path, weld_m / min(abs(factor) for factor in self.scale))
         vertices = (mesh.vertices * self.scale) @ self.rotation.T + self.position_m
-        return TriangleMesh(vertices=vertices, faces=mesh.faces)
+        placed = TriangleMesh(vertices=vertices, faces=mesh.faces)
+        return sliced_hulls(placed, self.hulls) if self.hulls else placed
 
 
 def read_stl(path: Path, weld_m: float = 1e-7) -> TriangleMesh:
@@ -99,6 +105,38 @@ def capped(mesh: TriangleMesh) -> TriangleMesh:
     centre_of_edge = count + np.searchsorted(holes, hole_of_vertex[border[:, 0]])
     fans = np.column_stack([border[:, 1], border[:, 0], centre_of_edge])
     return TriangleMesh(vertices=np.concatenate([mesh.vertices, centres]), faces=np.concatenate([mesh.faces, fans]))
+
+
+def sliced_hulls(mesh: TriangleMesh, slices: int) -> TriangleMesh:
+    """Cut a surface into equal slices across its longest side, and wrap each in the hull of its 26 outermost corners.
+
+    For parts full of screw holes, which lose their shape before their faces: wrapped, they are solid, of some 40 faces.
+    """
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    axis = int(np.argmax(high - low))
+    cuts = np.linspace(low[axis], high[axis], slices + 1)
+    edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    starts, ends = mesh.vertices[edges[:, 0]], mesh.vertices[edges[:, 1]]
+    rims: list[Float[NDArray[np.float64], "N 3"]] = []
+    for cut in cuts[1:-1]:
+        crosses = (starts[:, axis] < cut) != (ends[:, axis] < cut)
+        a, b = starts[crosses], ends[crosses]
+        rims.append(a + (b - a) * ((cut - a[:, axis]) / (b[:, axis] - a[:, axis]))[:, None])
+    along = mesh.vertices[:, axis]
+    empty = np.empty((0, 3))
+    inside = [mesh.vertices[(along >= a) & (along <= b)] for a, b in pairwise(cuts)]
+    return merged([_hull(np.concatenate(all_)) for all_ in zip([empty, *rims], inside, [*rims, empty], strict=True)])
+
+
+def _hull(points: Float[NDArray[np.float64], "N 3"]) -> TriangleMesh:
+    points = points[np.unique(np.argmax(points @ _OUTWARDS.T, axis=0))]
+    hull = ConvexHull(points)
+    faces = hull.simplices.astype(np.int64)
+    a, b, c = (points[faces[:, corner]] for corner in range(3))
+    inwards = np.einsum("ij,ij->i", np.cross(b - a, c - a), hull.equations[:, :3]) < 0
+    faces[inwards] = faces[inwards][:, ::-1]
+    used, indices = np.unique(faces, return_inverse=True)
+    return TriangleMesh(vertices=points[used], faces=indices.reshape(-1, 3))
 
 
 def decimated(mesh: TriangleMesh, max_faces: int) -> TriangleMesh:
@@ -180,7 +218,8 @@ def _fingerprint(parts: dict[str, list[MeshPart]], max_faces: int, weld_m: float
     digest = hashlib.sha256(f"{_ALGORITHM} {fast_simplification.__version__} {max_faces} {weld_m}".encode())
     for name, link in parts.items():
         for part in link:
-            digest.update(f" {name} {part.scale} {part.rotation.tolist()} {part.position_m.tolist()} ".encode())
+            place = f"{part.scale} {part.rotation.tolist()} {part.position_m.tolist()}"
+            digest.update(f" {name} {place} {part.hulls} ".encode())
             digest.update(hashlib.sha256(part.path.read_bytes()).digest())
     return digest.hexdigest()[:32]
 

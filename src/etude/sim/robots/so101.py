@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from etude.core.se3 import quat_to_matrix
 from etude.sim.assets import asset_file
-from etude.sim.meshes import MeshPart, TriangleMesh, light_meshes
+from etude.sim.meshes import MeshPart, light_meshes
 
 SO101_JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 """Joints and servos from the base to the moving jaw: LeRobot's motors, in its order."""
@@ -47,7 +47,7 @@ _DAMPING = (
 _TORQUE_NM = 3.35
 _GRIPPER_TORQUE_NM = 0.8  # LeRobot limits the gripper's servo to half its torque, and to a quarter when it stalls
 _LIMITS_RAD = np.array(SO101_RANGE_RAD)
-_WELD_M = 1e-3  # rounded edges and threads are finer than that, and keep a surface from becoming light
+_HULLS = 4  # per part: they are full of screw holes
 _DEGREE = np.pi / 180
 _SCALE = np.array([_DEGREE] * 5 + [(_LIMITS_RAD[5, 1] - _LIMITS_RAD[5, 0]) / 100])  # [rad] per unit of LeRobot's
 _OFFSET_RAD = np.array([0.0] * 5 + [_LIMITS_RAD[5, 0]])
@@ -60,26 +60,6 @@ _JAW_BOXES = (
     ("moving_jaw", "moving_jaw_stem", (-0.0019, -0.05, 0.0189), (0.0064, 0.02, 0.0078)),
     ("gripper", "palm", (-0.004, 0.0, -0.0195), (0.028, 0.0235, 0.0175)),
 )  # fmt: skip
-# The fingers as they are drawn, without their steps: corners from the tip to the root, in the frame of the body. Full
-# of screw holes, their meshes would lose their shape before their faces.
-_FINGERS: dict[str, tuple[tuple[float, float, float], ...]] = {
-    "gripper": tuple(
-        (x, y, z)
-        for z, xs, half in ((-0.1044, (-0.0151, -0.0079), 0.005), (-0.04, (-0.0352, -0.0133), 0.014))
-        for x in xs
-        for y in (-half, half)
-    ),
-    "moving_jaw": tuple(
-        (x, y, z)
-        for y, xs, half in (
-            (-0.082, (-0.0123, -0.0044), 0.005), (-0.06, (-0.0108, 0.0042), 0.0075), (-0.022, (-0.0083, 0.0078), 0.012)
-        )
-        for x in xs
-        for z in (0.0189 - half, 0.0189 + half)
-    ),
-}  # fmt: skip
-_OUT_OF_HAND = {"gripper": 2, "moving_jaw": 1}  # the axis along which a finger points, towards negative
-_ROOT_M = {"gripper": -0.04, "moving_jaw": -0.022}
 
 
 def to_lerobot(joints_rad: Float64[NDArray[np.float64], "*n 6"]) -> Float64[NDArray[np.float64], "*n 6"]:
@@ -148,19 +128,10 @@ def _lighten(spec: mujoco.MjSpec, folder: Path, max_faces: int) -> None:
             spec.delete(geom)
     for element in (*spec.meshes, *spec.materials):
         spec.delete(element)
-    for name, light in light_meshes(parts, max_faces=max_faces, weld_m=_WELD_M).items():
+    for name, light in light_meshes(parts, max_faces=max_faces).items():
         body, rgba = looks[name]
-        if name.endswith("frame") and body.name in _FINGERS:
-            light = _without_finger(light, body.name)
-            finger = spec.add_mesh(name=f"{body.name}_finger", uservert=np.ravel(_FINGERS[body.name]).tolist())
-            _draw(body, finger, rgba)
         mesh = spec.add_mesh(name=name, uservert=light.vertices.ravel().tolist(), userface=light.faces.ravel().tolist())
         _draw(body, mesh, rgba)
-
-
-def _without_finger(mesh: TriangleMesh, body: str) -> TriangleMesh:
-    along = mesh.vertices[:, _OUT_OF_HAND[body]][mesh.faces]
-    return TriangleMesh(vertices=mesh.vertices, faces=mesh.faces[along.min(axis=1) > _ROOT_M[body] - 0.015])
 
 
 def _draw(body: mujoco.MjsBody, mesh: mujoco.MjsMesh, rgba: list[float]) -> None:
@@ -173,7 +144,9 @@ def _draw(body: mujoco.MjsBody, mesh: mujoco.MjsMesh, rgba: list[float]) -> None
 
 def _part(spec: mujoco.MjSpec, geom: mujoco.MjsGeom, folder: Path) -> MeshPart:
     rotation: Float[NDArray[np.float64], "3 3"] = quat_to_matrix(geom.quat / np.linalg.norm(geom.quat))
-    return MeshPart(path=folder / spec.mesh(geom.meshname).file, rotation=rotation, position_m=np.array(geom.pos))
+    return MeshPart(
+        path=folder / spec.mesh(geom.meshname).file, rotation=rotation, position_m=np.array(geom.pos), hulls=_HULLS
+    )
 
 
 def _add_jaws(spec: mujoco.MjSpec) -> None:
