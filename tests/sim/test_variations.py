@@ -189,9 +189,22 @@ def test_scaled_bodies_are_what_mujoco_would_compute(scale: float) -> None:
     mujoco.mj_setConst(model, mujoco.MjData(model))
     for name in (name for name in before if name.startswith(("body_", "dof_"))):
         assert_allclose(before[name], getattr(model, name), rtol=1e-9, atol=1e-12, err_msg=name)
+    compiled = compiled_at(scale)
+    for name in VARIATIONS["scale"].fields:
+        assert_allclose(before[name], getattr(compiled, name), rtol=1e-9, atol=1e-12, err_msg=name)
+    assert (compiled.geom_size != fresh().geom_size).any()
+
+
+def compiled_at(scale: float) -> mujoco.MjModel:
+    """The scene with things that were this large from the beginning."""
+    spec = mujoco.MjSpec.from_string(SCENE)
+    DISTRACTORS.add(spec, contype=1, conaffinity=1)
     for thing in ("cube", "rod"):
-        assert_allclose(model.geom(thing).size, scale * fresh().geom(thing).size)
-        assert model.body(thing).mass == pytest.approx(scale**3 * fresh().body(thing).mass)
+        geom = spec.geom(thing)
+        geom.size, geom.pos = scale * np.array(geom.size), scale * np.array(geom.pos)
+        if thing == "cube":
+            geom.mass *= scale**3
+    return spec.compile()
 
 
 def test_a_thing_may_lie_anywhere_and_nominally_in_the_middle() -> None:

@@ -325,6 +325,17 @@ def test_distractors_are_seen_and_move_none_of_the_tasks_things(bench: Bench) ->
     assert not wrong, wrong
 
 
+def test_a_world_that_can_have_distractors_is_otherwise_the_one_that_cannot(bench: Bench) -> None:
+    alone = small(bench.task.sheet.name, distractors=0)
+    assert not [factor for factor in alone.space.factors if factor.kind == "distractor"]
+    assert alone.space.hash != bench.task.space.hash
+    bare = Bench(alone, alone.environment(object_state=True))
+    assert same_poses(bench.start(), bare.start())
+    seen, expected = bench.run(), bare.run()
+    assert_array_equal(seen["agent_pos"], expected["agent_pos"])
+    assert all(same_pixels(seen, expected).values())
+
+
 def test_a_factor_writes_only_fields_of_its_kind(bench: Bench) -> None:
     wrong: list[str] = []
     model = bench.environment.world.model
@@ -522,6 +533,12 @@ def test_progress_never_falls_over_a_demonstration_and_sub_tasks_come_in_order(b
         assert reached == sorted(reached, reverse=True)
         assert one["failure_mode"] in ("" if one["is_success"] else task.failure_modes)
     check_warnings(environment, "the expert's actions")
+
+
+def test_an_episode_that_success_does_not_end_is_judged_at_its_last_moment(bench: Bench) -> None:
+    task = replace(bench.task, cameras=(), end_at_success=False)
+    outcome = rollout(task.environment(object_state=True), task.expert(), Case(Perturbation(), 0))
+    assert (outcome.success, outcome.length, outcome.total_reward) == (True, task.max_steps, 1.0)
 
 
 @pytest.mark.parametrize("name", [*WORLDS, *VARIANTS])
