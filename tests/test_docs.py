@@ -70,6 +70,14 @@ def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
     assert told["success"]["k"] >= 19
 
 
+def test_what_the_page_quotes_of_a_derived_task_is_its_code():
+    source = (ROOT / "src/etude/sim/worlds/aloha/one_arm.py").read_text()
+    quotes = blocks(ROOT / "docs" / "own-task.md", "py")
+    assert len(quotes) == 3
+    for quote in quotes:
+        assert quote in source
+
+
 def install(package: Path, project: str, **modules: str) -> None:
     """What pip makes of a pyproject: modules, and metadata that tells its entry points."""
     settings = tomllib.loads(project)["project"]
