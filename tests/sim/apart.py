@@ -35,7 +35,8 @@ def small(name: str, **options: object) -> SimTask:
 def random_actions(task: SimTask, seed: int, steps: int) -> np.ndarray:
     """Actions within the bounds, (steps, A)."""
     shares = stream(seed, "actions").uniform(size=(steps, len(task.action_names)))
-    return (task.action_low + shares * (task.action_high - task.action_low)).astype(np.float32)
+    low, high = task.sheet.action_bounds
+    return (low + shares * (high - low)).astype(np.float32)
 
 
 def play(environment: SimEnv, theta: Perturbation, seed: int, steps: int = 8) -> list[Mapping[str, Any]]:

@@ -195,7 +195,8 @@ def test_it_observes_what_it_says(bench: Bench) -> None:
     assert set(seen["pixels"]) == set(task.cameras)
     assert len(seen["agent_pos"]) == len(task.state_names) == len(set(task.state_names))
     assert len(bench.environment.action_space.low) == len(task.action_names) == len(set(task.action_names))
-    assert (task.action_low < task.action_high).all()
+    low, high = task.sheet.action_bounds
+    assert (low < high).all()
     assert tuple(seen["subtasks"]) == task.subtasks
     assert seen["object_poses"]
     for pose in seen["object_poses"].values():

@@ -1,7 +1,7 @@
 """The one gymnasium environment of all simulated worlds: reset, step, images, info; what is refused moves nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -10,79 +10,11 @@ from gymnasium import spaces
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import EtudeError, Image, Perturbation, ShapeError, Vector
-from etude.sim.rendering import shared_renderer
-
-if TYPE_CHECKING:
-    from etude.sim.task import SimTask
+from etude.core import EtudeError, Image, Perturbation, ShapeError, Task, Vector
+from etude.sim.rendering import RenderOptions, shared_renderer
+from etude.sim.world import TaskSheet, World
 
 _BOUND = 1e3  # of every observed number: metres, radians and degrees stay far within it
-
-
-class Monitor(Protocol):
-    """Follows one episode and judges it."""
-
-    @property
-    def subtasks(self) -> Mapping[str, bool]:
-        """Sub-task -> whether it was ever reached."""
-        ...
-
-    @property
-    def stage(self) -> str:
-        """The last sub-task, in order, that was ever reached; "" before the first."""
-        ...
-
-    @property
-    def progress(self) -> float:
-        """The furthest the episode has come, in [0, 1]; 1 exactly with success."""
-        ...
-
-    @property
-    def success(self) -> bool:
-        """Whether the goal is reached now."""
-        ...
-
-    @property
-    def failure_mode(self) -> str:
-        """How it fails if the episode ends now; "" with success."""
-        ...
-
-
-class World(Protocol):
-    """The physics of one environment: made once, reset many times.
-
-    Attributes:
-        model: Changed by every reset, always starting from its nominal fields.
-        data: Its state, kinematics up to date with the joints.
-    """
-
-    model: mujoco.MjModel
-    data: mujoco.MjData
-
-    def reset(self, theta: Perturbation, seed: int) -> None:
-        """Become the world that (θ, seed) fixes; θ has been checked."""
-        ...
-
-    def step(self, action: Float64[NDArray[np.float64], " A"]) -> None:
-        """Advance one control period with an action that has been checked and clipped, and judge the new moment."""
-        ...
-
-    def proprioception(self) -> Vector:
-        """What the robot knows of itself, (S,) float32."""
-        ...
-
-    def object_state(self) -> Vector:
-        """What an expert sees of the objects, (E,) float32; before the first reset only its size means something."""
-        ...
-
-    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
-        """Object -> X_world_object."""
-        ...
-
-    @property
-    def monitor(self) -> Monitor:
-        """Judges the present episode."""
-        ...
 
 
 class StaleImageError(EtudeError):
@@ -102,16 +34,38 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
     The reward is 1 at the step that ends the episode with success, and 0 otherwise.
     """
 
-    def __init__(self, task: "SimTask", *, lazy_images: bool = False, object_state: bool = False) -> None:
-        self.task, self.task_text = task, task.text
+    def __init__(
+        self,
+        task: Task,
+        world: World,
+        sheet: TaskSheet,
+        *,
+        end_at_success: bool = True,
+        render: RenderOptions | None = None,
+        lazy_images: bool = False,
+        object_state: bool = False,
+    ) -> None:
+        """Put a world behind Gymnasium's interface; SimTask.environment does it.
+
+        Args:
+            task: What it is the environment of.
+            world: The physics, this environment's own.
+            sheet: Describes the world.
+            end_at_success: See SimTask.
+            render: See SimTask.
+            lazy_images: See core's Task.
+            object_state: See core's Task.
+        """
+        self.task, self.task_text, self.world = task, task.text, world
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": task.fps}
         self.render_mode = "rgb_array"
-        self.world = task.world()
         self._lazy_images, self._object_state = lazy_images, object_state
         self._space = task.space
         self._moment = self._steps = 0
-        low, high = task.action_low.astype(np.float32), task.action_high.astype(np.float32)
-        self.action_space = spaces.Box(low, high, dtype=np.float32)
+        self._end_at_success, self._render_options = end_at_success, render
+        self._viewpoint = (task.cameras or sheet.cameras)[0]
+        self._low, self._high = sheet.action_bounds
+        self.action_space = spaces.Box(self._low.astype(np.float32), self._high.astype(np.float32), dtype=np.float32)
         self.observation_space = self._make_observation_space()
 
     def reset(
@@ -140,16 +94,16 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         Raises:
             ShapeError: The action has another shape or is not finite; the world has not moved.
         """
-        self.world.step(checked_action(action, self.task.action_low, self.task.action_high))
+        self.world.step(checked_action(action, self._low, self._high))
         self._steps += 1
         self._moment += 1
         over = self._steps >= self.task.max_steps
-        success = self.world.monitor.success and (over or self.task.end_at_success)
+        success = self.world.monitor.success and (over or self._end_at_success)
         return self._observe(), float(success), success, over and not success, self._info()
 
     def render(self) -> Image:
         """What the first camera sees now."""
-        return self._draw((self.task.cameras or self.task.sheet.cameras)[0])
+        return self._draw(self._viewpoint)
 
     def _make_observation_space(self) -> spaces.Dict:
         size = self.task.image_size
@@ -192,7 +146,7 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
     def _draw(self, camera: str) -> Image:
         model, data, size = self.world.model, self.world.data, self.task.image_size
         mujoco.mj_camlight(model, data)
-        return shared_renderer(model, self.task.render).render(model, data, camera, height_px=size, width_px=size)
+        return shared_renderer(model, self._render_options).render(model, data, camera, height_px=size, width_px=size)
 
 
 class LazyImages(Mapping[str, Image]):

@@ -8,48 +8,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
-import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
-
 from etude.core import ConfigError, PerturbationSpace, Policy, UnknownNameError
-from etude.sim.environment import SimEnv, World
+from etude.sim.environment import SimEnv
 from etude.sim.rendering import RenderOptions
+from etude.sim.world import TaskSheet, World
 
 _ALL = ("all",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskSheet:
-    """What a task is, as values; see core's Task for most of them.
-
-    Attributes:
-        name: As registered, without settings.
-        text: The task in words.
-        fps: Control steps a second.
-        max_steps: Control steps of an episode, unless a setting says otherwise.
-        cameras: All there are.
-        state_names: Names of proprioception's numbers, with their units.
-        action_names: Names of an action's numbers.
-        action_low: Smallest action; empty for −1 everywhere.
-        action_high: Largest action; empty for 1 everywhere.
-        subtasks: In order.
-        failure_modes: Ways to fail.
-        space: Everything that can be varied.
-    """
-
-    name: str
-    text: str
-    fps: int
-    max_steps: int
-    cameras: tuple[str, ...]
-    state_names: tuple[str, ...]
-    action_names: tuple[str, ...]
-    action_low: tuple[float, ...] = ()
-    action_high: tuple[float, ...] = ()
-    subtasks: tuple[str, ...]
-    failure_modes: tuple[str, ...]
-    space: PerturbationSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +63,10 @@ class SimTask(ABC):
 
     def environment(self, *, lazy_images: bool = False, object_state: bool = False) -> SimEnv:
         """Make the environment."""
-        return SimEnv(self, lazy_images=lazy_images, object_state=object_state)
+        return SimEnv(
+            self, self.world(), self.sheet, end_at_success=self.end_at_success, render=self.render,
+            lazy_images=lazy_images, object_state=object_state,
+        )  # fmt: skip
 
     @cached_property
     def sheet(self) -> TaskSheet:
@@ -138,16 +105,6 @@ class SimTask(ABC):
     def action_names(self) -> tuple[str, ...]:
         """Names of an action's numbers."""
         return self.sheet.action_names
-
-    @cached_property
-    def action_low(self) -> Float64[NDArray[np.float64], " A"]:
-        """Smallest action, (A,)."""
-        return np.array(self.sheet.action_low or [-1.0] * len(self.action_names))
-
-    @cached_property
-    def action_high(self) -> Float64[NDArray[np.float64], " A"]:
-        """Largest action, (A,)."""
-        return np.array(self.sheet.action_high or [1.0] * len(self.action_names))
 
     @property
     def subtasks(self) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from etude.core.se3 import pose
 from etude.sim.layout import Thing
 from etude.sim.robots.viperx import Side
 from etude.sim.stages import StageTracker
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
 from etude.sim.variations import layout_factors
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
     CubeWorld,

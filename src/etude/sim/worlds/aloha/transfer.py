@@ -13,8 +13,9 @@ import mujoco
 from etude.core import Perturbation, PerturbationSpace
 from etude.sim.robots.viperx import prefixed
 from etude.sim.stages import StageTracker
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
 from etude.sim.variations import layout_factors
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
     CubeWorld,

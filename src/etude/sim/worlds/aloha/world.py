@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from etude.core import Perturbation, Vector
 from etude.core.se3 import pose
 from etude.sim.distractors import Distractors
-from etude.sim.environment import Monitor
 from etude.sim.layout import Thing
 from etude.sim.robots.viperx import SIDES, Side, prefixed
 from etude.sim.variations import Perturber, Variation
+from etude.sim.world import Monitor
 from etude.sim.worlds.aloha.control import ArmsController
 
 _SETTLE_PERIODS = 2

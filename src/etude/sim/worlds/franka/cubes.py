@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from etude.core import Perturbation, PerturbationSpace, Vector, stream
 from etude.core.se3 import pose
 from etude.sim.distractors import Distractors
-from etude.sim.environment import Monitor
 from etude.sim.layout import Placement, Thing
 from etude.sim.variations import Colour, Friction, Perturber, Range, Scale, Variation, layout_factors
+from etude.sim.world import Monitor
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import RelativePoseController
 from etude.sim.worlds.franka.tabletop import CUBE_EDGE_M

@@ -14,7 +14,8 @@ from math import dist, tanh
 from typing import Literal, get_args
 
 from etude.sim.stages import StageTracker
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import ACTION_NAMES
 from etude.sim.worlds.franka.cubes import HELD_WITHIN_M, CubeTable, CubeWorld, Point, Scene

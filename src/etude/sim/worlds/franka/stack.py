@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from etude.core import ConfigError, PerturbationSpace
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import ACTION_NAMES
 from etude.sim.worlds.franka.cubes import CUBE_RGB, CubeTable, CubeWorld

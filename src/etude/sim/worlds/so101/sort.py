@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from etude.core import Perturbation, PerturbationSpace, Vector, stream
 from etude.core.se3 import pose
 from etude.sim.robots.so101 import SO101_FEATURES, from_lerobot, lerobot_limits, to_lerobot
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
 from etude.sim.variations import Perturber
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.so101 import scene
 from etude.sim.worlds.so101.kinematics import opening_at
 from etude.sim.worlds.so101.sort_expert import SortingExpert
