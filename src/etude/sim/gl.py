@@ -5,6 +5,7 @@ not there. So the variable is never set here. The binding is loaded by name when
 states alone never comes this far.
 """
 
+import atexit
 import ctypes.util
 import importlib
 import os
@@ -108,6 +109,10 @@ def others_context_kept() -> Generator[None]:
     """
     egl: Any = sys.modules.get("OpenGL.EGL")  # until somebody imports it, no context is current
     before = egl.eglGetCurrentContext() if egl else None
+    if egl:
+        # All share one display. Whoever ends it first at exit makes the others fail to free what they have there; the
+        # operating system ends it anyway.
+        atexit.unregister(egl.eglTerminate)
     if not before:
         yield
         return
