@@ -15,6 +15,7 @@ import gymnasium
 from etude.core import ConfigError, Environment, Task, UnknownNameError
 from etude.sim.adapter import GymnasiumConfig, GymnasiumTask, ready_config
 from etude.sim.adapter.config import OPTIONS
+from etude.sim.worlds.aloha.insertion import AlohaInsertion
 from etude.sim.worlds.aloha.one_arm import AlohaOneArm
 from etude.sim.worlds.aloha.transfer import AlohaTransferCube
 from etude.sim.worlds.franka.lift import FrankaLift
@@ -24,6 +25,7 @@ from etude.sim.worlds.so101.sort import SO101Sort
 TASK_GROUP = "etude.tasks"
 
 _OWN: Mapping[str, Callable[..., Task]] = {
+    "aloha-insertion": AlohaInsertion,
     "aloha-one-arm": AlohaOneArm,
     "aloha-transfer-cube": AlohaTransferCube,
     "franka-lift": FrankaLift,
