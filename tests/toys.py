@@ -49,6 +49,10 @@ class PointTask:
     state_names: tuple[str, ...] = ("x_m", "y_m")
 
     @property
+    def action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return -np.ones(2), np.ones(2)
+
+    @property
     def name(self) -> str:
         return f"toy-point:image_size={self.image_size},max_steps={self.max_steps}"
 

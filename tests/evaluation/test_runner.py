@@ -28,7 +28,7 @@ def test_outcomes_do_not_depend_on_processes_or_slots() -> None:
 
 def test_the_expert_succeeds_and_chance_does_not() -> None:
     assert all(o.success for o in Runner(TASK, Expert(TASK), SerialExecutor()).run(CASES))
-    assert sum(o.success for o in Runner(TASK, RandomPolicy(2), SerialExecutor()).run(CASES)) < 5
+    assert sum(o.success for o in Runner(TASK, RandomPolicy((-1.0, -1.0), (1.0, 1.0)), SerialExecutor()).run(CASES)) < 5
 
 
 def test_the_planted_policy_fails_in_its_box() -> None:
@@ -88,7 +88,7 @@ def test_environments_are_kept_between_jobs_and_closed_at_the_end() -> None:
 def test_only_a_few_benches_are_kept() -> None:
     first, _ = bench(TASK, POLICY, 1)
     for action_size in range(1, 5):
-        bench(TASK, RandomPolicy(action_size), 1)
+        bench(TASK, RandomPolicy((-1.0,) * action_size, (1.0,) * action_size), 1)
     assert first[0].closed  # type: ignore[attr-defined]
     clear_bench()
 

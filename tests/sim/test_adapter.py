@@ -294,9 +294,9 @@ def test_it_is_an_environment_to_gymnasium_too():
 
 def test_it_evaluates_the_same_in_any_process():
     cases = [Case(task().space.sample(np.random.default_rng(i)), i) for i in range(4)]
-    one = Runner(task(), RandomPolicy(2), SerialExecutor(), slots=2, cases_per_job=2).run(cases)
+    one = Runner(task(), RandomPolicy((-1.0, -1.0), (1.0, 1.0)), SerialExecutor(), slots=2, cases_per_job=2).run(cases)
     with ProcessExecutor(2) as executor:
-        two = Runner(task(), RandomPolicy(2), executor, slots=2, cases_per_job=2).run(cases)
+        two = Runner(task(), RandomPolicy((-1.0, -1.0), (1.0, 1.0)), executor, slots=2, cases_per_job=2).run(cases)
     assert one == two
 
 

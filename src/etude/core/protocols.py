@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from etude.core.episode import ActionChunk, Case, Observation, Outcome, Step
+from etude.core.episode import ActionChunk, Case, Observation, Outcome, Step, Vector
 from etude.core.space import Perturbation, PerturbationSpace
 
 type Memory = Any
@@ -96,6 +96,11 @@ class Task(Protocol):
     @property
     def action_names(self) -> tuple[str, ...]:
         """Names of the A numbers of an action."""
+        ...
+
+    @property
+    def action_bounds(self) -> tuple[Vector, Vector]:
+        """Smallest and largest action, (A,) each; infinite where there is no bound."""
         ...
 
     @property

@@ -22,20 +22,34 @@ class Expert:
 
 @dataclass(frozen=True)
 class RandomPolicy:
-    """Uniform actions in [−1, 1]: the floor that every policy must rise above.
+    """Uniform actions: the floor that every policy must rise above.
 
     Attributes:
-        action_size: A.
+        low: Smallest value of each number of an action, A of them.
+        high: Largest value of each.
         horizon: Actions per chunk, H.
     """
 
-    action_size: int
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     horizon: int = 8
     object_state: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.action_size, self.horizon) < 1:
-            raise ConfigError(f"a random policy needs sizes >= 1, got {self.action_size} and {self.horizon}.")
+        if self.horizon < 1 or not self.low or len(self.low) != len(self.high):
+            raise ConfigError(
+                f"a random policy needs as many lows as highs and a horizon >= 1, got {len(self.low)}, "
+                f"{len(self.high)} and {self.horizon}."
+            )
+
+    @staticmethod
+    def of(task: Task) -> "RandomPolicy":
+        """Over all actions of a task; numbers without bounds stay in [−1, 1]."""
+        low, high = task.action_bounds
+        return RandomPolicy(
+            tuple(np.where(np.isfinite(low), low, -1.0).tolist()),
+            tuple(np.where(np.isfinite(high), high, 1.0).tolist()),
+        )
 
     def create(self) -> Policy:
         """Make the policy: it keeps nothing, so it is its own."""
@@ -48,4 +62,5 @@ class RandomPolicy:
     def act(self, observations: Sequence[Observation], memories: Sequence[Memory]) -> Sequence[ActionChunk]:
         """Draw one chunk per observation, each (H, A) float32."""
         del observations
-        return [rng.uniform(-1, 1, (self.horizon, self.action_size)).astype(np.float32) for rng in memories]
+        shape = (self.horizon, len(self.low))
+        return [rng.uniform(self.low, self.high, shape).astype(np.float32) for rng in memories]

@@ -21,7 +21,7 @@ def policy_factory(name: str, task: Task, *, execute: int = 8) -> PolicyFactory:
     if name == "expert":
         return Expert(task)
     if name == "random":
-        return RandomPolicy(len(task.action_names))
+        return RandomPolicy.of(task)
     path = Path(name)
     if not path.exists():
         raise UnknownNameError("policy", name, ["expert", "random", "a checkpoint folder"])

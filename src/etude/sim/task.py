@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
-from etude.core import ConfigError, PerturbationSpace, Policy, UnknownNameError
+from etude.core import ConfigError, PerturbationSpace, Policy, UnknownNameError, Vector
 from etude.sim.environment import SimEnv
 from etude.sim.rendering import RenderOptions
 from etude.sim.world import TaskSheet, World
@@ -105,6 +105,11 @@ class SimTask(ABC):
     def action_names(self) -> tuple[str, ...]:
         """Names of an action's numbers."""
         return self.sheet.action_names
+
+    @property
+    def action_bounds(self) -> tuple[Vector, Vector]:
+        """Smallest and largest action, (A,) each."""
+        return self.sheet.action_bounds
 
     @property
     def subtasks(self) -> tuple[str, ...]:

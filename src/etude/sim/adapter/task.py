@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from etude.core import ConfigError, PerturbationSpace, Policy
+from etude.core import ConfigError, PerturbationSpace, Policy, Vector
 from etude.sim.adapter.config import GymnasiumConfig
 from etude.sim.adapter.environment import FAILURE_MODES, AdaptedEnv
 from etude.sim.adapter.making import make_single, quiet
@@ -91,6 +91,12 @@ class GymnasiumTask:
     def action_names(self) -> tuple[str, ...]:
         """Names of the A numbers of an action."""
         return _names("action", self.config.action_names, self.probe.action_bounds[0].size)
+
+    @property
+    def action_bounds(self) -> tuple[Vector, Vector]:
+        """Smallest and largest action, (A,) each."""
+        low, high = self.probe.action_bounds
+        return low.ravel(), high.ravel()
 
     @property
     def subtasks(self) -> tuple[str, ...]:
