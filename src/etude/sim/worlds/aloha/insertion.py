@@ -1,15 +1,15 @@
 """`aloha-insertion`: the right arm's peg into the left arm's socket, as in gym-aloha and ACT (Zhao et al. 2023).
 
-Both are lifted and joined in the air, until the peg touches the pin in the middle of the socket. Nominally both lie
-straight in published places, where a hand that comes in at 60° from its own side always reaches. The small region that
-needs different behaviour: turned far enough, by an amount that depends on the place, an object cannot be gripped like
-that, as the wrist would have to bend too far back; the hand has to come from steeper above.
+Both are lifted and joined in the air, until the peg touches the pin in the middle of the socket. The small region that
+needs different behaviour: something stands so close to the peg or the socket that the usual grasp (the hand slanting,
+its fingers around the middle) has no room; the hand then grips nearer to the outer end, or comes from above, or both.
 """
 
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
+from math import pi
 
 import mujoco
 import numpy as np
@@ -17,13 +17,14 @@ import numpy as np
 from etude.core import Factor, Perturbation, PerturbationSpace
 from etude.sim.assets import asset_file
 from etude.sim.distractors import Distractors
-from etude.sim.layout import Thing
-from etude.sim.robots.viperx import SIDES, prefixed
+from etude.sim.layout import Thing, overlap
+from etude.sim.robots.viperx import SIDES, Side, prefixed
 from etude.sim.task import SimTask, TaskSheet
 from etude.sim.variations import Colour, Friction, Scale, Variation, factor, layout_factors
 from etude.sim.worlds.aloha import scene
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.insertion_expert import decide
+from etude.sim.worlds.aloha.insertion_grasps import Bar, has_room
 from etude.sim.worlds.aloha.insertion_stages import FAILURE_MODES, SUBTASKS, InsertionMonitor, Moment, Part, touching
 from etude.sim.worlds.aloha.scripting import ScriptedArms
 from etude.sim.worlds.aloha.world import AlohaWorld
@@ -31,12 +32,14 @@ from etude.sim.worlds.aloha.world import AlohaWorld
 PEG_X_M, SOCKET_X_M, NOMINAL_Y_M = (0.1, 0.2), (-0.2, -0.1), (0.4, 0.6)
 """Where gym-aloha puts the objects, straight."""
 
-_WIDE_PEG_X_M, _WIDE_SOCKET_X_M, _WIDE_Y_M, _WIDE_YAW_RAD = (0.07, 0.23), (-0.23, -0.07), (0.37, 0.63), (-1.1, 1.1)
+_WIDE_PEG_X_M, _WIDE_SOCKET_X_M, _WIDE_Y_M, _WIDE_YAW_RAD = (0.05, 0.25), (-0.25, -0.05), (0.35, 0.65), (-1.5, 1.5)
 _OBJECTS = ("peg", "socket")
 _WALLS = tuple(f"socket_{i}" for i in range(1, 5))
 _GEOMS = {"red_peg": "peg", "pin": "pin", **{name.replace("_", "-"): name for name in _WALLS}}
 _THICKNESS_M = (0.016, 0.02, 0.028)
-_MARGIN_M = (0.02, 0.045)  # around an object, along and across: room for open fingers
+_PEG_M, _SOCKET_M = (0.12, 0.02), (0.12, 0.044)  # length and width of the package's objects
+_FINGERS_M = 0.04  # between peg and socket
+_HANDS: Mapping[str, Side] = {"peg": "right", "socket": "left"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +121,8 @@ def _distractors(count: int) -> Distractors:
 def _variations(distractors: int) -> tuple[Variation, ...]:
     return (
         *scene.scene_variations(),
-        Colour(thing="peg", geoms=("peg", "pin"), hue=(-0.6, 0.6)),
-        Colour(thing="socket", geoms=_WALLS, hue=(-0.6, 0.6)),
+        Colour(thing="peg", geoms=("peg", "pin"), hue=(-0.6, 0.6), brightness=(0.5, 1.0)),
+        Colour(thing="socket", geoms=_WALLS, hue=(-0.6, 0.6), brightness=(0.5, 1.0)),
         Friction(thing="peg", geoms=("peg",), range=(0.6, 1.0, 1.5), description="of the peg on fingers"),
         Friction(thing="socket", geoms=_WALLS, range=(0.6, 1.0, 1.5), description="of the socket on fingers"),
         PegThickness(),
@@ -128,18 +131,39 @@ def _variations(distractors: int) -> tuple[Variation, ...]:
     )
 
 
+def _widths_m(theta: Perturbation) -> dict[str, float]:
+    """How wide the objects are."""
+    return {
+        "peg": theta.get("peg.thickness_m", _THICKNESS_M[1]),
+        "socket": _SOCKET_M[1] * theta.get("socket.scale", 1.0),
+    }
+
+
 def _things(theta: Perturbation) -> list[Thing]:
-    """The objects with the room that fingers need around them, turned only where θ says so."""
-    along, across = _MARGIN_M
-    scale = theta.get("socket.scale", 1.0)
+    """The objects, turned only where θ says so."""
+    scale, width = theta.get("socket.scale", 1.0), _widths_m(theta)
     return [
-        Thing("peg", (0.06 + along, 0.014 + across), PEG_X_M, NOMINAL_Y_M),
-        Thing("socket", (0.06 * scale + along, 0.022 * scale + across), SOCKET_X_M, NOMINAL_Y_M),
+        Thing("peg", (_PEG_M[0] / 2, width["peg"] / 2), PEG_X_M, NOMINAL_Y_M),
+        Thing("socket", (_SOCKET_M[0] / 2 * scale, width["socket"] / 2), SOCKET_X_M, NOMINAL_Y_M),
     ]
 
 
 def _conflict(theta: Perturbation, *, distractors: int) -> str | None:
-    return _distractors(distractors).conflict(theta, _things(theta))
+    """Objects need a gap for open fingers, and of every object some grasp has to be free."""
+    things, others = _things(theta), _distractors(distractors)
+    reason = overlap(things, theta, _FINGERS_M) or others.conflict(theta, things)
+    if reason is not None:
+        return reason
+    standing = [thing for thing in others.things(theta) if thing.is_placed(theta)]
+    places = [(thing.place(theta, (0.0, 0.0, 0.0)), thing.half_m[0]) for thing in standing]
+    obstacles = [(place.x, place.y, half, half) for place, half in places]
+    for thing in things:
+        place, side = thing.place(theta, (0.0, 0.0, 0.0)), _HANDS[thing.name]
+        heading = place.yaw + (pi if side == "right" else 0.0)
+        bar = Bar(place.x, place.y, thing.half_m[1], heading, 2 * thing.half_m[1])
+        if thing.is_placed(theta) and not has_room(side, bar, obstacles):
+            return f"the distractors leave no room for fingers around the {thing.name}"
+    return None
 
 
 @cache
@@ -193,9 +217,10 @@ class InsertionWorld(AlohaWorld):
 
     def judge(self) -> None:
         """Judge the present moment."""
-        self._insertion.judge(self._moment())
+        self._insertion.judge(self.moment())
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
+        """What the present moment is judged by."""
         poses = self.object_poses()
         peg, socket = poses["peg"], poses["socket"]
         peg_length, thickness, pin, socket_length, hole, width = self.sizes()

@@ -1,36 +1,31 @@
 """The scripted expert that puts the peg, in the right hand, into the socket, in the left hand.
 
-Both are gripped across their long axes and lifted. Then the socket goes to the middle of the table and the peg to the
+Both are gripped across their long axes, in the middle or, where something is in the way, nearer to the outer end, and
+lifted. Then the socket goes to the middle of the table and the peg to the
 socket's axis, and along it as far as it is centred: a hand's goal is the goal of what it holds, from where that is seen
 to be, so what slipped in the fingers is made good.
 """
 
 from collections.abc import Mapping, Sequence
-from math import atan2, hypot, pi
+from math import hypot
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import interpolate, inverse, log_rotation, pose, wrap_angle
+from etude.core.se3 import interpolate, inverse, log_rotation, pose
 from etude.sim.robots.viperx import Side
-from etude.sim.worlds.aloha.grasping import OPEN_M, approach
-from etude.sim.worlds.aloha.scripting import Goal, Hand, Look, hand_rotation
+from etude.sim.worlds.aloha.grasping import approach, open_around
+from etude.sim.worlds.aloha.insertion_grasps import bar_at, grip
+from etude.sim.worlds.aloha.scripting import Goal, Hand, Look
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
 
-SLANT_RAD, STEEP_RAD = pi / 3, 1.5
-"""Pitch of a hand: as in ACT's script, and where the wrist would have to bend too far for that."""
-SLANT_LIMIT_RAD = 0.8
-"""Turn of the hand from the direction to the object, beyond which it comes in steeply."""
-
-_BASES_M: Mapping[Side, tuple[float, float]] = {"left": (-0.469, 0.5), "right": (0.469, 0.5)}
-_LOWEST_M = 0.016  # of the grasp point, the fingers just over the table
-_CLEAR_M, _FREE_M = 0.06, 0.02  # of an object's centre over the table where it may begin to move sideways; and freely
+_CLEAR_M, _FREE_M = 0.075, 0.02  # of an object's centre over the table where it may begin to move sideways; and freely
 _RISE_M = 0.05
-_HELD_M = 0.04  # from the grasp point to the centre of what is held
-_LOW_M, _CLOSING_M = 0.003, 0.05  # over the grasp where the fingers may close; gap between fingers that do
+_HELD_ALONG_M, _HELD_ACROSS_M = 0.06, 0.025  # of the grasp point from the middle of a held bar
+_LOW_M, _CLOSING_M = 0.003, 0.012  # over the grasp where fingers may close; narrower than open, of fingers that do
 _CARRY_SPEED = 0.8
 _MEETING_M = np.array([-0.06, 0.5, 0.2])  # of the socket
 _THERE_M = 0.015
@@ -52,19 +47,9 @@ def decide(look: Look) -> Mapping[Side, Goal]:
     arrived = has_socket and float(np.linalg.norm(_MEETING_M - socket[:3, 3])) < _THERE_M
     goal = insert(peg, socket, look.sizes) if arrived else before(meeting, peg, look.sizes)
     return {
-        "left": _carry(left, socket, meeting) if has_socket else _pick("left", left, socket),
-        "right": _carry(right, peg, goal) if has_peg else _pick("right", right, peg),
+        "left": _carry(left, socket, meeting) if has_socket else _pick("left", look, socket, 2 * width),
+        "right": _carry(right, peg, goal) if has_peg else _pick("right", look, peg, 2 * thickness),
     }
-
-
-def grasp(side: Side, X_world_object: _Pose) -> _Pose:
-    """Where the hand grips an object: fingers across its long axis, coming from the arm's own side."""
-    x, y, z = X_world_object[:3, 3].tolist()
-    inward = X_world_object[:2, 0] * np.sign(X_world_object[0, 0]) * (1.0 if side == "left" else -1.0)
-    heading, (base_x, base_y) = atan2(inward[1], inward[0]), _BASES_M[side]
-    turn = abs(wrap_angle(heading - atan2(y - base_y, x - base_x)))
-    rotation = hand_rotation(heading, SLANT_RAD if turn <= SLANT_LIMIT_RAD else STEEP_RAD)
-    return pose(np.array([x, y, max(z, _LOWEST_M)]), rotation)
 
 
 def before(socket: _Pose, peg: _Pose, sizes: Sequence[float]) -> _Pose:
@@ -105,18 +90,20 @@ def aligned(frame: _Rotation, rotation: _Rotation) -> _Rotation:
     return frame @ np.array([x, y, np.cross(x, y)]).T
 
 
-def _holds(hand: Hand, X_world_object: _Pose, width_m: float) -> bool:
-    """Whether the fingers have closed on an object of a width."""
-    x, y, z = hand.pose[:3, :3].T @ (X_world_object[:3, 3] - hand.pose[:3, 3])
-    return bool(hypot(x, z) < _HELD_M and abs(y) < 0.012 and 0.8 * width_m < hand.gap_m < width_m + 0.003)
+def _holds(hand: Hand, X_world_bar: _Pose, width_m: float) -> bool:
+    """Whether the fingers have closed on a bar, anywhere along it."""
+    along, y, z = X_world_bar[:3, :3].T @ (hand.pose[:3, 3] - X_world_bar[:3, 3])
+    between = abs(along) < _HELD_ALONG_M and hypot(y, z) < _HELD_ACROSS_M
+    return bool(between) and 0.8 * width_m < hand.gap_m < width_m + 0.003
 
 
-def _pick(side: Side, hand: Hand, X_world_object: _Pose) -> Goal:
-    """The next goal of a hand on the way to its object; it closes only when it is as low as it shall be."""
-    there = grasp(side, X_world_object)
-    goal = approach(hand, there, OPEN_M)
+def _pick(side: Side, look: Look, X_world_bar: _Pose, width_m: float) -> Goal:
+    """The next goal of a hand on the way to its bar; it closes only when it is as low as it shall be."""
+    hand, open_m = look.hands[side], open_around(width_m)
+    there = grip(side, hand, bar_at(side, X_world_bar, width_m), look.obstacles)
+    goal = approach(hand, there, open_m)
     low = abs(float((hand.pose[:3, 3] - there[:3, 3]) @ there[:3, 2])) < _LOW_M
-    return goal if low or hand.gap_m < _CLOSING_M else goal._replace(gap_m=OPEN_M)
+    return goal if low or hand.gap_m < open_m - _CLOSING_M else goal._replace(gap_m=open_m)
 
 
 def _carry(hand: Hand, now: _Pose, goal: _Pose) -> Goal:

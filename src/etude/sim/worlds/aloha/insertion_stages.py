@@ -18,8 +18,8 @@ FAILURE_MODES: tuple[str, ...] = get_args(FailureMode.__value__)
 touches the socket outside; held both and the peg sticks in the socket short of its pin; still on the way."""
 
 _HOLD_STEPS = 1  # as published: to touch the pin is to succeed
-_NEAR_M = 0.05
-_HELD_M = 0.05  # from the grasp point to the centre of what is held
+_NEAR_M = 0.06
+_HELD_M = 0.065  # from the grasp point to the centre of what is held
 _LENGTH_SCALE_M = 0.1  # of distances in the progress
 _LIFT_M = 0.01  # by which both are clearly off the table
 
