@@ -132,8 +132,9 @@ def test_the_expert_of_the_pick_up_masters_the_whole_space(env_id: str):
     assert {outcome.failure_mode for outcome in outcomes} <= {"", "failed", "timeout"}
 
 
-def test_the_expert_of_our_own_transfer_masters_gym_alohas(monkeypatch: pytest.MonkeyPatch):
-    env, task = environment(TRANSFER), make_task(TRANSFER)
+@pytest.mark.parametrize("env_id", [TRANSFER, INSERTION])
+def test_the_experts_of_our_own_worlds_master_gym_alohas(env_id: str, monkeypatch: pytest.MonkeyPatch):
+    env, task = environment(env_id), make_task(env_id)
     physics: Any = env.inner.unwrapped._env.physics  # pyright: ignore[reportAttributeAccessIssue]
     # Three images of 480 × 640 at every step, which the expert does not look at, would take a minute an episode.
     monkeypatch.setattr(physics, "render", lambda **size: np.zeros((size["height"], size["width"], 3), np.uint8))
@@ -141,7 +142,7 @@ def test_the_expert_of_our_own_transfer_masters_gym_alohas(monkeypatch: pytest.M
     cases = [Case(theta, seed) for seed in range(3) for theta in (Perturbation(), task.space.sample(rng))]
     outcomes = [rollout(env, task.expert(), case) for case in cases]
     assert sum(outcome.success for outcome in outcomes) >= 5
-    assert {outcome.length for outcome in outcomes if outcome.success} <= set(range(100, 300))
+    assert {outcome.length for outcome in outcomes if outcome.success} <= set(range(100, 400))
 
 
 def test_the_grip_of_the_pads_shows_in_the_lift():

@@ -12,7 +12,7 @@ import mujoco
 
 from etude.core import Factor, Perturbation
 from etude.core.space import FactorKind
-from etude.sim.adapter.aloha_expert import TransferExpert
+from etude.sim.adapter import aloha_expert
 from etude.sim.adapter.config import GymnasiumConfig
 from etude.sim.adapter.factors import Attribute, Call, FactorMapping, FactorSource, ModelVariation
 from etude.sim.adapter.pick_expert import base_expert, wrapped_expert
@@ -46,9 +46,10 @@ def ready_config(env_id: str) -> GymnasiumConfig:
         return _pick_cube(env_id)
     if env_id.startswith("gym_aloha/AlohaTransferCube"):
         task = _aloha(env_id, "transfer the cube from the right arm to the left", _cube_factors())
-        return replace(task, make_expert=TransferExpert)
+        return replace(task, make_expert=aloha_expert.transfer)
     if env_id.startswith("gym_aloha/AlohaInsertion"):
-        return _aloha(env_id, "insert the peg into the socket", _insertion_factors())
+        task = _aloha(env_id, "insert the peg into the socket", _insertion_factors())
+        return replace(task, make_expert=aloha_expert.insertion)
     return GymnasiumConfig(env=env_id)
 
 
