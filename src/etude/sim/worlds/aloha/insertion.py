@@ -19,8 +19,9 @@ from etude.sim.assets import asset_file
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing, overlap
 from etude.sim.robots.viperx import SIDES, Side, prefixed
-from etude.sim.task import SimTask, TaskSheet
+from etude.sim.task import SimTask
 from etude.sim.variations import Colour, Friction, Scale, Variation, factor, layout_factors
+from etude.sim.world import TaskSheet
 from etude.sim.worlds.aloha import scene
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.insertion_expert import decide
