@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from etude.cli.output import remember_settings, require_free, require_same_settings, whole_folder
+from etude.cli.output import (
+    nothing_if_nothing,
+    remember_settings,
+    require_free,
+    require_same_settings,
+    resumable_folder,
+    whole_folder,
+)
 from etude.core import MismatchError, RunExistsError
 
 
@@ -42,3 +49,33 @@ def test_resuming_with_other_settings_says_what_differs(tmp_path: Path):
     require_same_settings(record, {"seed": 1, "space": "nominal"})
     with pytest.raises(MismatchError, match="seed was 1 and is now 2"):
         require_same_settings(record, {"seed": 2, "space": "nominal"})
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_of_something_else_is_not_continued(resume: bool, tmp_path: Path):
+    (tmp_path / "picture.png").touch()
+    with (
+        pytest.raises(RunExistsError, match="choose another name, or remove it"),
+        resumable_folder(tmp_path, {"seed": 0}, resume=resume),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+@pytest.mark.parametrize(("begun", "saved", "kept"), [(False, False, False), (False, True, True), (True, False, True)])
+def test_what_failed_before_anything_was_saved_leaves_nothing(begun: bool, saved: bool, kept: bool, tmp_path: Path):
+    out = tmp_path / "data"
+    if begun:
+        out.mkdir()
+
+    def stopped() -> None:
+        with nothing_if_nothing(out, Path("settings.json")):
+            out.mkdir(exist_ok=True)
+            (out / "partial").touch()
+            if saved:
+                remember_settings(out / "settings.json", {"seed": 0})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert out.exists() == kept

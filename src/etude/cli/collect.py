@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Draw, Spread, make_draw
 from etude.cli.executing import make_executor
-from etude.cli.output import remember_settings, require_free, require_same_settings
+from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Outcome, Task
@@ -73,7 +73,11 @@ def run(options: Options) -> None:
     }
     require_free(options.out, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
-    with make_executor(options.processes) as executor, watch()("demonstrations", options.episodes) as update:
+    with (
+        nothing_if_nothing(options.out, SETTINGS),
+        make_executor(options.processes) as executor,
+        watch()("demonstrations", options.episodes) as update,
+    ):
 
         def on_saved(index: int, outcome: Outcome) -> None:
             remember_settings(options.out / SETTINGS, settings)

@@ -77,7 +77,8 @@ def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) ->
         RunExistsError: Something is there, and it is not to be continued.
         MismatchError: It was begun with other settings.
     """
-    require_free(out, resume=resume)
+    begun = (out / SETTINGS).exists()
+    require_free(out, resume=resume and begun, resumable=begun)
     if resume and not out.exists():
         print(f"etude: nothing was saved in '{out}' yet: starting from the beginning.", file=sys.stderr)
     require_same_settings(out / SETTINGS, settings)
@@ -87,6 +88,23 @@ def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) ->
     except BaseException:
         if all(path.name == SETTINGS for path in out.iterdir()):
             shutil.rmtree(out)
+        raise
+
+
+@contextmanager
+def nothing_if_nothing(out: Path, record: Path) -> Generator[None]:
+    """Remove a folder that was begun here if that fails before anything worth keeping is in it.
+
+    Args:
+        out: The folder.
+        record: File in it that says that something is.
+    """
+    fresh = not out.exists()
+    try:
+        yield
+    except BaseException:
+        if fresh and not (out / record).exists():
+            shutil.rmtree(out, ignore_errors=True)
         raise
 
 

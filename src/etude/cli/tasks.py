@@ -1,7 +1,7 @@
 """`etude tasks`: what there is to do, and what can vary in it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -73,7 +73,7 @@ def _made(make: Callable[[str], Task], name: str) -> Task | str:
     """The task, or why it cannot be made: one that is broken must not hide the others."""
     try:
         return make(name)
-    except (EtudeError, ImportError, AttributeError) as error:
+    except EtudeError as error:
         return f"cannot be used: {error}"
 
 
@@ -97,6 +97,7 @@ def _show(task: Task, options: Options) -> None:
         f"cameras: {cameras}",
         f"sub-tasks: {', '.join(task.subtasks) or 'none'}",
         f"failure modes: {', '.join(task.failure_modes) or 'none'}",
+        *(f"options: {', '.join(f'{k}={v}' for k, v in values.items())}" for values in [_options(task)] if values),
         f"at most {task.max_steps} steps of 1/{task.fps} s; {len(task.action_names)} actions: "
         f"{', '.join(task.action_names)}",
         "",
@@ -140,9 +141,19 @@ def describe(task: Task) -> dict[str, Any]:
     return {
         **{name: getattr(task, name) for name in names},
         **{name: list(getattr(task, name)) for name in lists},
+        "options": _options(task),
         "space_hash": task.space.hash,
         "factors": [asdict(factor) for factor in task.space.factors],
     }
+
+
+def _options(task: Task) -> dict[str, str]:
+    """What can stand behind a task's name, as it is now."""
+    if not is_dataclass(task):
+        return {}
+    values = {field.name: getattr(task, field.name) for field in fields(task)}
+    written = {name: "+".join(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: str(value).lower() for name, value in written.items() if isinstance(value, int | float | str)}
 
 
 def _draw(task: Task, out: Path) -> None:

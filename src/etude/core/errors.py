@@ -47,7 +47,8 @@ class FactorRangeError(EtudeError):
 
     def __init__(self, factor: str, value: float, low: float, high: float, unit: str) -> None:
         self.factor, self.value, self.low, self.high, self.unit = factor, value, low, high, unit
-        super().__init__(f"factor '{factor}' = {value:g} {unit} is outside its range [{low:g}, {high:g}] {unit}.")
+        unit = "" if unit == "1" else f" {unit}"
+        super().__init__(f"factor '{factor}' = {value:g}{unit} is outside its range [{low:g}, {high:g}]{unit}.")
 
 
 class InfeasibleError(EtudeError):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import EtudeError, Image, Perturbation, ShapeError, Task, Vector
+from etude.core import EtudeError, Image, Perturbation, ShapeError, Task, UnknownNameError, Vector
 from etude.sim.rendering import RenderOptions, shared_renderer
 from etude.sim.world import TaskSheet, World
 
@@ -67,6 +67,10 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         self._low, self._high = sheet.action_bounds
         self.action_space = spaces.Box(self._low.astype(np.float32), self._high.astype(np.float32), dtype=np.float32)
         self.observation_space = self._make_observation_space()
+        if (shape := world.proprioception().shape) != (len(task.state_names),):
+            raise ShapeError(
+                f"proprioception of task '{task.name}', by its state_names", (len(task.state_names),), shape
+            )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -78,10 +82,11 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
             options: {"perturbation": Perturbation or mapping of factor -> value}.
 
         Raises:
-            UnknownNameError, FactorRangeError, InfeasibleError: θ is not of this world; the last episode goes on.
+            UnknownNameError, FactorRangeError, InfeasibleError: θ is not of this world, or an option is unknown; the
+                last episode goes on.
         """
+        theta = _perturbation(options or {})
         super().reset(seed=seed)
-        theta = _perturbation(options)
         self._space.check(theta)
         self.world.reset(theta, int(self.np_random.integers(2**31)) if seed is None else seed)
         self._steps = 0
@@ -190,6 +195,9 @@ def _numbers(size: int) -> spaces.Box:
     return spaces.Box(-_BOUND, _BOUND, (size,), np.float32)
 
 
-def _perturbation(options: Mapping[str, Any] | None) -> Perturbation:
-    theta = (options or {}).get("perturbation", Perturbation())
+def _perturbation(options: Mapping[str, Any]) -> Perturbation:
+    for option in options:
+        if option != "perturbation":
+            raise UnknownNameError("option of reset", option, ["perturbation"])
+    theta = options.get("perturbation", Perturbation())
     return theta if isinstance(theta, Perturbation) else Perturbation(theta)

@@ -56,7 +56,7 @@ def make_task(spec: str) -> Task:
     if name in _OWN:
         known = _OWN[name]
     elif name in plugins:
-        known = plugins[name].load()
+        known = _load(plugins[name])
     elif "/" in name:
         known = ready_config(name)
     else:
@@ -133,6 +133,19 @@ def gymnasium_environment(
 
 def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=TASK_GROUP)}
+
+
+def _load(plugin: EntryPoint) -> Any:
+    """What a plugin registered.
+
+    Raises:
+        ConfigError: Its module does not import.
+    """
+    try:
+        return plugin.load()
+    except Exception as error:  # other people's code may fail in any way as it is imported
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ConfigError(f"task '{plugin.name}' cannot be loaded from '{plugin.value}': {what}") from error
 
 
 def _default(option: Field[Any]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Factor, Perturbation
+from etude.core import ConfigError, Factor, Perturbation
 from etude.core.space import FactorKind
 
 type Range = tuple[float, float]
@@ -49,10 +49,18 @@ class Perturber:
         Args:
             model: The model to change, as it was compiled.
             variations: Applied in this order.
+
+        Raises:
+            ConfigError: A variation names something that the model does not have.
         """
         self._model, self._variations = model, tuple(variations)
         names = dict.fromkeys(field for variation in variations for field in variation.fields)
         self._nominal = [(getattr(model, name), getattr(model, name).copy()) for name in names]
+        try:
+            self.apply(Perturbation({f.name: f.high for variation in variations for f in variation.factors}))
+        except KeyError as error:
+            raise ConfigError(f"a variation does not fit the model: {error.args[0]}") from error
+        self.apply(Perturbation())
 
     def apply(self, theta: Perturbation) -> None:
         """Make the model the world of θ; what θ leaves unset is nominal."""

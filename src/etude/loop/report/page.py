@@ -66,7 +66,7 @@ def _head(title: str) -> Html:
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title}: Etude report"),
+        tag("title", f"{title} · Etude"),
         tag("style", Html(_asset("page.css"))),
     )
 

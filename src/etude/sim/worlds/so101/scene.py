@@ -4,7 +4,7 @@ The world frame is the robot's base frame: x ahead, y to the left, z up; the tab
 the arm's left, B2 the white one on its right.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import degrees, pi
 
@@ -68,7 +68,11 @@ class Pad:
         """Its place; nominally the seed leaves it in the middle."""
         x, y = PADS[self.name]
         x_m, y_m = ((round(at - _PAD_SHIFT_M, 3), round(at + _PAD_SHIFT_M, 3)) for at in (x, y))
-        return tuple(layout_factors(self.name, x_m, y_m))
+        described = {
+            "b1": "of the blue pad B1, where the cube goes",
+            "b2": "of the white pad B2, for when B1 is occupied",
+        }
+        return tuple(replace(f, description=described[self.name]) for f in layout_factors(self.name, x_m, y_m))
 
     def apply(self, model: mujoco.MjModel, theta: Perturbation) -> None:
         """Move the pad."""
