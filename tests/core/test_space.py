@@ -79,7 +79,7 @@ def test_a_space_without_a_feasible_point_says_so() -> None:
 def test_what_is_wrong_with_a_perturbation_is_said() -> None:
     with pytest.raises(UnknownNameError, match=r"'light.intensty'.*'light.intensity'"):
         SPACE.check(Perturbation({"light.intensty": 0.5}))
-    with pytest.raises(FactorRangeError, match=r"'light.intensity' = 2 1 is outside its range \[0.2, 1\]"):
+    with pytest.raises(FactorRangeError, match=r"'light.intensity' = 2 is outside its range \[0.2, 1\]"):
         SPACE.check(Perturbation({"light.intensity": 2.0}))
     with pytest.raises(FactorRangeError, match="nan"):
         SPACE.check(Perturbation({"light.intensity": float("nan")}))
