@@ -111,7 +111,7 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
     world, colon, _ = task.partition(":")
-    settings = _STACK_SETTINGS[name] if world == "franka-stack" else _SETTINGS[name]
+    settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
     return replace(
         PRESETS[name],
         task=task if colon or not settings else f"{task}:{settings}",
@@ -121,7 +121,7 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
 
 
 _STACK_SETTINGS = {"smoke": "cubes=2,distractors=0,image_size=48", "demo": "cubes=2,distractors=0", "full": "cubes=3"}
-_SETTINGS = {"smoke": "image_size=48", "demo": "", "full": ""}
+_SETTINGS = {"smoke": "image_size=48"}
 _DEMO = LoopConfig(
     task="",
     demonstrations=600,
