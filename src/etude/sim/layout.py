@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import cos, hypot, sin
+from math import atan2, cos, hypot, sin
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,33 @@ class Placement:
     x: float
     y: float
     yaw: float
+
+    def free_joint(self, z_m: float) -> tuple[float, ...]:
+        """Position and wxyz quaternion of a level body there, its origin at a height: what its free joint is set to."""
+        return self.x, self.y, z_m, cos(self.yaw / 2), 0.0, 0.0, sin(self.yaw / 2)
+
+
+class Cube(NamedTuple):
+    """Centre [m], turn about the vertical [rad] up to its fourfold symmetry, and edge [m].
+
+    Experts see distractors as cubes, too.
+    """
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+    edge: float
+
+
+def level_yaw(quat: Sequence[float]) -> float:
+    """Turn of a cube of this wxyz quaternion: that of a face normal that lies nearly level, whichever face it is on."""
+    qw, qx, qy, qz = quat
+    heights = (2 * (qx * qz - qw * qy), 2 * (qy * qz + qw * qx), 1 - 2 * (qx * qx + qy * qy))
+    steepest = max(range(3), key=lambda axis: abs(heights[axis]))
+    if steepest == 0:  # the y axis lies level
+        return atan2(1 - 2 * (qx * qx + qz * qz), 2 * (qx * qy - qw * qz))
+    return atan2(2 * (qx * qy + qw * qz), 1 - 2 * (qy * qy + qz * qz))
 
 
 @dataclass(frozen=True)

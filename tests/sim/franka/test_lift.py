@@ -10,8 +10,9 @@ import pytest
 from etude.core import Case, ConfigError, Perturbation, rollout, stream, to_observation
 from etude.core.se3 import wrap_angle
 from etude.sim import FrankaLift, lifting_expert
+from etude.sim.layout import Cube
 from etude.sim.worlds.franka.cubes import Scene
-from etude.sim.worlds.franka.grasping import Cube, Hand, choose_grasp
+from etude.sim.worlds.franka.grasping import Hand, choose_grasp
 from etude.sim.worlds.franka.lift import FAILURE_MODES, HELD_STEPS, LiftMonitor, decide
 from etude.sim.worlds.franka.tabletop import CUBE_EDGE_M
 

@@ -8,7 +8,8 @@ import pytest
 from etude.core import Case, ConfigError, Observation, Perturbation, ShapeError, rollout, stream, to_observation
 from etude.core.se3 import wrap_angle
 from etude.sim import FrankaStack, stacking_expert
-from etude.sim.worlds.franka.grasping import Cube, Hand, Look, choose_grasp
+from etude.sim.layout import Cube
+from etude.sim.worlds.franka.grasping import Hand, Look, choose_grasp
 from etude.sim.worlds.franka.stack_expert import decide
 
 EDGE = 0.04

@@ -9,10 +9,10 @@ import numpy as np
 
 from etude.core import Perturbation
 from etude.sim.distractors import Distractors
-from etude.sim.layout import Thing
+from etude.sim.layout import Cube, Thing
 from etude.sim.robots.viperx import SIDES, Side
 from etude.sim.variations import Colour, Friction, Scale, Variation
-from etude.sim.worlds.aloha.grasping import Cube, has_room
+from etude.sim.worlds.aloha.grasping import has_room
 from etude.sim.worlds.aloha.scene import add_box, add_distractors, add_object, aloha_spec, scene_variations
 from etude.sim.worlds.aloha.world import AlohaWorld
 

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core.se3 import exp_rotation, log_rotation, pose, wrap_angle
-from etude.sim.layout import Placement, rectangles_overlap
+from etude.sim.layout import Cube, Placement, rectangles_overlap
 from etude.sim.robots.viperx import FINGERTIP_M
 from etude.sim.worlds.aloha.scripting import Goal, Hand, hand_rotation
 
@@ -39,16 +39,6 @@ _LOWEST_M = FINGERTIP_M + 0.003
 # What a grasp needs room for, beside and behind the cube.
 _FINGER_THICK_M, _FINGER_HALF_WIDTH_M = 0.013, 0.010
 _PALM_BEHIND_M, _PALM_HALF_WIDTH_M = 0.07, 0.05
-
-
-class Cube(NamedTuple):
-    """Centre [m], turn about the vertical [rad] up to its fourfold symmetry, and edge [m]."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-    edge: float
 
 
 class Grasp(NamedTuple):

@@ -87,9 +87,7 @@ class AlohaWorld(ABC):
         mujoco.mj_resetData(self.model, self.data)
         self.arms.reset()
         for name in self._objects:
-            place = layout[name]
-            turn = (np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2))
-            self.data.joint(f"{name}_joint").qpos = (place.x, place.y, self.height_m(name, theta), *turn)
+            self.data.joint(f"{name}_joint").qpos = layout[name].free_joint(self.height_m(name, theta))
         self.arms.settle(_SETTLE_PERIODS)
         self._monitor = self.begin(theta)
         self.judge()

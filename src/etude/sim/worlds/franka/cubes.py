@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from etude.core import Perturbation, PerturbationSpace, Vector, stream
 from etude.core.se3 import pose
 from etude.sim.distractors import Distractors
-from etude.sim.layout import Placement, Thing
+from etude.sim.layout import Thing
 from etude.sim.variations import Colour, Friction, Perturber, Range, Scale, Variation, layout_factors
 from etude.sim.world import Monitor
 from etude.sim.worlds.franka import tabletop
@@ -168,7 +168,7 @@ class CubeWorld:
         mujoco.mj_resetData(self.model, self.data)
         self.controller.reset(stream(seed, "joints"))
         for name, place in layout.items():
-            self._lay(name, place)
+            self.data.joint(f"{name}_joint").qpos = place.free_joint(self._edge / 2)
         mujoco.mj_step(self.model, self.data, nstep=_SETTLE_SUBSTEPS)
         self.controller.refresh()
         self._monitor = self._start(self._edge)
@@ -200,10 +200,6 @@ class CubeWorld:
     def monitor(self) -> CubeMonitor:
         """Judges the present episode."""
         return self._monitor
-
-    def _lay(self, name: str, place: Placement) -> None:
-        turn = (np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2))
-        self.data.joint(f"{name}_joint").qpos = (place.x, place.y, self._edge / 2, *turn)
 
     def _scene(self) -> Scene:
         return Scene(

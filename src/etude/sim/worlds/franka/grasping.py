@@ -14,7 +14,7 @@ import numpy as np
 
 from etude.core import ActionChunk, ConfigError, Memory, Observation, ShapeError
 from etude.core.se3 import wrap_angle
-from etude.sim.layout import Placement, gap_between
+from etude.sim.layout import Cube, Placement, gap_between, level_yaw
 from etude.sim.worlds.franka.control import ROTATION_RAD, TRANSLATION_M
 from etude.sim.worlds.franka.tabletop import FINGERTIP_M
 
@@ -36,16 +36,6 @@ _BLOCKED = 100.0
 _SIDESTEPS_M = (0.010, -0.010, 0.016, -0.016)  # along the pads, when all straight grasps are blocked
 _NOISE_SHARES = np.array([1.0, 1.0, 1.0, 0.4, 0.4, 0.4])  # translation, rotation
 _YAW_LIMIT_RAD = 1.9  # of the hand, well inside joint 7's range
-
-
-class Cube(NamedTuple):
-    """Centre [m], turn [rad] up to its fourfold symmetry, and edge [m]. Obstacles are seen as cubes, too."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-    edge: float
 
 
 class Hand(NamedTuple):
@@ -138,7 +128,10 @@ class CubeExpert:
         numbers: list[float] = seen.tolist()
         others = [numbers[i : i + 4] for i in range(poses + 1, size, 4)]
         return Look(
-            cubes=[_cube(numbers[i : i + 7], numbers[poses]) for i in range(0, poses, 7)],
+            cubes=[
+                Cube(x, y, z, level_yaw(quat), numbers[poses])
+                for x, y, z, *quat in (numbers[i : i + 7] for i in range(0, poses, 7))
+            ],
             hand=_hand(observation.state.tolist()),
             obstacles=[Cube(x, y, z, 0.0, 2 * half) for x, y, z, half in others if z > 0.0],
         )
@@ -254,13 +247,3 @@ def _hand(state: Sequence[float]) -> Hand:
     """Read proprioception: position, then the hand's x and y axes, then the opening."""
     x, y, z, rx, ry, rz, lx, ly, lz, opening = state[:10]
     return Hand(x, y, z, atan2(ry, rx), ry * lz - rz * ly, rz * lx - rx * lz, opening)
-
-
-def _cube(numbers: Sequence[float], edge: float) -> Cube:
-    """Read a pose; the turn is that of a face normal that lies nearly level, also for a cube on another face."""
-    x, y, z, qw, qx, qy, qz = numbers
-    heights = (2 * (qx * qz - qw * qy), 2 * (qy * qz + qw * qx), 1 - 2 * (qx * qx + qy * qy))
-    steepest = max(range(3), key=lambda axis: abs(heights[axis]))
-    if steepest == 0:  # the y axis lies level
-        return Cube(x, y, z, atan2(1 - 2 * (qx * qx + qz * qz), 2 * (qx * qy - qw * qz)), edge)
-    return Cube(x, y, z, atan2(2 * (qx * qy + qw * qz), 1 - 2 * (qy * qy + qz * qz)), edge)

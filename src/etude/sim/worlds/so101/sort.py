@@ -105,10 +105,7 @@ class SortWorld:
         mujoco.mj_resetData(self.model, self.data)
         jitter = _JITTER_DEG * stream(seed, "joints").standard_normal(len(SO101_FEATURES))
         self.data.qpos[_ARM] = self.data.ctrl[:] = from_lerobot(np.array(scene.HOME_DEG) + jitter)
-        cube = layout["cube"]
-        self.data.joint("cube").qpos = (
-            cube.x, cube.y, self._edge / 2, np.cos(cube.yaw / 2), 0.0, 0.0, np.sin(cube.yaw / 2),
-        )  # fmt: skip
+        self.data.joint("cube").qpos = layout["cube"].free_joint(self._edge / 2)
         mujoco.mj_step(self.model, self.data, nstep=_SETTLE_SUBSTEPS)
         self._monitor = self._new_monitor()
         self._look()

@@ -15,7 +15,7 @@ import numpy as np
 
 from etude.core import ActionChunk, ConfigError, Memory, Observation, ShapeError
 from etude.core.se3 import wrap_angle
-from etude.sim.layout import Placement, rectangles_overlap
+from etude.sim.layout import Cube, Placement, level_yaw, rectangles_overlap
 from etude.sim.robots.so101 import FINGERTIP_M, PAN_AXIS_M
 from etude.sim.worlds.so101.kinematics import Hand, hand_at, percent_for, positions_for
 
@@ -39,23 +39,13 @@ _WRIST_RANGE_RAD = 1.1  # from the usual turn to the nearer end of wrist_roll's 
 _JAW_DEPTH_M, _JAW_HALF_WIDTH_M = 0.021, 0.0095
 
 
-class Block(NamedTuple):
-    """Centre [m], turn up to its symmetry [rad] and edge [m]."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-    edge: float
-
-
 class Look(NamedTuple):
     """What there is to see: the goal is the centre of the pad where the cube belongs."""
 
     hand: Hand
-    cube: Block
+    cube: Cube
     goal: tuple[float, float]
-    obstacles: Sequence[Block]
+    obstacles: Sequence[Cube]
 
 
 class Motion(NamedTuple):
@@ -114,9 +104,9 @@ class SortingExpert:
         others: list[list[float]] = seen[13:].reshape(-1, 4).tolist()
         return Look(
             hand=hand_at(observation.state.tolist()),
-            cube=Block(x, y, z, _yaw(quat), edge),
+            cube=Cube(x, y, z, level_yaw(quat), edge),
             goal=(b2_x, b2_y) if occupied else (b1_x, b1_y),
-            obstacles=[Block(x, y, z, 0.0, 2 * half) for x, y, z, half in others if z > 0.0],
+            obstacles=[Cube(x, y, z, 0.0, 2 * half) for x, y, z, half in others if z > 0.0],
         )
 
 
@@ -137,13 +127,13 @@ def decide(look: Look) -> Motion:
     return _pick(look, along, across)
 
 
-def _beside(cube: Block, hand: Hand) -> tuple[float, float]:
+def _beside(cube: Cube, hand: Hand) -> tuple[float, float]:
     """From the fixed jaw's face to the near face of the cube, and across it, [m]."""
     dx, dy, c, s = cube.x - hand.x, cube.y - hand.y, cos(hand.yaw), sin(hand.yaw)
     return c * dx + s * dy - cube.edge / 2, c * dy - s * dx
 
 
-def _is_in_place(cube: Block, goal: tuple[float, float]) -> bool:
+def _is_in_place(cube: Cube, goal: tuple[float, float]) -> bool:
     offset = hypot(cube.x - goal[0], cube.y - goal[1])
     return offset < _IN_PLACE_M and abs(cube.z - cube.edge / 2) < 0.0035
 
@@ -211,7 +201,7 @@ def _azimuth(x: float, y: float) -> float:
     return atan2(y, x - PAN_AXIS_M)
 
 
-def _blocks(obstacle: Block, cube: Block, yaw: float) -> bool:
+def _blocks(obstacle: Cube, cube: Cube, yaw: float) -> bool:
     """Whether an obstacle stands where one of the jaws goes."""
     half = cube.edge / 2
     fixed = (-half - _JAW_GAP_M - _JAW_DEPTH_M, -half)
@@ -225,7 +215,7 @@ def _blocks(obstacle: Block, cube: Block, yaw: float) -> bool:
     return False
 
 
-def _jaw_place(cube: Block, yaw: float, gap: float) -> tuple[float, float]:
+def _jaw_place(cube: Cube, yaw: float, gap: float) -> tuple[float, float]:
     """Where the grasp point is when the fixed jaw's face is so far from the cube."""
     back = cube.edge / 2 + gap
     return cube.x - back * cos(yaw), cube.y - back * sin(yaw)
@@ -246,13 +236,3 @@ def _action(motion: Motion, state: Sequence[float]) -> list[float]:
     tries = (positions_for(x, y, z - lower, yaw) for lower in (0.0, 0.01, 0.02, 0.03))
     arm = next((found for found in tries if found is not None), None)
     return [*(state[:5] if arm is None else arm), percent_for(motion.opening) if motion.opening else 0.0]
-
-
-def _yaw(quat: Sequence[float]) -> float:
-    """Turn of a cube: that of a face normal that lies nearly level, also for a cube on another face."""
-    qw, qx, qy, qz = quat
-    heights = (2 * (qx * qz - qw * qy), 2 * (qy * qz + qw * qx), 1 - 2 * (qx * qx + qy * qy))
-    steepest = max(range(3), key=lambda axis: abs(heights[axis]))
-    if steepest == 0:  # the y axis lies level
-        return atan2(1 - 2 * (qx * qx + qz * qz), 2 * (qx * qy - qw * qz))
-    return atan2(2 * (qx * qy + qw * qz), 1 - 2 * (qy * qy + qz * qz))
