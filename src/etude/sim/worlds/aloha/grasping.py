@@ -18,6 +18,7 @@ from etude.sim.worlds.aloha.scripting import Goal, Hand, hand_rotation
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Obstacle = Sequence[float]
+type _Room = tuple[float, float, tuple[float, float]]  # ahead and to the left of the grasp, and half its sides [m]
 type _Point = Float64[NDArray[np.float64], "3"]
 
 HOVER_M = 0.09  # grasp point over the cube while approaching
@@ -142,6 +143,16 @@ def has_room(cube: Cube, obstacles: Sequence[_Obstacle], base_m: tuple[float, fl
     return any(not any(_blocks(o, cube, grasp) for o in obstacles) for grasp in _grasps(cube, base_m))
 
 
+def in_the_way(obstacle: _Obstacle, at: Placement, needs: Sequence[_Room]) -> bool:
+    """Whether a thing stands in any of the rectangles that a grasp needs, placed relative to where it grips."""
+    square, half = Placement(obstacle[0], obstacle[1], 0.0), obstacle[3]
+    c, s = cos(at.yaw), sin(at.yaw)
+    return any(
+        rectangles_overlap(square, (half, half), Placement(at.x + c * x - s * y, at.y + s * x + c * y, at.yaw), half_m)
+        for x, y, half_m in needs
+    )
+
+
 def _grasps(cube: Cube, base_m: tuple[float, float]) -> list[Grasp]:
     """A straight grasp per side of the cube and pitch, as far as the arm can turn its hand."""
     ahead = _direction(cube, base_m)
@@ -159,17 +170,10 @@ def _direction(cube: Cube, base_m: tuple[float, float]) -> float:
 
 def _blocks(obstacle: _Obstacle, cube: Cube, grasp: Grasp) -> bool:
     """Whether a thing stands where a finger goes, or under the palm of a slanting hand."""
-    square, half = Placement(obstacle[0], obstacle[1], 0.0), obstacle[3]
     inside, outside = cube.edge / 2 + 0.001, open_around(cube.edge) / 2 + _FINGER_THICK_M
     depth, middle = (outside - inside) / 2, (outside + inside) / 2
     needs = [(0.0, side, (_FINGER_HALF_WIDTH_M, depth)) for side in (middle, -middle)]
     if grasp.pitch < _STEEP_RAD:
         behind = (_PALM_BEHIND_M + inside) / 2
         needs.append((-behind, 0.0, (_PALM_BEHIND_M - behind, _PALM_HALF_WIDTH_M)))
-    c, s = cos(grasp.heading), sin(grasp.heading)
-    return any(
-        rectangles_overlap(
-            square, (half, half), Placement(cube.x + c * x - s * y, cube.y + s * x + c * y, grasp.heading), half_m
-        )
-        for x, y, half_m in needs
-    )
+    return in_the_way(obstacle, Placement(cube.x, cube.y, grasp.heading), needs)

@@ -9,9 +9,9 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core.se3 import pose, wrap_angle
-from etude.sim.layout import Placement, rectangles_overlap
+from etude.sim.layout import Placement
 from etude.sim.robots.viperx import Side
-from etude.sim.worlds.aloha.grasping import open_around
+from etude.sim.worlds.aloha.grasping import in_the_way, open_around
 from etude.sim.worlds.aloha.scripting import Hand, hand_rotation
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]
@@ -93,15 +93,10 @@ def _point(bar: Bar, offset: float) -> Float64[NDArray[np.float64], "2"]:
 
 def _blocks(obstacle: Sequence[float], bar: Bar, grasp: Grasp) -> bool:
     """Whether a thing stands where a finger goes, or under the palm of a slanting hand."""
-    square, half = Placement(obstacle[0], obstacle[1], 0.0), obstacle[3]
     inside, outside = bar.width / 2 + 0.001, open_around(bar.width) / 2 + _FINGER_THICK_M
     finger = (_FINGER_HALF_WIDTH_M, (outside - inside) / 2)
     needs = [(0.0, side * (outside + inside) / 2, finger) for side in (1.0, -1.0)]
     if grasp.pitch < STEEP_RAD:
         needs.append((-_PALM_BEHIND_M / 2, 0.0, (_PALM_BEHIND_M / 2, _PALM_HALF_WIDTH_M)))
     x, y = _point(bar, grasp.offset)
-    c, s = cos(bar.heading), sin(bar.heading)
-    return any(
-        rectangles_overlap(square, (half, half), Placement(x + c * dx - s * dy, y + s * dx + c * dy, bar.heading), room)
-        for dx, dy, room in needs
-    )
+    return in_the_way(obstacle, Placement(x, y, bar.heading), needs)
