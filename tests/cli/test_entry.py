@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from etude.cli import entry, main
-from etude.cli.usage import VERBS, condense
+from etude.cli.usage import condense
+from etude.cli.verbs import GROUPS, VERBS
 from etude.core import EtudeError
 
 ETUDE = Path(sys.executable).with_name("etude")
@@ -43,16 +44,17 @@ def one_line(text: str) -> str:
 
 
 def test_help_names_every_command_with_an_example(capsys: pytest.CaptureFixture[str]):
-    assert main(["--help"]) == 0
+    for group in ("", *GROUPS):
+        assert main([*group.split(), "--help"]) == 0
     told = capsys.readouterr().out
     for verb in VERBS:
-        assert f"  {verb} " in told
-        assert f"  etude {verb} " in told
+        assert f"  {verb.split()[-1]} " in told
+        assert f"  etude {verb}" in told
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_command_explains_every_option_and_gives_examples(verb: str, capsys: pytest.CaptureFixture[str]):
-    assert main([verb, "--help"]) == 0
+    assert main([*verb.split(), "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"Examples: etude {verb} " in told
     options = entry.import_module(VERBS[verb].module).Options
@@ -61,7 +63,7 @@ def test_every_command_explains_every_option_and_gives_examples(verb: str, capsy
         assert f" {field}: " in documented, field
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([*verb.split(), "--help"] for verb in VERBS)])
 def test_help_loads_nothing_heavy(arguments: list[str]):
     code = f"""
 import sys

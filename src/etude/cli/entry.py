@@ -8,10 +8,12 @@ from importlib import import_module
 
 from etude import __version__
 from etude.cli.failure import disk_trouble, one_line
-from etude.cli.usage import VERBS, overview, parse
-from etude.core import ConfigError, EtudeError, UnknownNameError
+from etude.cli.usage import parse
+from etude.cli.verbs import GROUPS, VERBS, find_verb, overview
+from etude.core import EtudeError
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+_HELP = ("-h", "--help", "help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,18 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> None:
-    verb, *rest = arguments or ["--help"]
-    if verb in ("-h", "--help", "help"):
+    first = arguments[0] if arguments else "--help"
+    if first in _HELP:
         print(overview())
-    elif verb == "--version":
+    elif first == "--version":
         print(f"etude {__version__}")
-    elif verb.startswith("-"):
-        raise ConfigError(f"the command comes first: etude VERB [options], with VERB one of {', '.join(VERBS)}.")
-    elif verb not in VERBS:
-        raise UnknownNameError("command", verb, VERBS)
+    elif first in GROUPS and (len(arguments) == 1 or arguments[1] in _HELP):
+        print(overview(first))
     else:
-        command = import_module(VERBS[verb].module)
-        command.run(parse(command.Options, verb, rest))
+        name, rest = find_verb(arguments)
+        command = import_module(VERBS[name].module)
+        command.run(parse(command.Options, name, rest))
 
 
 def _complain(line: str, code: int) -> int:
@@ -66,8 +67,7 @@ def _complain(line: str, code: int) -> int:
 
 
 def _how_to_go_on(arguments: Sequence[str]) -> str:
-    verb = arguments[0] if arguments else ""
-    if verb not in VERBS or not VERBS[verb].resumable:
+    if not VERBS[find_verb(arguments)[0]].resumable:
         return "stopped; nothing was written."
     again = arguments if "--resume" in arguments else [*arguments, "--resume"]
     return f"stopped; what was finished is kept. Go on with: {shlex.join(['etude', *again])}"

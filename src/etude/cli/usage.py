@@ -1,93 +1,12 @@
-"""How the commands are used: the overview, the options of each, and one line for what they cannot be given."""
+"""How the commands are used: the options of each, and one line for what they cannot be given."""
 
 import re
 from contextlib import redirect_stderr
-from dataclasses import dataclass
 from inspect import cleandoc
 from io import StringIO
 from typing import get_args, get_type_hints
 
 from etude.core import ConfigError, UnknownNameError
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A command.
-
-    Attributes:
-        module: Where its `Options` and `run` are.
-        summary: What it does, in a few words.
-        example: A command line that works.
-        resumable: Whether it takes `--resume`.
-    """
-
-    module: str
-    summary: str
-    example: str
-    resumable: bool = False
-
-
-VERBS = {
-    "tasks": Verb("etude.cli.tasks", "list the tasks, or show what can vary in one", "etude tasks show franka-stack"),
-    "collect": Verb(
-        "etude.cli.collect",
-        "make demonstrations with a task's expert",
-        "etude collect franka-stack --episodes 50 --out data/first",
-        resumable=True,
-    ),
-    "train": Verb(
-        "etude.cli.train",
-        "fit a policy to one or more datasets",
-        "etude train --dataset data/first --policy flow --out runs/first",
-        resumable=True,
-    ),
-    "eval": Verb(
-        "etude.cli.evaluate",
-        "measure a policy's success, with its interval",
-        "etude eval franka-stack --policy runs/first --episodes 50 --out results/first",
-        resumable=True,
-    ),
-    "search": Verb(
-        "etude.cli.search",
-        "find where a policy fails, and freeze suites that measure it",
-        "etude search franka-stack --policy runs/first --budget 400 --out search/first",
-        resumable=True,
-    ),
-    "watch": Verb(
-        "etude.cli.watch",
-        "see a policy at work, in a window or as a video",
-        "etude watch franka-stack --policy runs/first",
-    ),
-    "view": Verb("etude.cli.view", "make a video of a recorded episode", "etude view data/first --episode 0"),
-    "loop": Verb(
-        "etude.cli.loop",
-        "all of it: baseline, search, practice, exam, report",
-        "etude loop franka-stack --preset demo --run demo --seed 0",
-        resumable=True,
-    ),
-    "report": Verb("etude.cli.report", "write the report of a run again", "etude report runs/demo"),
-}
-
-
-def overview() -> str:
-    """What `etude --help` prints."""
-    commands = [f"  {name:<8} {verb.summary}" for name, verb in VERBS.items()]
-    examples = [f"  {verb.example}" for verb in VERBS.values()]
-    return "\n".join(
-        [
-            "usage: etude VERB [THING] [--options]",
-            "",
-            "Make robot policies practise what they fail at, and prove that it helped.",
-            "",
-            "commands:",
-            *commands,
-            "",
-            "examples:",
-            *examples,
-            "",
-            "A policy is a checkpoint folder, `expert` or `random`. `etude VERB --help` explains a command's options.",
-        ]
-    )
 
 
 def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:

@@ -1,0 +1,1 @@
+"""`etude data …`: the commands about datasets, one module each."""
