@@ -5,15 +5,19 @@ frozen layers become ordinary ones under the same four names, so that a checkpoi
 then applies what was learned as its frozen statistics: the same function.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from lerobot.policies.act.configuration_act import ACTConfig
 from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.act.processor_act import make_act_pre_post_processors
 from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 from torchvision.ops.misc import FrozenBatchNorm2d
+
+from etude.policies.kind import Pipeline, PolicyKind
+from etude.policies.normalisation import Statistics
 
 SMALL: dict[str, Any] = {
     "chunk_size": 16,
@@ -67,3 +71,17 @@ def reconstruction_loss(policy: ACTPolicy, batch: dict[str, Tensor]) -> Tensor:
     error = F.l1_loss(policy.predict_action_chunk(batch), batch[ACTION], reduction="none").mean(2)
     real = (~batch["action_is_pad"]).to(torch.float32)
     return (error * real).sum() / real.sum().clamp(min=1)
+
+
+def _processors(config: ACTConfig, statistics: Statistics) -> tuple[Pipeline, Pipeline]:
+    return make_act_pre_post_processors(config, cast(dict[str, dict[str, Tensor]], statistics))
+
+
+ACT = PolicyKind(
+    name="act",
+    config=ACTConfig,
+    make=make_act,
+    processors=_processors,
+    defaults=SMALL,
+    validation_loss=reconstruction_loss,
+)

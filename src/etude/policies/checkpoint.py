@@ -3,28 +3,21 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
-from lerobot.policies.act.configuration_act import ACTConfig
-from lerobot.policies.act.processor_act import make_act_pre_post_processors
 from lerobot.policies.factory import make_pre_post_processors
-from lerobot.policies.pretrained import PreTrainedPolicy
-from torch import Tensor
 
 from etude.core import ConfigError, MismatchError
 from etude.core.files import read_json
 from etude.data import FeatureStatistics
-from etude.policies.act import SMALL, make_act
 from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Features
-from etude.policies.flow.configuration_flow import FlowConfig
-from etude.policies.flow.modeling_flow import FlowPolicy
-from etude.policies.flow.processor_flow import make_flow_pre_post_processors
+from etude.policies.kind import PolicyKind
+from etude.policies.kinds import find_kind
 from etude.policies.layout import CONFIG_FILE, load_weights, require_whole
 from etude.policies.model import ChunkModel
-from etude.policies.names import check_policy_name
 from etude.policies.normalisation import for_features
 
 
@@ -43,17 +36,12 @@ def build_policy(
         UnknownNameError: No policy has that name.
         ConfigError: An option that the policy does not have, or a value it cannot take.
     """
-    check_policy_name(name)
-    config = _config(name, features, options)
+    kind = find_kind(name)
+    config = _config(kind, features, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**62)))
-        policy = _policy(config)
-    stats = for_features(statistics.features, features)
-    if isinstance(config, FlowConfig):
-        processors = make_flow_pre_post_processors(config, stats)
-    else:
-        processors = make_act_pre_post_processors(cast(ACTConfig, config), cast(dict[str, dict[str, Tensor]], stats))
-    return ChunkModel(policy, *processors)
+        policy = kind.make(config)
+    return ChunkModel(kind, policy, *kind.processors(config, for_features(statistics.features, features)))
 
 
 def load_model(path: Path | str, features: Features | None = None) -> ChunkModel:
@@ -68,41 +56,36 @@ def load_model(path: Path | str, features: Features | None = None) -> ChunkModel
     """
     folder = Path(path)
     require_whole(folder)
-    check_policy_name(str(read_json(folder / CONFIG_FILE).get("type")))
+    kind = find_kind(str(read_json(folder / CONFIG_FILE).get("type")))
     config = _read_config(folder)
-    policy = _policy(config)
+    policy = kind.make(config)
     load_weights(policy, folder)
-    model = ChunkModel(policy.eval(), *make_pre_post_processors(config, pretrained_path=str(folder)))
+    model = ChunkModel(kind, policy.eval(), *make_pre_post_processors(config, pretrained_path=str(folder)))
     if features is not None:
         model.features.check(features, f"what '{folder}' is given")
     return model
 
 
-def _config(name: str, features: Features, options: Mapping[str, Any]) -> PreTrainedConfig:
+def _config(kind: PolicyKind, features: Features, options: Mapping[str, Any]) -> PreTrainedConfig:
     height, width = features.image_size
     images = {
         IMAGE_PREFIX + camera: PolicyFeature(FeatureType.VISUAL, (3, height, width)) for camera in features.cameras
     }
     state = {STATE_KEY: PolicyFeature(FeatureType.STATE, (features.state_size,))}
     action = {ACTION_KEY: PolicyFeature(FeatureType.ACTION, (features.action_size,))}
-    make, defaults = (FlowConfig, {}) if name == "flow" else (ACTConfig, SMALL)
-    unknown = set(options) - set(make.__dataclass_fields__)
+    known = kind.config.__dataclass_fields__
+    unknown = sorted(options.keys() - known.keys())
     if unknown:
         raise ConfigError(
-            f"policy '{name}' has no option {', '.join(sorted(unknown))}. "
-            f"It has: {', '.join(sorted(make.__dataclass_fields__))}."
+            f"policy '{kind.name}' has no option {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
         )
-    settings: dict[str, Any] = {"device": "cpu", "push_to_hub": False, **defaults, **options}
+    settings: dict[str, Any] = {"device": "cpu", "push_to_hub": False, **kind.defaults, **options}
     try:
-        config = make(input_features={**images, **state}, output_features=action, **settings)
+        config = kind.config(input_features={**images, **state}, output_features=action, **settings)
         config.validate_features()
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"policy '{name}' cannot be made so: {error}") from error
+        raise ConfigError(f"policy '{kind.name}' cannot be made so: {error}") from error
     return config
-
-
-def _policy(config: PreTrainedConfig) -> PreTrainedPolicy:
-    return FlowPolicy(config) if isinstance(config, FlowConfig) else make_act(cast(ACTConfig, config))
 
 
 def _read_config(folder: Path) -> PreTrainedConfig:

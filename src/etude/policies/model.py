@@ -5,31 +5,29 @@ observation.state (B, S), action (B, H, A), action_is_pad (B, H). Normalisation 
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self, cast
+from typing import Self
 
 import torch
-from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.pretrained import PreTrainedPolicy
-from lerobot.processor import PolicyProcessorPipeline
 from torch import Tensor, nn
 
 from etude.core.files import write_bytes
-from etude.policies.act import reconstruction_loss
 from etude.policies.features import IMAGE_PREFIX, Features
-from etude.policies.flow.modeling_flow import FlowPolicy
+from etude.policies.kind import Pipeline, PolicyKind, own_loss
 from etude.policies.layout import POSTPROCESSOR_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE
-
-type Pipeline = PolicyProcessorPipeline[Any, Any]
 
 
 class ChunkModel:
     """A policy that predicts action chunks, between data in real units and a network in normalised ones."""
 
-    def __init__(self, policy: PreTrainedPolicy, preprocessor: Pipeline, postprocessor: Pipeline) -> None:
-        self.policy, self.preprocessor, self.postprocessor = policy, preprocessor, postprocessor
+    def __init__(
+        self, kind: PolicyKind, policy: PreTrainedPolicy, preprocessor: Pipeline, postprocessor: Pipeline
+    ) -> None:
+        self.kind, self.policy = kind, policy
+        self.preprocessor, self.postprocessor = preprocessor, postprocessor
 
     @property
     def module(self) -> nn.Module:
@@ -39,7 +37,7 @@ class ChunkModel:
     @property
     def name(self) -> str:
         """Registered name of the policy."""
-        return str(self.policy.name)
+        return self.kind.name
 
     @property
     def features(self) -> Features:
@@ -59,12 +57,12 @@ class ChunkModel:
     @property
     def horizon(self) -> int:
         """Actions in a chunk, H."""
-        return len(cast(list[int], self.policy.config.action_delta_indices))
+        return self.kind.horizon(self.policy.config)
 
     @property
     def takes_noise(self) -> bool:
         """Whether a chunk starts from noise, (H, A) standard normal, which the caller may give."""
-        return isinstance(self.policy, FlowPolicy)
+        return self.kind.takes_noise
 
     def copy(self) -> Self:
         """Another model with the same weights, sharing nothing that changes."""
@@ -82,10 +80,9 @@ class ChunkModel:
         seed = int(torch.randint(2**62, (), generator=generator))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            if isinstance(self.policy, ACTPolicy) and not self.policy.training:
-                return reconstruction_loss(self.policy, ready)
-            loss, _ = self.policy.forward(ready)
-        return loss
+            return (
+                own_loss(self.policy, ready) if self.policy.training else self.kind.validation_loss(self.policy, ready)
+            )
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
@@ -98,9 +95,19 @@ class ChunkModel:
             Actions in the data's units, (B, H, A).
         """
         ready = self._prepare(batch)
-        options: dict[str, Any] = {"noise": noise} if self.takes_noise else {}
-        chunks: Tensor = self.postprocessor(self.policy.predict_action_chunk(ready, **options))
+        chunks: Tensor = self.postprocessor(self.kind.predict(self.policy, ready, noise if self.takes_noise else None))
         return chunks
+
+    @torch.no_grad()
+    def conclude(self, training: Iterable[Mapping[str, Tensor]], validation: Iterable[Mapping[str, Tensor]]) -> None:
+        """Finish what is left to do after the last training step; only some kinds have something.
+
+        Args:
+            training: Batches that hold every window of the training set once, as `loss` takes them; read lazily.
+            validation: Batches of the held-out episodes.
+        """
+        self.policy.eval()
+        self.kind.conclude(self.policy, map(self._prepare, training), map(self._prepare, validation))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint in LeRobot's layout. Files are replaced one by one, each whole: weights come last."""
@@ -112,7 +119,7 @@ class ChunkModel:
                 write_bytes(path / file.name, file.read_bytes())
 
     def _prepare(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if not self.takes_noise:
+        if not self.kind.raw_images:
             batch = {key: _as_fractions(value) for key, value in batch.items()}
         ready: dict[str, Tensor] = self.preprocessor(dict(batch))
         return ready
