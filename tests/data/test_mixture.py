@@ -114,7 +114,7 @@ def test_sources_that_cannot_work_are_refused(caches: list[FrameCache], change: 
 def test_sources_of_other_features_are_refused(caches: list[FrameCache], tmp_path: Path):
     write(tmp_path / "other", spec=replace(SPEC, cameras=("front",)))
     other = FrameCache.open(tmp_path / "other", tmp_path / "frames")
-    with pytest.raises(MismatchError, match=r"observation\.images\.wrist"):
+    with pytest.raises(MismatchError, match=r"cameras \(front 32x48, wrist 32x48 there, front 32x48 here\)"):
         Mixture([MixtureSource(caches[0]), MixtureSource(other)])
 
 

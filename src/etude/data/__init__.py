@@ -3,6 +3,7 @@
 from etude.data.cache import FrameCache, default_cache_dir, statistics
 from etude.data.encoding import EncodedEpisode, encode
 from etude.data.episode import read_images, read_numbers, require_episode
+from etude.data.mapping import FeatureMapping, remap
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 from etude.data.mixture import Mixture, MixtureSource, WindowBatch, split_episodes
 from etude.data.recording import EpisodeRecorder, RecordedEpisode
@@ -20,6 +21,7 @@ __all__ = [
     "EpisodeRecord",
     "EpisodeRecorder",
     "Feature",
+    "FeatureMapping",
     "FeatureStatistics",
     "FrameCache",
     "Mixture",
@@ -31,6 +33,7 @@ __all__ = [
     "read_images",
     "read_numbers",
     "recover",
+    "remap",
     "require_episode",
     "require_equal_features",
     "split_episodes",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etude.core import ConfigError, stream
 from etude.data.cache import FrameCache
-from etude.data.spec import require_equal_features
+from etude.data.mapping import require_equal_arrays
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,13 +60,13 @@ class Mixture:
     its share to within one sample in *every* batch, and a batch spreads evenly over the episodes.
 
     Args:
-        sources: Datasets of equal features with their shares.
+        sources: Datasets of equal states, actions and cameras, as `remap` makes them, with their shares.
         horizon: Actions per window.
         batch_size: Windows per batch.
         seed: Root of the randomness.
 
     Raises:
-        MismatchError: Sources of different features.
+        MismatchError: Sources of different features; the message tells how to map one to the other.
         ConfigError: Nothing to draw from.
     """
 
@@ -77,7 +77,7 @@ class Mixture:
             raise ConfigError(
                 f"a mixture needs sources, horizon >= 1, batch_size >= 1; got {len(sources)}, {horizon}, {batch_size}."
             )
-        require_equal_features({source.cache.meta.root: source.cache.meta.features for source in sources})
+        require_equal_arrays([source.cache for source in sources])
         self.sources, self.horizon, self.batch_size, self.seed = tuple(sources), horizon, batch_size, seed
         segments = [_segments(index, source) for index, source in enumerate(sources) if source.weight != 0]
         if not segments:
