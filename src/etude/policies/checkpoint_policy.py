@@ -1,9 +1,18 @@
 """The recipe of a trained policy, small enough to send to any process."""
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etude.core import ConfigError, Policy
+import numpy as np
+
+from etude.core import ConfigError, MismatchError, Policy
+
+if TYPE_CHECKING:
+    from etude.policies.execution.chunks import Predictor
+    from etude.policies.execution.latency import Meter, Metered
+    from etude.policies.execution.realtime import BackgroundInference
 
 
 @dataclass(frozen=True)
@@ -13,6 +22,10 @@ class CheckpointPolicy:
     Attributes:
         path: Checkpoint folder in LeRobot's layout.
         execute: Actions of each chunk that are executed before the policy looks again.
+        ensemble: Average each action over all chunks that predicted it, with this decay (Zhao et al.: 0.01, looking at
+            every step); None does not.
+        smooth: Share of the last action that stays in the next one, in [0, 1).
+        overlap: The last so many executed actions run while the next chunk is computed.
         batch_size: Observations per call of the network; smaller batches are padded to it, larger ones split.
         threads: Threads that torch computes with.
     """
@@ -20,6 +33,9 @@ class CheckpointPolicy:
     path: str
     _: KW_ONLY
     execute: int = 8
+    ensemble: float | None = None
+    smooth: float = 0.0
+    overlap: int = 0
     batch_size: int = 8
     threads: int = 1
 
@@ -27,24 +43,68 @@ class CheckpointPolicy:
         for name in ("execute", "batch_size", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
+        if not 0 <= self.overlap < self.execute:
+            raise ConfigError(f"overlap = {self.overlap} must be at least 0 and less than execute = {self.execute}.")
+        if not 0 <= self.smooth < 1:
+            raise ConfigError(f"smooth = {self.smooth:g} must be in [0, 1): 0 changes nothing, 0.9 is very slow.")
+        if self.ensemble is not None and not math.isfinite(self.ensemble):
+            raise ConfigError(f"ensemble = {self.ensemble} must be a finite number, such as 0.01.")
 
     @property
     def object_state(self) -> bool:
         """Trained policies see cameras and proprioception only."""
         return False
 
-    def create(self) -> Policy:
-        """Load the checkpoint, strictly."""
+    def create(self) -> "Metered":
+        """Load the checkpoint, strictly, with its execution around it."""
+        from etude.policies.execution.latency import Meter, Metered
+        from etude.policies.execution.receding import RecedingHorizon
+        from etude.policies.execution.smoothing import Smoothing
+
+        meter = Meter()
+        policy: Policy = RecedingHorizon(self._chunks(meter), execute=self.execute, overlap=self.overlap)
+        return Metered(Smoothing(policy, share=self.smooth) if self.smooth else policy, meter)
+
+    def in_real_time(self, rng: np.random.Generator) -> "BackgroundInference":
+        """Load the checkpoint for one robot, with its network in a thread; the actions are those of `create`.
+
+        Args:
+            rng: The episode's randomness.
+        """
+        from etude.policies.execution.latency import Meter
+        from etude.policies.execution.realtime import BackgroundInference
+
+        return BackgroundInference(
+            self._chunks(Meter()), rng, execute=self.execute, overlap=self.overlap, smooth=self.smooth
+        )
+
+    def _chunks(self, meter: "Meter") -> Policy:
+        """The policy that predicts whole chunks."""
         # Torch takes seconds to import, LeRobot several more: a config waits for neither, a worker only for torch.
-        from etude.policies.execution import ChunkPolicy
+        from etude.policies.execution.chunks import ChunkPolicy
+        from etude.policies.execution.ensembling import TemporalEnsemble
+
+        model = self._model()
+        if self.execute + self.overlap > model.horizon:
+            more = f" + overlap = {self.overlap}" if self.overlap else ""
+            raise MismatchError(
+                f"execute = {self.execute}{more} is more than the checkpoint's horizon of {model.horizon} actions."
+            )
+        policy = ChunkPolicy(model, batch_size=self.batch_size, threads=self.threads, meter=meter)
+        if self.ensemble is None:
+            return policy
+        first = self.execute - self.overlap
+        return TemporalEnsemble(policy, decay=self.ensemble, every=self.execute, first=first)
+
+    def _model(self) -> "Predictor":
         from etude.policies.flow.predictor import FlowPredictor
         from etude.policies.layout import require_whole
 
         folder = Path(self.path)
         require_whole(folder)
         model = FlowPredictor.load(folder)
-        if model is None:
-            from etude.policies.checkpoint import load_model
+        if model is not None:
+            return model
+        from etude.policies.checkpoint import load_model
 
-            model = load_model(folder)
-        return ChunkPolicy(model, execute=self.execute, batch_size=self.batch_size, threads=self.threads)
+        return load_model(folder)

@@ -1,5 +1,6 @@
-"""Rolling out a trained model: chunks whose bits do not depend on who else is in the batch."""
+"""Asking a trained model: whole chunks, whose bits do not depend on who else is in the batch."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from etude.core import ActionChunk, MismatchError, Observation, ShapeError
+from etude.policies.execution.latency import Meter
 from etude.policies.features import IMAGE_PREFIX, STATE_KEY, Features
 from etude.policies.threads import torch_threads
 
@@ -38,18 +40,15 @@ class ChunkPolicy:
 
     Args:
         model: In eval mode.
-        execute: Actions of each chunk that are executed, at most the horizon.
         batch_size: Observations per call of the network.
         threads: Threads that torch computes with.
+        meter: Notes how long the model takes.
     """
 
-    def __init__(self, model: Predictor, *, execute: int, batch_size: int, threads: int) -> None:
-        if execute > model.horizon:
-            raise MismatchError(
-                f"execute = {execute} is more than the checkpoint's horizon of {model.horizon} actions."
-            )
+    def __init__(self, model: Predictor, *, batch_size: int, threads: int, meter: Meter | None = None) -> None:
         self._model, self._features = model, model.features
-        self._execute, self._batch_size, self._threads = execute, batch_size, threads
+        self._batch_size, self._threads = batch_size, threads
+        self._meter = meter or Meter()
 
     def begin(self, rng: np.random.Generator) -> np.random.Generator:
         """The episode's stream is all that is remembered."""
@@ -58,7 +57,7 @@ class ChunkPolicy:
     def act(
         self, observations: Sequence[Observation], memories: Sequence[np.random.Generator]
     ) -> Sequence[ActionChunk]:
-        """One chunk per observation, (execute, A) float32."""
+        """One chunk per observation, (H, A) float32."""
         shape = (self._model.horizon, self._features.action_size)
         noise = [rng.standard_normal(shape, dtype=np.float32) for rng in memories]
         chunks: list[ActionChunk] = []
@@ -73,8 +72,10 @@ class ChunkPolicy:
         for camera in self._features.cameras:
             images = self._stack([self._image(o, camera) for o in observations])
             batch[IMAGE_PREFIX + camera] = images.permute(0, 3, 1, 2)
+        begun = time.perf_counter()
         chunks = self._model.predict(batch, self._stack(noise)).numpy()
-        return [chunk[: self._execute].copy() for chunk in chunks[: len(observations)]]
+        self._meter.add(time.perf_counter() - begun, len(observations))
+        return list(chunks[: len(observations)])
 
     def _stack(self, rows: Sequence[NDArray[Any]]) -> Tensor:
         """Stack, repeating the first row up to the batch size."""

@@ -1,0 +1,56 @@
+"""Action smoothing: a first-order low-pass between consecutive actions.
+
+    smooth(t) = share · smooth(t − 1) + (1 − share) · action(t)
+
+It takes the jerk out of the seams between chunks, at a price: whatever moves at constant speed lags
+share / (1 − share) control steps behind (0.3: 0.4 steps; 0.8: 4 steps). All numbers of an action are treated alike,
+grippers too, so they must be targets (positions), not switches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from etude.core import ActionChunk, ConfigError, Memory, Observation, Policy, Vector
+
+
+@dataclass
+class _Memory:
+    inner: Memory
+    last: Vector | None = None  # (A,), the last action that was given
+
+
+class Smoothing:
+    """A policy whose actions do not jump. It must be the outermost: what it is given is what is executed.
+
+    Args:
+        policy: Gives the actions.
+        share: How much of the last action stays, in [0, 1).
+    """
+
+    def __init__(self, policy: Policy, *, share: float) -> None:
+        if not 0 <= share < 1:
+            raise ConfigError(f"smooth = {share:g} must be in [0, 1): 0 changes nothing, 0.9 is very slow.")
+        self._policy, self._share = policy, share
+
+    def begin(self, rng: np.random.Generator) -> Memory:
+        """The first action is left as it is."""
+        return _Memory(self._policy.begin(rng))
+
+    def act(self, observations: Sequence[Observation], memories: Sequence[_Memory]) -> Sequence[ActionChunk]:
+        """The actions of the policy within, smoothed."""
+        chunks = self._policy.act(observations, [memory.inner for memory in memories])
+        return [self._smooth(memory, chunk) for memory, chunk in zip(memories, chunks, strict=True)]
+
+    def _smooth(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
+        smoothed: list[Vector] = []
+        for action in chunk:
+            memory.last = low_pass(memory.last, action, self._share)
+            smoothed.append(memory.last)
+        return np.stack(smoothed)
+
+
+def low_pass(last: Vector | None, action: Vector, share: float) -> Vector:
+    """One step of the filter, (A,) float32."""
+    return np.asarray(action if last is None else share * last + (1 - share) * action, np.float32)
