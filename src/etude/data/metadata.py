@@ -10,12 +10,14 @@ from typing import Any
 
 from etude.core import Case, EtudeError, Perturbation
 from etude.core.files import read_json
-from etude.data.layout import INFO, SIDECAR_INFO, sidecar_row
-from etude.data.parquet import Row
+from etude.data.layout import INFO, SIDECAR_INFO, TASKS, row_statistics, sidecar_row
+from etude.data.parquet import Row, read_rows
 from etude.data.rows import episode_rows
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
+from etude.data.statistics import Statistics
+from etude.data.v21 import VERSIONS, legacy_rows, legacy_tasks, template
 
-_CONVERTER = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=any/name --root=COPY --push-to-hub=false"
+_CURRENT = "v3.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ class DatasetMeta:
         task: The task the episodes were made on, as it writes itself; "" where Etude did not write the dataset.
         space_hash: Hash of the perturbation space of the episodes' θ, or "".
         rows: The rows of meta/episodes without statistics.
-        data_path, video_path: LeRobot's templates of file names.
+        data_path, video_path: LeRobot's templates of file names, in terms of chunk_index and file_index.
+        version: LeRobot's format, "v3.0" or "v2.1"; the rows of v2.1 are made up such that they read alike.
     """
 
     root: Path
@@ -69,35 +72,54 @@ class DatasetMeta:
     rows: tuple[Row, ...]
     data_path: str
     video_path: str
+    version: str = "v3.0"
 
     @staticmethod
     def open(root: Path) -> "DatasetMeta":
         """Read a dataset's metadata.
 
         Raises:
-            EtudeError: Not a LeRobot v3 dataset, or a damaged one.
+            EtudeError: Not a LeRobot dataset of v3.0 or v2.1, or a damaged one.
         """
-        if not (root / INFO).exists():
-            raise EtudeError(f"'{root}' is not a LeRobot dataset: '{root / INFO}' does not exist.")
-        info: dict[str, Any] = read_json(root / INFO)
-        version = info.get("codebase_version")
-        if version != "v3.0":
-            fix = f"; convert a copy of it: {_CONVERTER}" if version == "v2.1" else ""
-            raise EtudeError(f"'{root}' is not a LeRobot v3.0 dataset: its codebase_version is {version!r}{fix}.")
+        info, version = _info(root)
         own = read_json(root / SIDECAR_INFO) if (root / SIDECAR_INFO).exists() else {}
-        rows = episode_rows(root)
-        features = {name: Feature.from_json(feature) for name, feature in info["features"].items()}
+        try:
+            features = {name: Feature.from_json(feature) for name, feature in info["features"].items()}
+            data_path, video_path = str(info["data_path"]), str(info.get("video_path") or "")
+            fps = int(info["fps"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EtudeError(f"'{root / INFO}' is damaged or incomplete ({error!r}): copy the dataset anew.") from error
+        legacy = version != _CURRENT
         return DatasetMeta(
             root=root,
-            fps=int(info["fps"]),
+            fps=fps,
             features=MappingProxyType(features),
+            rows=(rows := tuple(legacy_rows(root, info, features) if legacy else _rows(root, info))),
             lengths=tuple(int(row["length"]) for row in rows),
             task=own.get("task", ""),
             space_hash=own.get("space_hash", ""),
-            rows=tuple(rows),
-            data_path=info["data_path"],
-            video_path=info.get("video_path") or "",
+            data_path=template(data_path) if legacy else data_path,
+            video_path=template(video_path) if legacy else video_path,
+            version=version,
         )
+
+    def statistics(self) -> list[dict[str, Statistics]]:
+        """The statistics that the dataset keeps of each episode: feature -> statistics; empty where it keeps none."""
+        if self.version == _CURRENT:
+            rows = episode_rows(self.root, statistics=True)
+        else:
+            rows = legacy_rows(self.root, read_json(self.root / INFO), self.features, statistics=True)
+        return [row_statistics(row) for row in rows]
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """The task texts, by task_index."""
+        if self.version != _CURRENT:
+            return tuple(legacy_tasks(self.root))
+        rows = read_rows([self.root / TASKS]) if (self.root / TASKS).exists() else []
+        # pandas keeps the text as an index, which older versions did not name.
+        texts = {int(row["task_index"]): str(row.get("task", row.get("__index_level_0__", ""))) for row in rows}
+        return tuple(texts.get(index, "") for index in range(max(texts, default=-1) + 1))
 
     @property
     def total_episodes(self) -> int:
@@ -109,15 +131,21 @@ class DatasetMeta:
         """Frames in the dataset."""
         return sum(self.lengths)
 
+    @cached_property
+    def camera_keys(self) -> Mapping[str, str]:
+        """Camera name -> LeRobot's name of its column: "observation.images.NAME", in some datasets without images."""
+        keys = [name for name, feature in self.features.items() if feature.dtype in ("video", "image")]
+        return {k.removeprefix(IMAGE) if k.startswith(IMAGE) else k.rpartition(".")[2]: k for k in keys}
+
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras, without LeRobot's prefix."""
-        return tuple(n.removeprefix(IMAGE) for n, f in self.features.items() if f.dtype in ("video", "image"))
+        return tuple(self.camera_keys)
 
     @property
     def image_shapes(self) -> dict[str, tuple[int, ...]]:
         """Camera name -> (H, W, 3)."""
-        return {camera: self.features[IMAGE + camera].shape for camera in self.cameras}
+        return {camera: _height_width_3(self.features[key]) for camera, key in self.camera_keys.items()}
 
     @property
     def state_size(self) -> int:
@@ -133,6 +161,37 @@ class DatasetMeta:
     def episodes(self) -> tuple[EpisodeRecord, ...]:
         """The sidecar, one record per episode; empty where Etude did not write the dataset."""
         return tuple(_record(sidecar) for row in self.rows if (sidecar := sidecar_row(row)))
+
+
+def _info(root: Path) -> tuple[dict[str, Any], str]:
+    """The content of info.json, and the version it says it has."""
+    if not (root / INFO).exists():
+        raise EtudeError(f"'{root}' is not a LeRobot dataset: '{root / INFO}' does not exist.")
+    info = read_json(root / INFO)
+    version = info.get("codebase_version") if isinstance(info, dict) else None
+    if version not in (_CURRENT, *VERSIONS):
+        raise EtudeError(
+            f"'{root}' is not a LeRobot dataset that can be read: its codebase_version is {version!r}; valid are "
+            f"{', '.join((*VERSIONS, _CURRENT))}."
+        )
+    return info, str(version)
+
+
+def _height_width_3(feature: Feature) -> tuple[int, ...]:
+    """Shape of an image as it is decoded; some datasets describe it channels first."""
+    shape = feature.shape
+    first = (feature.names and feature.names[0].startswith("channel")) or (shape[0] == 3 and shape[-1] != 3)
+    return (*shape[1:], shape[0]) if first else shape
+
+
+def _rows(root: Path, info: dict[str, Any]) -> list[Row]:
+    rows = episode_rows(root)
+    if not rows and info.get("total_episodes"):
+        raise EtudeError(
+            f"dataset '{root}' says it has {info['total_episodes']} episodes, but 'meta/episodes' has none: copy the "
+            "dataset anew, with all of its metadata."
+        )
+    return rows
 
 
 def _record(sidecar: Row) -> EpisodeRecord:
