@@ -1,6 +1,9 @@
 """One episode of a dataset, read without decoding the others: for looking at, where training reads a FrameCache."""
 
 from collections.abc import Iterator, Sequence
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -8,11 +11,11 @@ import av.error
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
+from PIL import Image
 
-from etude.core import ConfigError, EtudeError
+from etude.core import ConfigError, EtudeError, UnknownNameError
 from etude.data.metadata import DatasetMeta
-from etude.data.parquet import read_columns
-from etude.data.spec import IMAGE
+from etude.data.parquet import read_columns, read_pictures
 
 
 def require_episode(meta: DatasetMeta, episode: int) -> None:
@@ -41,19 +44,42 @@ def read_numbers(meta: DatasetMeta, episode: int, features: Sequence[str]) -> di
     Raises:
         EtudeError: A file is damaged, or holds other frames than the metadata says.
     """
+    columns = read_typed(meta, episode, features)
+    return {feature: columns[feature].astype(np.float64) for feature in features}
+
+
+def read_typed(meta: DatasetMeta, episode: int, features: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Like `read_numbers`, in the types that the columns have."""
     require_episode(meta, episode)
-    row = meta.rows[episode]
-    name = meta.data_path.format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])
-    columns = read_columns([meta.root / name], ("episode_index", "frame_index", *features))
+    path = data_file(meta, episode)
+    columns = read_columns([path], ("episode_index", "frame_index", *features))
     kept = np.flatnonzero(columns["episode_index"][:, 0] == episode)
     kept = kept[np.argsort(columns["frame_index"][kept, 0], kind="stable")]
     if len(kept) != meta.lengths[episode]:
-        raise EtudeError(f"'{name}' has {len(kept)} frames of episode {episode}, not {meta.lengths[episode]}.")
-    return {feature: columns[feature][kept].astype(np.float64) for feature in features}
+        raise EtudeError(
+            f"'{path}' has {len(kept)} frames of episode {episode}, where the metadata says {meta.lengths[episode]}: "
+            "copy the dataset anew, or leave the episode out."
+        )
+    return {feature: columns[feature][kept] for feature in features}
+
+
+def data_file(meta: DatasetMeta, episode: int) -> Path:
+    """The Parquet file with the frames of an episode."""
+    row = meta.rows[episode]
+    return meta.root / meta.data_path.format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])
+
+
+def video_file(meta: DatasetMeta, episode: int, camera: str) -> tuple[Path, float]:
+    """The video with an episode's images from one camera, and the time in it [s] at which the episode begins."""
+    key, row = meta.camera_keys[camera], meta.rows[episode]
+    name = meta.video_path.format(
+        video_key=key, chunk_index=row[f"videos/{key}/chunk_index"], file_index=row[f"videos/{key}/file_index"]
+    )
+    return meta.root / name, float(row[f"videos/{key}/from_timestamp"])
 
 
 def read_images(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:
-    """The images of one camera, first to last; what comes before them in the video file is jumped over.
+    """The images of one camera, first to last, from a video or from single images.
 
     Args:
         meta: The dataset.
@@ -61,26 +87,48 @@ def read_images(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[
         camera: Name of the camera.
 
     Raises:
-        EtudeError: The camera has no video, or too short a one.
+        EtudeError: The camera's file is missing, damaged, or too short.
     """
     require_episode(meta, episode)
-    key, row, length = IMAGE + camera, meta.rows[episode], meta.lengths[episode]
-    if meta.features[key].dtype != "video":
-        raise EtudeError(f"dataset '{meta.root}' stores camera '{camera}' as single images; only videos can be read.")
-    name = meta.video_path.format(
-        video_key=key, chunk_index=row[f"videos/{key}/chunk_index"], file_index=row[f"videos/{key}/file_index"]
-    )
-    begin_s, given = row[f"videos/{key}/from_timestamp"] - 0.5 / meta.fps, 0
+    if camera not in meta.camera_keys:
+        raise UnknownNameError(f"camera of '{meta.root}'", camera, meta.cameras)
+    length, given = meta.lengths[episode], 0
+    if meta.features[meta.camera_keys[camera]].dtype == "video":
+        path, images = video_file(meta, episode, camera)[0], _from_video(meta, episode, camera)
+    else:
+        path, images = data_file(meta, episode), _from_pictures(meta, episode, camera)
+    for image in islice(images, length):
+        yield image
+        given += 1
+    if given < length:
+        raise EtudeError(
+            f"'{path}' has {given} of the {length} frames of episode {episode} ('{camera}'): copy the file anew, or "
+            f"leave the episode out with `etude data delete {meta.root} --episodes {episode} --out …`."
+        )
+
+
+def _from_video(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:
+    """From the episode's first frame to the end of the file; what comes before is jumped over."""
+    path, from_s = video_file(meta, episode, camera)
+    begin_s = from_s - 0.5 / meta.fps
     try:
-        with av.open(str(meta.root / name)) as container:
+        with av.open(str(path)) as container:
             stream: Any = container.streams.video[0]
             container.seek(max(0, int(begin_s / stream.time_base)), stream=stream)
             for frame in container.decode(stream):
                 if frame.time is not None and frame.time >= begin_s:
                     yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                    given += 1
-                if given == length:
-                    return
-    except (OSError, av.error.FFmpegError) as error:
-        raise EtudeError(f"video '{meta.root / name}' cannot be read: {error}.") from error
-    raise EtudeError(f"video '{meta.root / name}' has {given} of the {length} frames of episode {episode}.")
+    except (OSError, av.error.FFmpegError, IndexError) as error:
+        raise EtudeError(f"video '{path}' of episode {episode} cannot be read: {error}.") from error
+
+
+def _from_pictures(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:
+    path = data_file(meta, episode)
+    for frame, picture in enumerate(read_pictures(path, meta.camera_keys[camera], episode)):
+        try:
+            with Image.open(BytesIO(picture)) as image:
+                yield np.asarray(image.convert("RGB"), np.uint8)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise EtudeError(
+                f"the image of '{camera}' at frame {frame} of episode {episode} in '{path}' cannot be read: {error}."
+            ) from error

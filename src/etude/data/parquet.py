@@ -1,7 +1,7 @@
 """Parquet files in and out of plain values and arrays; pyarrow, which has no types, stays in here."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,41 @@ def read_columns(paths: Sequence[Path], columns: Iterable[str]) -> dict[str, NDA
     missing = sorted(set(wanted) - set(table.column_names))
     if missing:
         raise EtudeError(f"the Parquet files in '{paths[0].parent.parent}' have no column '{missing[0]}'.")
-    return {name: _array(table.column(name).combine_chunks(), len(table)) for name in wanted}
+    try:
+        return {name: _array(table.column(name).combine_chunks(), len(table)) for name in wanted}
+    except ValueError as error:
+        raise EtudeError(f"a column of '{paths[0]}' has rows of different lengths: {error}.") from error
+
+
+def read_pictures(path: Path, column: str, episode: int) -> Iterator[bytes]:
+    """The image files that a column holds for one episode, in the order they lie in, a few at a time in memory.
+
+    Raises:
+        EtudeError: The file is damaged, or has only names of images that are not there.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            groups = [i for i in range(file.num_row_groups) if _may_hold(file.metadata.row_group(i), episode)]
+            for batch in file.iter_batches(batch_size=16, row_groups=groups, columns=["episode_index", column]):
+                for of, picture in zip(*(batch.column(name).to_pylist() for name in batch.schema.names), strict=True):
+                    if of == episode:
+                        yield _picture(picture, path)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise EtudeError(f"the images of episode {episode} in '{path}' cannot be read: {error}.") from error
+
+
+def _may_hold(group: Any, episode: int) -> bool:
+    columns = [group.column(i) for i in range(group.num_columns)]
+    found = next((c.statistics for c in columns if c.path_in_schema == "episode_index"), None)
+    return found is None or not found.has_min_max or found.min <= episode <= found.max
+
+
+def _picture(value: Any, path: Path) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if value.get("bytes") is not None:
+        return value["bytes"]
+    return (path.parent / value["path"]).read_bytes()
 
 
 def _read(paths: Sequence[Path], keep: Callable[[str], bool]) -> Any:
@@ -87,8 +121,9 @@ def _read(paths: Sequence[Path], keep: Callable[[str], bool]) -> Any:
 
 
 def _array(column: Any, rows: int) -> NDArray[Any]:
-    flat = column.flatten() if pa.types.is_nested(column.type) else column
-    return flat.to_numpy(zero_copy_only=False).reshape(rows, -1)
+    while pa.types.is_nested(column.type) or isinstance(column, pa.ExtensionArray):
+        column = column.storage if isinstance(column, pa.ExtensionArray) else column.flatten()
+    return column.to_numpy(zero_copy_only=False).reshape(rows, -1)
 
 
 def _column(values: NDArray[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""LeRobot v2.0 and v2.1 on disk, seen as v3: one data file and one video per camera and episode, metadata in JSON lines.
+"""LeRobot v2.0 and v2.1 on disk, seen as v3: each episode a data file and a video per camera.
 
     meta/info.json  meta/tasks.jsonl  meta/episodes.jsonl  meta/episodes_stats.jsonl (v2.1)
     data/chunk-000/episode_000017.parquet
@@ -79,9 +79,11 @@ def _with_statistics(root: Path, rows: list[Row]) -> list[Row]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    number = 0
     try:
         with path.open() as file:
-            for number, line in enumerate(file, start=1):
+            for line in file:
+                number += 1
                 if line.strip():
                     yield json.loads(line)
     except FileNotFoundError as error:
