@@ -15,7 +15,7 @@ import pytest
 
 from etude.cli import loop, main
 from etude.cli.usage import parse
-from etude.core import Case, MissingDependencyError, Outcome, Perturbation, Suite, Task
+from etude.core import Case, MissingDependencyError, Perturbation, Suite, Task
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, runner
 from etude.sim import make_task
@@ -176,7 +176,7 @@ def test_eval_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Pat
     whole, _ = run(*command, tmp_path / "whole")
     done = runner.run_job
 
-    def stop_after_one(job: runner.Job) -> list[Outcome]:
+    def stop_after_one(job: runner.Job) -> runner.JobResult:
         if (tmp_path / "r" / "journal.jsonl").exists():
             raise KeyboardInterrupt
         return done(job)

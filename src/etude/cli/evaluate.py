@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from etude.cli.drawing import Spread, draw_cases, make_draw
 from etude.cli.executing import make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import resolve_policy
+from etude.cli.policy import check_execution, execution_settings, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Outcome, PolicyFactory, Suite, Task
@@ -20,6 +20,7 @@ from etude.loop.progress import Progress
 
 if TYPE_CHECKING:
     from etude.evaluation import Summary
+    from etude.policies.execution.latency import Latency
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Options:
     Examples:
         etude eval franka-stack:cubes=2 --policy runs/first --episodes 50 --out results/first
         etude eval franka-stack:cubes=2 --policy runs/first --suite search/first/exam.json --out results/exam
+        etude eval franka-stack:cubes=2 --policy runs/first --execute 1 --ensemble 0.01 --out results/ensembled
+        etude eval franka-stack:cubes=2 --policy runs/first --execute 8 --overlap 2 --smooth 0.3 --out results/smooth
         etude eval franka-stack:cubes=2 --policy expert --episodes 20 --space uniform --out results/expert --videos 3
 
     Attributes:
@@ -45,6 +48,10 @@ class Options:
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         videos: Record this many cases, failures first.
         execute: Actions of a predicted chunk to execute before the policy looks again.
+        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
+            with --execute 1 is Zhao et al.'s temporal ensembling.
+        smooth: Share of the last action that stays in the next one, from 0 to below 1.
+        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
         processes: Processes that run episodes; they do not change the result.
         resume: Continue an evaluation that was begun with the same options.
         json: Print the summary as one line of JSON, and nothing else.
@@ -60,13 +67,17 @@ class Options:
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     videos: int = 0
     execute: int = 8
+    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
+    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
+    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
     processes: int = 2
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
         episodes = 1 if self.episodes is None else self.episodes
-        require_at_least(1, episodes=episodes, execute=self.execute, processes=self.processes)
+        require_at_least(1, episodes=episodes, processes=self.processes)
+        check_execution(self)
         require_at_least(0, seed=self.seed, videos=self.videos)
         if self.suite and (self.theta or self.space != "nominal"):
             raise ConfigError("--suite says which cases: leave out --theta and --space.")
@@ -85,20 +96,20 @@ def run(options: Options) -> None:
 
     suite = load_suite(options.suite, task) if options.suite else None
     cases = choose_cases(options, task, suite)
-    policy = resolve_policy(options.policy, task, execute=options.execute)
+    policy = resolve_policy(options.policy, task, options)
     progress = watch()
     asked = _asked(options, task, suite)
     with resumable_folder(options.out, {**asked, "episodes": len(cases)}, resume=options.resume) as folder:
-        outcomes = _outcomes(options, task, policy, cases, folder, progress)
+        outcomes, latency = _outcomes(options, task, policy, cases, folder, progress)
         summary = summarise(outcomes)
         record = {**asked, **summary.to_json()}
         write_json(folder / "summary.json", record)
         _film(task, policy, outcomes, folder / "videos", options.videos, progress)
     if options.json:
-        show_json(record)
+        show_json({**record, "latency": latency.to_json() if latency else None})
         return
     written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
-    show(table(summary, task.subtasks), "", f"{written} in {options.out}")
+    show(table(summary, task.subtasks), "", *([latency] if latency else []), f"{written} in {options.out}")
     if options.policy in ("expert", "random"):
         show_next(f"etude collect {task.name} --episodes 50 --out data/first")
     else:
@@ -147,26 +158,30 @@ def worth_seeing(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
 
 def _outcomes(
     options: Options, task: Task, policy: PolicyFactory, cases: Sequence[Case], folder: Path, progress: Progress
-) -> Sequence[Outcome]:
-    """Run the cases that were not run yet, and keep all outcomes in `folder`."""
+) -> "tuple[Sequence[Outcome], Latency | None]":
+    """Run the cases that were not run yet, and keep all outcomes in `folder`; how long the network took for them."""
     from etude.evaluation import read_outcomes, write_outcomes
     from etude.loop.stages import evaluate
+    from etude.policies.execution.latency import Latency, NetworkCall
 
     finished, journal = folder / "outcomes.parquet", folder / "journal.jsonl"
     if finished.exists():
-        return read_outcomes(finished)
+        return read_outcomes(finished), None
+    calls: list[NetworkCall] = []
     with make_executor(options.processes) as executor:
-        outcomes = evaluate(task, policy, cases, executor=executor, progress=progress, journal=journal)
+        outcomes = evaluate(
+            task, policy, cases, executor=executor, progress=progress, journal=journal, on_calls=calls.extend
+        )
     write_outcomes(finished, outcomes)
     journal.unlink()
-    return outcomes
+    return outcomes, Latency.of(calls)
 
 
 def _asked(options: Options, task: Task, suite: Suite | None) -> dict[str, Any]:
     return {
         "task": task.name,
         "policy": options.policy,
-        "execute": options.execute,
+        **execution_settings(options),
         "suite": {"name": suite.name, "hash": suite.hash} if suite else None,
         "drawn": None if suite else {"seed": options.seed, "space": options.space, "theta": list(options.theta)},
     }

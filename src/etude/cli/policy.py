@@ -1,13 +1,62 @@
 """The policy that a person names, checked against the task before anything runs."""
 
 from pathlib import Path
+from typing import Any, Protocol
 
-from etude.core import PolicyFactory, Task
+from etude.core import ConfigError, PolicyFactory, Task
 from etude.core.files import read_json
 from etude.policies.features import Features
 
 
-def resolve_policy(name: str, task: Task, *, execute: int) -> PolicyFactory:
+class Execution(Protocol):
+    """Options of every command that runs a policy; see `etude.policies.CheckpointPolicy`."""
+
+    @property
+    def execute(self) -> int:
+        """Actions of a chunk to execute."""
+        ...
+
+    @property
+    def ensemble(self) -> float | None:
+        """Decay of the average over chunks."""
+        ...
+
+    @property
+    def smooth(self) -> float:
+        """Share of the last action that stays."""
+        ...
+
+    @property
+    def overlap(self) -> int:
+        """Actions that run while the next chunk is computed."""
+        ...
+
+
+def check_execution(options: Execution) -> None:
+    """Check the options that say how chunks are executed.
+
+    Raises:
+        ConfigError: Of values that cannot work.
+    """
+    if options.execute < 1:
+        raise ConfigError(f"--execute {options.execute}: must be at least 1.")
+    if not 0 <= options.overlap < options.execute:
+        raise ConfigError(f"--overlap {options.overlap}: must be at least 0 and less than --execute {options.execute}.")
+    if not 0 <= options.smooth < 1:
+        raise ConfigError(f"--smooth {options.smooth:g}: must be in [0, 1); 0.3 is gentle, 0.9 very slow.")
+
+
+def execution_settings(options: Execution) -> dict[str, Any]:
+    """How chunks are executed, as JSON values: None for what is not done, as in settings that do not know of it."""
+    return {
+        "execute": options.execute,
+        "ensemble": options.ensemble,
+        "smooth": options.smooth or None,
+        "overlap": options.overlap or None,
+    }
+
+
+def resolve_policy(name: str, task: Task, options: Execution) -> PolicyFactory:
     """The policy factory for `expert`, `random` or a checkpoint folder that fits the task.
 
     Raises:
@@ -16,7 +65,14 @@ def resolve_policy(name: str, task: Task, *, execute: int) -> PolicyFactory:
     """
     from etude.loop.wiring import find_checkpoint, policy_factory
 
-    policy = policy_factory(name, task, execute=execute)
+    policy = policy_factory(
+        name,
+        task,
+        execute=options.execute,
+        ensemble=options.ensemble,
+        smooth=options.smooth,
+        overlap=options.overlap,
+    )
     if name not in ("expert", "random"):
         require_fit(find_checkpoint(Path(name)), task)
     return policy

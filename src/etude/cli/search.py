@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.executing import make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import resolve_policy
+from etude.cli.policy import check_execution, execution_settings, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Pocket, Task
@@ -39,6 +39,10 @@ class Options:
         test_cases: Cases of the uniform and of the nominal suite.
         seed: Fixes all randomness.
         execute: Actions of a predicted chunk to execute before the policy looks again.
+        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
+            with --execute 1 is Zhao et al.'s temporal ensembling.
+        smooth: Share of the last action that stays in the next one, from 0 to below 1.
+        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
         processes: Processes that run episodes; they do not change the result.
         resume: Continue a search that was begun with the same options.
         json: Print the pockets as one line of JSON, and nothing else.
@@ -54,13 +58,17 @@ class Options:
     test_cases: int = 100
     seed: int = 0
     execute: int = 8
+    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
+    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
+    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
     processes: int = 2
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(1, budget=self.budget, confirm=self.confirm, exam_cases=self.exam_cases)
-        require_at_least(1, execute=self.execute, processes=self.processes)
+        require_at_least(1, processes=self.processes)
+        check_execution(self)
         require_at_least(0, dev_cases=self.dev_cases, test_cases=self.test_cases, seed=self.seed)
 
 
@@ -70,9 +78,9 @@ def run(options: Options) -> None:
 
     task = make_task(options.task)
     _require_searchable(task)
-    policy = resolve_policy(options.policy, task, execute=options.execute)
-    names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed", "execute")
-    settings = {"task": task.name, **{name: getattr(options, name) for name in names}}
+    policy = resolve_policy(options.policy, task, options)
+    names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed")
+    settings = {"task": task.name, **{name: getattr(options, name) for name in names}, **execution_settings(options)}
 
     from etude.loop.stages import SearchSettings, freeze_suites, search_for_failures
     from etude.search import SuiteConfig

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Spread, ThetaDraw, make_draw
 from etude.cli.output import free_name, require_video_name
-from etude.cli.policy import resolve_policy
+from etude.cli.policy import check_execution, resolve_policy
 from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Environment, Observer, Outcome, Step, Task, rollout, stream
@@ -33,6 +33,7 @@ class Options:
         etude watch franka-stack
         etude watch franka-stack --onscreen --episodes 3
         etude watch franka-stack --policy runs/first --theta light.intensity=0.4 --out dark.mp4
+        etude watch franka-stack --policy runs/first --execute 1 --ensemble 0.01
         etude watch franka-stack --policy random --space uniform --seed 7
 
     Attributes:
@@ -45,6 +46,10 @@ class Options:
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         execute: Actions of a predicted chunk to execute before the policy looks again.
+        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
+            with --execute 1 is Zhao et al.'s temporal ensembling.
+        smooth: Share of the last action that stays in the next one, from 0 to below 1.
+        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
         out: The video (.mp4); by default a new file here, or none with a window.
     """
 
@@ -57,10 +62,14 @@ class Options:
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     execute: int = 8
+    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
+    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
+    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
     out: Annotated[Path | None, arg(metavar="FILE")] = None
 
     def __post_init__(self) -> None:
-        require_at_least(1, episodes=self.episodes, execute=self.execute)
+        require_at_least(1, episodes=self.episodes)
+        check_execution(self)
         require_at_least(0, seed=self.seed)
         if self.expert and self.policy not in ("", "expert"):
             raise ConfigError(f"--expert and --policy {self.policy} are two policies: give one.")
@@ -75,7 +84,7 @@ def run(options: Options) -> None:
 
     require_video_name(options.out)
     task = make_task(options.task)
-    policy = resolve_policy(options.policy, task, execute=options.execute)
+    policy = resolve_policy(options.policy, task, options)
     if task.cameras and options.policy in ("expert", "random"):  # which do not look at the images: a person does
         task = sharper(task, TILE_PX)
     draw = make_draw(task.space, options.space, options.theta)

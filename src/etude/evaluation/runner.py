@@ -8,9 +8,13 @@ from pathlib import Path
 from etude.core import Case, ConfigError, Executor, Outcome, PolicyFactory, Task, rollout_many
 from etude.evaluation.bench import bench
 from etude.evaluation.journal import Journal
+from etude.policies.execution.latency import Metered, NetworkCall
 
 type Progress = Callable[[int, int], None]
 """(cases done, cases in all), called after every job."""
+
+type OnCalls = Callable[[Sequence[NetworkCall]], None]
+"""Told how long the policy's network took, job by job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +30,25 @@ class Job:
         return f"{len(self.cases)} cases of {self.task.name} from seed {self.cases[0].seed} with {self.policy!r}"
 
 
-def run_job(job: Job) -> list[Outcome]:
+@dataclass(frozen=True)
+class JobResult:
+    """What a job comes back with.
+
+    Attributes:
+        outcomes: In the order of its cases.
+        calls: How long the policy's network took, call by call; none where it has none.
+    """
+
+    outcomes: list[Outcome]
+    calls: tuple[NetworkCall, ...] = ()
+
+
+def run_job(job: Job) -> JobResult:
     """Run a job's cases, in order, on this process's own environments and policy."""
     environments, policy = bench(job.task, job.policy, min(job.slots, len(job.cases)))
     outcomes = dict(rollout_many(environments, policy, job.cases))
-    return [outcomes[index] for index in range(len(job.cases))]
+    calls = policy.take_calls() if isinstance(policy, Metered) else ()
+    return JobResult([outcomes[index] for index in range(len(job.cases))], calls)
 
 
 @dataclass(frozen=True)
@@ -77,16 +95,26 @@ class Runner:
                 progress(len(outcomes), len(cases))
         return outcomes
 
-    def stream(self, cases: Sequence[Case], *, journal: Path | None = None) -> Iterator[Outcome]:
-        """Yield outcomes in the order of the cases, as they become known."""
+    def stream(
+        self, cases: Sequence[Case], *, journal: Path | None = None, on_calls: OnCalls | None = None
+    ) -> Iterator[Outcome]:
+        """Yield outcomes in the order of the cases, as they become known.
+
+        Args:
+            cases: What to run.
+            journal: See `run`; what it holds already was not timed.
+            on_calls: Told how long the policy's network took.
+        """
         book = Journal.open(journal, self._identity(cases)) if journal else None
         done = book.read() if book else []
         for outcomes in done:
             yield from outcomes
-        for outcomes in self.executor.map(run_job, islice(self._jobs(cases), len(done), None)):
+        for result in self.executor.map(run_job, islice(self._jobs(cases), len(done), None)):
             if book:
-                book.append(outcomes)
-            yield from outcomes
+                book.append(result.outcomes)
+            if on_calls and result.calls:
+                on_calls(result.calls)
+            yield from result.outcomes
 
     def _jobs(self, cases: Sequence[Case]) -> Iterator[Job]:
         for some in batched(cases, self.cases_per_job):

@@ -21,6 +21,7 @@ from etude.core import (
 from etude.core.files import read_json, write_json
 from etude.data import FrameCache, Mixture, MixtureSource, split_episodes, statistics
 from etude.evaluation import Expert, Runner, write_outcomes
+from etude.evaluation.runner import OnCalls
 from etude.loop.progress import Progress, silent
 from etude.policies import Features
 from etude.search import (
@@ -131,6 +132,7 @@ def evaluate(
     progress: Progress = silent,
     title: str = "evaluate",
     journal: Path | None = None,
+    on_calls: OnCalls | None = None,
 ) -> list[Outcome]:
     """Run a policy on every case.
 
@@ -142,13 +144,14 @@ def evaluate(
         progress: Shows how far it is.
         title: What the progress is called.
         journal: File that keeps finished cases, so that a killed evaluation goes on.
+        on_calls: Told how long the policy's network took.
 
     Returns:
         Outcomes in the order of the cases.
     """
     outcomes: list[Outcome] = []
     with progress(title, len(cases)) as update:
-        for outcome in Runner(task, policy, executor).stream(cases, journal=journal):
+        for outcome in Runner(task, policy, executor).stream(cases, journal=journal, on_calls=on_calls):
             outcomes.append(outcome)
             update(len(outcomes), f"{sum(o.success for o in outcomes)}/{len(outcomes)} succeed")
     return outcomes

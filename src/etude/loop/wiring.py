@@ -6,13 +6,18 @@ from etude.core import EtudeError, PolicyFactory, Task, UnknownNameError
 from etude.evaluation import Expert, RandomPolicy
 
 
-def policy_factory(name: str, task: Task, *, execute: int = 8) -> PolicyFactory:
+def policy_factory(
+    name: str, task: Task, *, execute: int = 8, ensemble: float | None = None, smooth: float = 0.0, overlap: int = 0
+) -> PolicyFactory:
     """The policy that a name stands for.
 
     Args:
         name: `expert`, `random`, or a checkpoint folder.
         task: What it will be asked to do.
-        execute: Actions of a chunk to execute before looking again; for checkpoints.
+        execute: Actions of a chunk to execute before looking again; this and what follows for checkpoints.
+        ensemble: Decay of the average over all chunks that predicted an action; None does not average.
+        smooth: Share of the last action that stays in the next one.
+        overlap: The last so many executed actions run while the next chunk is computed.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
@@ -27,7 +32,9 @@ def policy_factory(name: str, task: Task, *, execute: int = 8) -> PolicyFactory:
         raise UnknownNameError("policy", name, ["expert", "random", "a checkpoint folder"])
     from etude.policies import CheckpointPolicy
 
-    return CheckpointPolicy(str(find_checkpoint(path)), execute=execute)
+    return CheckpointPolicy(
+        str(find_checkpoint(path)), execute=execute, ensemble=ensemble, smooth=smooth, overlap=overlap
+    )
 
 
 def find_checkpoint(path: Path) -> Path:

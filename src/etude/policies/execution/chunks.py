@@ -68,7 +68,9 @@ class ChunkPolicy:
         return chunks
 
     def _predict(self, observations: Sequence[Observation], noise: Sequence[NDArray[Any]]) -> list[ActionChunk]:
-        batch: dict[str, Tensor] = {STATE_KEY: self._stack([self._state(o) for o in observations])}
+        batch: dict[str, Tensor] = {}
+        if self._features.state_size:
+            batch[STATE_KEY] = self._stack([self._state(o) for o in observations])
         for camera in self._features.cameras:
             images = self._stack([self._image(o, camera) for o in observations])
             batch[IMAGE_PREFIX + camera] = images.permute(0, 3, 1, 2)
