@@ -5,9 +5,11 @@ Run as a script it trains on them: `python demonstrations.py OUT [--resume]`.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from etude.core import stream
 from etude.data import FeatureStatistics, WindowBatch
@@ -55,7 +57,14 @@ class Demonstrations:
 
     def batch(self, step: int) -> WindowBatch:
         """The batch of a step."""
-        episode = stream(self._seed, "batch", step).integers(len(self.state), size=self._batch_size)
+        return self._windows(stream(self._seed, "batch", step).integers(len(self.state), size=self._batch_size))
+
+    def sweep(self) -> Iterator[WindowBatch]:
+        """All of them, in order."""
+        for first in range(0, len(self.state), self._batch_size):
+            yield self._windows(np.arange(first, min(first + self._batch_size, len(self.state))))
+
+    def _windows(self, episode: NDArray[np.int64]) -> WindowBatch:
         return WindowBatch(
             images={camera: pixels[episode] for camera, pixels in self.images.items()},
             state=self.state[episode],

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from etude import __version__
 from etude.cli.failure import disk_trouble, one_line
+from etude.cli.output import remember_options
 from etude.cli.usage import parse
 from etude.cli.verbs import GROUPS, VERBS, find_verb, overview
 from etude.core import EtudeError
@@ -58,7 +59,9 @@ def _dispatch(arguments: list[str]) -> None:
     else:
         name, rest = find_verb(arguments)
         command = import_module(VERBS[name].module)
-        command.run(parse(command.Options, name, rest))
+        options = parse(command.Options, name, rest)
+        command.run(options)
+        remember_options(name, options)
 
 
 def _complain(line: str, code: int) -> int:

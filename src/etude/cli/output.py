@@ -9,10 +9,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from etude.cli.configuration import options_of
 from etude.core import ConfigError, MismatchError, RunExistsError
 from etude.core.files import read_json, write_json
 
-SETTINGS = "settings.json"
+SETTINGS, _DECIDED = "settings.json", "settings"
 
 
 def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> None:
@@ -120,7 +121,7 @@ def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:
     """
     if not record.exists():
         return
-    begun = read_json(record)
+    begun = _decided(read_json(record))
     changed = [f"{k} was {begun.get(k)} and is now {v}" for k, v in settings.items() if begun.get(k) != v]
     if changed:
         raise MismatchError(
@@ -129,6 +130,38 @@ def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:
 
 
 def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:
-    """Write down what decides the result, once."""
-    if not record.exists():
-        write_json(record, dict(settings))
+    """Write down what decides the result, once, beside what is there already."""
+    known = read_json(record) if record.exists() else {}
+    if not _decided(known):
+        write_json(record, {**known, _DECIDED: dict(settings)})
+
+
+def remember_options(verb: str, options: Any) -> None:
+    """Write down the options that a command ran with, in or beside its output, so that `--config` repeats it.
+
+    Args:
+        verb: The command.
+        options: Its options; nothing is written where they name no output, or where there is none.
+    """
+    out = _output(options)
+    if out is None or not out.exists():
+        return
+    if out.is_dir():
+        record = out / ("meta/etude" if (out / "meta" / "info.json").exists() else "") / SETTINGS
+    else:
+        record = out.with_name(f"{out.name}.{SETTINGS}")
+    known = read_json(record) if record.exists() else {}
+    settings = {_DECIDED: _decided(known)} if known else {}
+    write_json(record, {**settings, "command": verb, "options": options_of(options)})
+
+
+def _output(options: Any) -> Path | None:
+    """What a command writes."""
+    if hasattr(options, "runs_dir"):
+        return options.runs_dir / options.run
+    return getattr(options, "out", None)
+
+
+def _decided(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What decides the result, in a record of today, or in one that held nothing else."""
+    return record.get(_DECIDED, {} if "options" in record else record)

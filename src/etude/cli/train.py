@@ -15,7 +15,7 @@ from etude.core import ConfigError, MismatchError
 from etude.policies.features import Features
 
 if TYPE_CHECKING:
-    from etude.loop.stages import WeightedDataset
+    from etude.training.fitting import WeightedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +63,27 @@ def run(options: Options) -> None:
     """Train."""
     datasets = parse_datasets(options.dataset)
 
-    from etude.loop.stages import train_on
     from etude.loop.wiring import find_checkpoint
     from etude.policies.names import check_policy_name
     from etude.training import TrainConfig
+    from etude.training.fitting import PolicyChoice, train_on
 
     check_policy_name(options.policy)
     warm_start = find_checkpoint(options.warm_start) if options.warm_start else None
     task = require_one_kind(datasets, warm_start)
-    with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
+    with (
+        resumable_folder(options.out, _settings(options), resume=options.resume) as out,
+        watch()("training", options.steps) as update,
+    ):
         result = train_on(
             datasets,
             out,
             config=TrainConfig(
                 steps=options.steps, batch_size=options.batch_size, seed=options.seed, threads=options.threads
             ),
-            policy=options.policy,
-            warm_start=warm_start,
+            policy=PolicyChoice(name=options.policy, warm_start=warm_start),
             resume=options.resume,
-            progress=watch(),
+            progress=lambda step, _total, loss: update(step, f"loss {loss:.3f}"),
         )
     if options.json:
         best = {"best_step": result.best_step, "best_loss": result.best_loss}
@@ -131,7 +133,7 @@ def parse_datasets(texts: Sequence[str]) -> "list[WeightedDataset]":
     Raises:
         ConfigError: None given, no such folder, or a weight that is not a positive number.
     """
-    from etude.loop.stages import WeightedDataset
+    from etude.training.fitting import WeightedDataset
 
     if not texts:
         raise ConfigError("--dataset needs at least one folder.")

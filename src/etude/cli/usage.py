@@ -6,6 +6,7 @@ from inspect import cleandoc
 from io import StringIO
 from typing import get_args, get_type_hints
 
+from etude.cli.configuration import FLAG, HELP, with_config
 from etude.core import ConfigError, UnknownNameError
 
 
@@ -24,14 +25,18 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
     """
     import tyro  # half of the time that `etude --help` would take
 
-    _check_names(options, arguments, positional=get_args(tyro.conf.Positional[str])[1])
+    marker = get_args(tyro.conf.Positional[str])[1]
+    hints = get_type_hints(options, include_extras=True)
+    positional = [name for name, hint in hints.items() if marker in get_args(hint)]
+    arguments = with_config(options, verb, arguments, positional)
+    _check_names({f"--{name.replace('_', '-')}" for name in hints if name not in positional}, arguments)
     complaint = StringIO()
     try:
         with redirect_stderr(complaint):
             return tyro.cli(
                 options,
                 prog=f"etude {verb}",
-                description=cleandoc(options.__doc__ or "").partition("\nAttributes:")[0],
+                description=cleandoc(options.__doc__ or "").partition("\nAttributes:")[0] + f"\n{HELP}",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
@@ -70,20 +75,11 @@ def condense(box: str) -> str:
     return told.rstrip(".") + "."
 
 
-def _check_names(options: type, arguments: list[str], *, positional: object) -> None:
-    """Raise for an option that does not exist, with the nearest, and for one given twice (the last would win).
-
-    Args:
-        options: The command's dataclass.
-        arguments: What follows the verb.
-        positional: What marks, in a type hint, an argument that has no name.
-    """
-    hints = get_type_hints(options, include_extras=True)
-    named = [name for name, hint in hints.items() if positional not in get_args(hint)]
-    valid = {f"--{name.replace('_', '-')}" for name in named} | {"--help"}
+def _check_names(valid: set[str], arguments: list[str]) -> None:
+    """Raise for an option that does not exist, with the nearest, and for one given twice (the last would win)."""
     given = [a.partition("=")[0].replace("_", "-") for a in arguments if a.startswith("--")]
     for name in given:
-        if name not in valid:
-            raise UnknownNameError("option", name, valid)
+        if name not in valid | {"--help"}:
+            raise UnknownNameError("option", name, valid | {"--help", FLAG})
         if given.count(name) > 1:
             raise ConfigError(f"option {name} is given twice; several values follow one {name}, with spaces between.")

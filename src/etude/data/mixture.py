@@ -1,6 +1,6 @@
 """Training batches from weighted datasets, each a pure function of (seed, step)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,14 @@ class Mixture:
         length = self._length[segment]
         frame = np.clip((within * length).astype(np.int64), 0, length - 1)
         return self._gather(segment, frame)
+
+    def sweep(self) -> Iterator[WindowBatch]:
+        """Every window once, episode by episode, in batches of at most `batch_size`."""
+        segment = np.repeat(np.arange(len(self._length)), self._length)
+        frame = np.arange(len(segment)) - np.repeat(np.cumsum(self._length) - self._length, self._length)
+        for first in range(0, len(segment), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            yield self._gather(segment[part], frame[part])
 
     def _gather(self, segment: Int64[NDArray[np.int64], " B"], frame: Int64[NDArray[np.int64], " B"]) -> WindowBatch:
         source, first, length = self._source[segment], self._start[segment], self._length[segment]

@@ -15,16 +15,15 @@ from etude.loop.progress import Progress, silent
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import (
     SearchSettings,
-    WeightedDataset,
     freeze_suites,
     load_pockets,
     search_for_failures,
     sit_suites,
-    train_on,
 )
 from etude.policies import CheckpointPolicy
 from etude.search import Exclusion, SuiteConfig, TargetedSampler
 from etude.training import TrainConfig
+from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
 DATASET, CHECKPOINT = "dataset", "checkpoint"
 
@@ -176,16 +175,15 @@ class Chain:
         start = pupil.train / CHECKPOINT if warm_start else None
 
         def work(folder: Path) -> Mapping[str, Any]:
-            result = train_on(
-                [WeightedDataset(path / DATASET, weights[path]) for path in pupil.collections],
-                folder,
-                config=config,
-                policy=self.config.policy,
-                warm_start=start,
-                resume=True,
-                progress=self.progress,
-                title=f"{name}: training",
-            )
+            with self.progress(f"{name}: training", steps) as update:
+                result = train_on(
+                    [WeightedDataset(path / DATASET, weights[path]) for path in pupil.collections],
+                    folder,
+                    config=config,
+                    policy=PolicyChoice(name=self.config.policy, warm_start=start),
+                    resume=True,
+                    progress=lambda step, _total, loss: update(step, f"loss {loss:.3f}"),
+                )
             return {"train_steps": steps, "best_step": result.best_step, "best_loss": result.best_loss}
 
         key = {

@@ -1,9 +1,8 @@
-"""The stages of a round, each usable alone: train, evaluate, search."""
+"""The stages of a round after its training, each usable alone: evaluate, search, freeze suites, sit them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from etude.core import (
     Case,
@@ -19,11 +18,9 @@ from etude.core import (
     stream,
 )
 from etude.core.files import read_json, write_json
-from etude.data import FrameCache, Mixture, MixtureSource, split_episodes, statistics
 from etude.evaluation import Expert, Runner, write_outcomes
 from etude.evaluation.runner import OnCalls
 from etude.loop.progress import Progress, silent
-from etude.policies import Features
 from etude.search import (
     Archive,
     ConfirmConfig,
@@ -36,91 +33,12 @@ from etude.search import (
     find_boxes,
     search_failures,
 )
-from etude.training import TrainConfig
-
-if TYPE_CHECKING:
-    from etude.training.train import TrainResult
 
 ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
 UNIFORM = "uniform"
 """Name in the archive of the rollouts that were drawn uniformly."""
 TESTS = {"exam": "exam.json", "uniform_test": "uniform.json", "nominal": "nominal.json"}
 """What every policy sits -> file of the suite."""
-HELD_OUT = 0.08
-"""Share of every dataset's episodes that chooses the best checkpoint."""
-VALIDATION_BATCHES = 4
-
-
-@dataclass(frozen=True)
-class WeightedDataset:
-    """A dataset with its share of the training samples."""
-
-    root: Path
-    weight: float = 1.0
-
-
-def train_on(
-    datasets: Sequence[WeightedDataset],
-    out: Path,
-    *,
-    config: TrainConfig,
-    policy: str = "flow",
-    warm_start: Path | None = None,
-    resume: bool = False,
-    progress: Progress = silent,
-    title: str = "training",
-) -> "TrainResult":
-    """Fit a policy to a mixture of datasets, some of whose episodes are held out to choose the best checkpoint.
-
-    Args:
-        datasets: What to learn from; features must agree.
-        out: Where checkpoint, curves and the state for resuming go.
-        config: Steps, batch size and the rest.
-        policy: Policy type, for a new policy.
-        warm_start: Checkpoint to go on from, with its normaliser's statistics kept; `policy` is then ignored.
-        resume: Continue what a killed training left in `out`.
-        progress: Shows how far it is.
-        title: What the progress is called.
-
-    Raises:
-        MismatchError: Datasets, or dataset and checkpoint, differ in features.
-    """
-    from etude.policies.checkpoint import build_policy, load_model
-    from etude.training.train import train
-
-    caches = [FrameCache.open(d.root) for d in datasets]
-    features = Features.from_shapes({name: f.shape for name, f in caches[0].meta.features.items()})
-    if warm_start is not None:
-        model = load_model(warm_start, features)
-    else:
-        means = statistics(*caches, pixels=False)
-        model = build_policy(policy, features, means, stream(config.seed, "initial weights"))
-    learned, held_out = _split(datasets, caches, config.seed)
-    mixture = Mixture(learned, horizon=model.horizon, batch_size=config.batch_size, seed=config.seed)
-    held = Mixture(held_out, horizon=model.horizon, batch_size=config.batch_size, seed=config.seed)
-    with progress(title, config.steps) as update:
-        return train(
-            model,
-            mixture,
-            [held.batch(i) for i in range(VALIDATION_BATCHES)],
-            config,
-            out,
-            resume=resume,
-            progress=lambda step, total, loss: update(step, f"loss {loss:.3f}"),
-        )
-
-
-def _split(
-    datasets: Sequence[WeightedDataset], caches: Sequence[FrameCache], seed: int
-) -> tuple[list[MixtureSource], list[MixtureSource]]:
-    """Sources to learn from and sources to validate on; a single episode serves as both."""
-    learned: list[MixtureSource] = []
-    held: list[MixtureSource] = []
-    for dataset, cache in zip(datasets, caches, strict=True):
-        training, validation = split_episodes(len(cache.lengths), HELD_OUT, seed)
-        learned.append(MixtureSource(cache, weight=dataset.weight, episodes=training))
-        held.append(MixtureSource(cache, weight=dataset.weight, episodes=validation if len(validation) else training))
-    return learned, held
 
 
 def evaluate(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,18 +19,39 @@ class Batches(Protocol):
         """The batch of a step: the same whenever it is asked for, which makes resuming exact."""
         ...
 
+    def sweep(self) -> Iterator[WindowBatch]:
+        """Every window once, in batches."""
+        ...
 
-def to_tensors(batch: WindowBatch) -> dict[str, Tensor]:
+
+def to_tensors(batch: WindowBatch, device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """A batch under LeRobot's keys; images (B, 3, height, width) stay uint8 with channels last in memory."""
     images = {
-        IMAGE_PREFIX + name: torch.from_numpy(pixels).permute(0, 3, 1, 2) for name, pixels in batch.images.items()
+        IMAGE_PREFIX + name: torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
+        for name, pixels in batch.images.items()
     }
     return {
         **images,
-        STATE_KEY: torch.from_numpy(batch.state),
-        ACTION_KEY: torch.from_numpy(batch.action),
-        PAD_KEY: torch.from_numpy(batch.is_pad),
+        STATE_KEY: torch.from_numpy(batch.state).to(device),
+        ACTION_KEY: torch.from_numpy(batch.action).to(device),
+        PAD_KEY: torch.from_numpy(batch.is_pad).to(device),
     }
+
+
+def part_of(batch: WindowBatch, index: int, parts: int) -> WindowBatch:
+    """Every `parts`-th window from `index` on, so that each part has its share of every source."""
+    if parts == 1:
+        return batch
+    every = slice(index, None, parts)
+    return WindowBatch(
+        images={camera: np.ascontiguousarray(pixels[every]) for camera, pixels in batch.images.items()},
+        state=np.ascontiguousarray(batch.state[every]),
+        action=np.ascontiguousarray(batch.action[every]),
+        is_pad=np.ascontiguousarray(batch.is_pad[every]),
+        source=batch.source[every],
+        episode=batch.episode[every],
+        frame=batch.frame[every],
+    )
 
 
 def prefetch(batches: Batches, steps: range) -> Iterator[tuple[int, WindowBatch]]:

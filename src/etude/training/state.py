@@ -1,13 +1,13 @@
 """Everything that decides how a training run goes on, in one file that is whole or absent.
 
 The file is a safetensors file: nothing in it is executed when it is read. Names in it:
-module.* and ema.* (parameters and buffers), best.* (the averaged weights that validated best),
+module.* and ema.* (parameters and buffers), best.<criterion>.* (the averaged weights that were best),
 optimizer.<parameter>.<moment>; its metadata holds the rest as JSON.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from etude.core import MismatchError
+from etude.core import MismatchError, Rate
 from etude.core.files import write_bytes
 from etude.training.config import TrainConfig
+from etude.training.progress import Best, Criterion, Progress
 
-
-@dataclass
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        step: Optimiser steps done.
-        losses: Training loss of every step.
-        validations: (steps done, validation loss), one for each validation.
-        best_loss: Lowest validation loss so far.
-        best_step: Steps done when it was reached.
-        best: The averaged weights it was reached with.
-    """
-
-    step: int = 0
-    losses: list[float] = field(default_factory=list[float])
-    validations: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
-    best_loss: float = float("inf")
-    best_step: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+CRITERIA: tuple[Criterion, ...] = ("validation", "rollout")
 
 
 def save_state(
-    path: Path, config: TrainConfig, progress: Progress, module: nn.Module, ema: nn.Module, optimizer: torch.optim.AdamW
+    path: Path,
+    config: TrainConfig,
+    progress: Progress,
+    module: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the state durably, in place of the last one."""
     moments = {
@@ -51,23 +38,29 @@ def save_state(
         for index, entry in optimizer.state_dict()["state"].items()
         for name, value in entry.items()
     }
-    parts = {"module": module.state_dict(), "ema": ema.state_dict(), "best": progress.best, "optimizer": moments}
+    parts: dict[str, Mapping[str, Any]] = {
+        "module": module.state_dict(),
+        "ema": ema.state_dict(),
+        "optimizer": {key: value for key, value in moments.items() if isinstance(value, Tensor)},
+        **{f"best.{criterion}": best.weights for criterion, best in progress.best.items()},
+    }
     # clone() also undoes sharing of memory, which safetensors refuses.
-    tensors = {f"{part}.{key}": value.clone(memory_format=torch.contiguous_format)
+    tensors = {f"{part}.{key}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
                for part, values in parts.items() for key, value in values.items()}  # fmt: skip
     record = {
         "config": asdict(config),
         "step": progress.step,
         "losses": progress.losses,
         "validations": progress.validations,
-        "best_loss": progress.best_loss,
-        "best_step": progress.best_step,
+        "rates": [(step, rate.k, rate.n) for step, rate in progress.rates],
+        "best": {criterion: _best_record(best) for criterion, best in progress.best.items()},
+        "counters": {key: value for key, value in moments.items() if not isinstance(value, Tensor)},
     }
     write_bytes(path, save(tensors, metadata={"etude": json.dumps(record)}))
 
 
 def load_state(
-    path: Path, config: TrainConfig, module: nn.Module, ema: nn.Module, optimizer: torch.optim.AdamW
+    path: Path, config: TrainConfig, module: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
 ) -> Progress:
     """Put a saved state into module, ema and optimizer.
 
@@ -87,30 +80,39 @@ def load_state(
     except RuntimeError as error:
         raise MismatchError(f"'{path}' belongs to another model: {' '.join(str(error).split())}") from error
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    moments = _moments(_part(tensors, "optimizer"), parameters)
+    moments = _moments({**_part(tensors, "optimizer"), **record["counters"]}, parameters)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return Progress(
         step=record["step"],
         losses=record["losses"],
         validations=[(step, loss) for step, loss in record["validations"]],
-        best_loss=record["best_loss"],
-        best_step=record["best_step"],
-        best=_part(tensors, "best"),
+        rates=[(step, Rate(k, n)) for step, k, n in record["rates"]],
+        best={c: _best(record["best"][c], _part(tensors, f"best.{c}")) for c in CRITERIA if c in record["best"]},
     )
+
+
+def _best_record(best: Best) -> dict[str, Any]:
+    return {"step": best.step, "loss": best.loss, "rate": best.rate and (best.rate.k, best.rate.n)}
+
+
+def _best(record: Mapping[str, Any], weights: dict[str, Tensor]) -> Best:
+    rate = record["rate"] and Rate(*record["rate"])
+    return Best(step=record["step"], loss=record["loss"], weights=weights, rate=rate)
 
 
 def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
-def _moments(flat: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> dict[int, dict[str, Tensor]]:
+def _moments(flat: Mapping[str, Any], parameters: Sequence[Tensor]) -> dict[int, dict[str, Any]]:
     """The optimiser's state, each moment laid out in memory as its parameter is: the fused step relies on it."""
-    moments: dict[int, dict[str, Tensor]] = {}
+    moments: dict[int, dict[str, Any]] = {}
     for key, value in flat.items():
         index, name = key.split(".")
         like = parameters[int(index)]
-        laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-        moments.setdefault(int(index), {})[name] = laid_out.detach()
+        if isinstance(value, Tensor) and value.shape == like.shape:
+            value = torch.empty_like(like, dtype=value.dtype, device=value.device).copy_(value).detach()
+        moments.setdefault(int(index), {})[name] = value
     return moments
 
 

@@ -1,11 +1,12 @@
 """The training loop.
 
 A step is a pure function of (seed, step, weights): its batch and its noise come from streams of their own. So a run
-that is killed and resumed ends with the same weights, bit for bit (with the same number of threads).
+that is killed and resumed ends with the same weights, bit for bit (with the same number of threads and processes).
 """
 
 import math
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from etude.core import ConfigError, RunExistsError, StageFailedError, derive_seed
-from etude.core.files import write_json
+from etude.core import ConfigError, Rate, RunExistsError, StageFailedError, derive_seed
 from etude.data import WindowBatch
 from etude.policies.model import ChunkModel
 from etude.policies.threads import torch_threads
-from etude.training.batches import Batches, prefetch, to_tensors
+from etude.training.averaging import average
+from etude.training.batches import Batches, part_of, prefetch, to_tensors
 from etude.training.config import TrainConfig
+from etude.training.curves import write_curves
+from etude.training.keeping import CHECKPOINT, Shelf, weights_of
+from etude.training.optimisers import make_optimiser
+from etude.training.placing import place
 from etude.training.precision import resolve_precision
-from etude.training.state import Progress, load_state, save_state
+from etude.training.progress import Best, Progress
+from etude.training.state import load_state, save_state
+from etude.training.team import Team, gather_team
 
 type Report = Callable[[int, int, float], None]
 """(steps done, steps in all, training loss of the last one)."""
+type Evaluate = Callable[[Path], Rate]
+"""Checkpoint folder -> its success in rollouts; the same whenever it is asked."""
+type Track = Callable[[int, Mapping[str, float]], None]
+"""(steps done, {what was measured: its value})."""
 
 
 class DivergedError(StageFailedError):
@@ -53,8 +64,10 @@ class TrainResult:
         steps: Optimiser steps done.
         best_step: Steps done when the best checkpoint was made.
         best_loss: Its validation loss.
+        best_rate: Its success in rollouts, where they chose it.
         losses: Training loss of every step.
         validations: (steps done, validation loss).
+        rates: (steps done, success in rollouts).
     """
 
     checkpoint: Path
@@ -63,6 +76,8 @@ class TrainResult:
     best_loss: float
     losses: tuple[float, ...]
     validations: tuple[tuple[int, float], ...]
+    best_rate: Rate | None = None
+    rates: tuple[tuple[int, Rate], ...] = ()
 
 
 def train(
@@ -74,6 +89,8 @@ def train(
     *,
     resume: bool = False,
     progress: Report | None = None,
+    evaluate: Evaluate | None = None,
+    track: Track | None = None,
 ) -> TrainResult:
     """Fit a model to demonstrations, leaving `checkpoint/`, `state/` and `curves.json` in `out`.
 
@@ -85,6 +102,9 @@ def train(
         out: Output folder.
         resume: Continue from the state in `out`, if there is one.
         progress: Told after every step.
+        evaluate: Rolls a checkpoint out; where it is given, the best by its rate is kept in `checkpoint/`, and the
+            best by validation in `checkpoints/by-validation/`.
+        track: Told what is measured, as it is.
     Raises:
         RunExistsError: `out` holds a training run and `resume` is false.
         MismatchError: The state to resume from was made with other settings.
@@ -92,10 +112,11 @@ def train(
     """
     if not validation:
         raise ConfigError("training needs at least one validation batch, to choose the best checkpoint by.")
-    if not resume and any((out / name).exists() for name in ("checkpoint", "state")):
+    if not resume and any((out / name).exists() for name in (CHECKPOINT, "state")):
         raise RunExistsError(out)
+    team = gather_team(config.device)
     with torch_threads(config.threads):
-        run = _Run(model, validation, config, out)
+        run = _Run(model, mixture, validation, config, out, team, evaluate=evaluate, track=track)
         if resume:
             run.restore()
         for step, batch in prefetch(mixture, range(run.progress.step, config.steps)):
@@ -103,18 +124,41 @@ def train(
             run.keep(step + 1)
             if progress:
                 progress(step + 1, config.steps, loss)
-        return run.finish()
+        result = run.finish()
+    team.leave()
+    return result
 
 
 class _Run:
     """The weights under training, their average, and the optimiser."""
 
-    def __init__(self, model: ChunkModel, validation: Sequence[WindowBatch], config: TrainConfig, out: Path) -> None:
-        self.model, self.validation, self.config, self.out = model, validation, config, out
+    def __init__(
+        self,
+        model: ChunkModel,
+        mixture: Batches,
+        validation: Sequence[WindowBatch],
+        config: TrainConfig,
+        out: Path,
+        team: Team,
+        *,
+        evaluate: Evaluate | None,
+        track: Track | None,
+    ) -> None:
+        self.model, self.mixture, self.validation = model, mixture, validation
+        self.config, self.out, self.team = config, out, team
+        self.evaluate, self.track = evaluate, track or _nobody
+        self.parts = team.size * config.accumulate
+        if config.batch_size % self.parts:
+            raise ConfigError(
+                f"batch_size = {config.batch_size} cannot be computed in {self.parts} equal parts "
+                f"(processes {team.size} × accumulate {config.accumulate})."
+            )
+        self.shelf = Shelf(out, model.copy(), self._conclude, config.keep_last)
+        place(model, team.device)
         self.average = model.copy()
         self.average.module.eval()
-        self.optimizer = _adamw(model.module, config)
-        self.dtype = resolve_precision(config.precision)
+        self.optimizer = make_optimiser(model.module, config)
+        self.dtype = resolve_precision(config.precision, team.device.type)
         self.progress = Progress()
 
     def restore(self) -> None:
@@ -129,106 +173,123 @@ class _Run:
         if len(batch.state) != self.config.batch_size:
             raise ConfigError(f"batch_size = {self.config.batch_size}, but the mixture gives {len(batch.state)}.")
         module = self.model.module.train()
+        rate = self.config.learning_rate_at(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate_at(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.model, batch, derive_seed(self.config.seed, "train", step))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergedError(step, f"the loss is {value}", batch, self._kept())
-        loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(module.parameters(), self.config.gradient_clip))
+            group["lr"] = rate
+        loss = self._gradient(step, batch)
+        if not math.isfinite(loss):
+            raise DivergedError(step, f"the loss is {loss}", batch, self._kept())
+        norm = float(nn.utils.clip_grad_norm_(module.parameters(), self.config.gradient_clip or math.inf))
         if not math.isfinite(norm):
             raise DivergedError(step, f"the gradient's norm is {norm}", batch, self._kept())
         self.optimizer.step()
-        _average(self.average.module, module, self.config.ema_decay_at(step))
-        self.progress.losses.append(value)
-        return value
+        average(self.average.module, module, self.config.ema_decay_at(step))
+        self.progress.losses.append(loss)
+        self.track(step + 1, {"training loss": loss, "learning rate": rate})
+        return loss
 
     def keep(self, done: int) -> None:
-        """Validate and save, when it is time."""
+        """Validate, evaluate and save, when it is time."""
         self.progress.step = done
+        if self.team.rank > 0:
+            return
         last = done == self.config.steps
-        if last or done % self.config.validate_every == 0:
-            self._validate(done)
-        if last or done % self.config.checkpoint_every == 0:
+        rolled_out = self.evaluate is not None and (last or done % self.config.evaluate_every == 0)
+        if last or rolled_out or done % self.config.validate_every == 0:
+            self._validate(done, rolled_out=rolled_out)
+        if last or rolled_out or done % self.config.checkpoint_every == 0:
             save_state(
                 self._state_file, self.config, self.progress, self.model.module, self.average.module, self.optimizer
             )
+            write_curves(self.out, self.progress)
 
     def finish(self) -> TrainResult:
         """Write the best checkpoint (again, in case the run was killed before its state knew of it) and the curves."""
-        self.average.module.load_state_dict(self.progress.best)
-        self.average.save(self._checkpoint)
         done = self.progress
-        curves = {"training": _smoothed(done.losses), "validation": [list(point) for point in done.validations]}
-        write_json(self.out / "curves.json", curves)
+        best = done.chosen()
+        if self.team.rank == 0:
+            assert best is not None  # the last step validates, and a loss that is not finite has stopped the run
+            self.shelf.save(self.shelf.checkpoint, best.weights)
+            write_curves(self.out, done)
         return TrainResult(
-            checkpoint=self._checkpoint,
+            checkpoint=self.shelf.checkpoint,
             steps=done.step,
-            best_step=done.best_step,
-            best_loss=done.best_loss,
+            best_step=best.step if best else 0,
+            best_loss=best.loss if best else math.nan,
+            best_rate=best.rate if best else None,
             losses=tuple(done.losses),
             validations=tuple(done.validations),
+            rates=tuple(done.rates),
         )
 
-    def _validate(self, done: int) -> None:
+    def _gradient(self, step: int, batch: WindowBatch) -> float:
+        """Leave the gradient of a batch in the parameters; the mean loss of its parts."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.team.device)
+        for index in range(self.team.rank, self.parts, self.team.size):
+            key = (index,) if self.parts > 1 else ()
+            seed = derive_seed(self.config.seed, "train", step, *key)
+            loss = self._loss(self.model, part_of(batch, index, self.parts), seed) / self.config.accumulate
+            loss.backward()
+            total += loss.detach()
+        gradients = [p.grad for p in self.model.module.parameters() if p.grad is not None]
+        self.team.average([total, *gradients])
+        return float(total)
+
+    def _validate(self, done: int, *, rolled_out: bool) -> None:
+        """Measure the averaged weights, and keep them where they are the best."""
         with torch.inference_mode():
             losses = [
                 float(self._loss(self.average, batch, derive_seed(self.config.seed, "validate", index)))
                 for index, batch in enumerate(self.validation)
             ]
-        loss = float(np.mean(losses))
-        self.progress.validations.append((done, loss))
-        if loss < self.progress.best_loss:
-            self.progress.best_loss, self.progress.best_step = loss, done
-            self.progress.best = {key: value.clone() for key, value in self.average.module.state_dict().items()}
-            self.average.save(self._checkpoint)
+        now = Best(step=done, loss=float(np.mean(losses)), weights=weights_of(self.average.module))
+        self.progress.validations.append((done, now.loss))
+        self.track(done, {"validation loss": now.loss})
+        self.shelf.save_step(done, now.weights)
+        if now.beats(self.progress.best.get("validation")):
+            self.progress.best["validation"] = now
+            self.shelf.save(self.shelf.by_validation if self.evaluate else self.shelf.checkpoint, now.weights)
+        if rolled_out:
+            self._roll_out(now)
+
+    def _roll_out(self, now: Best) -> None:
+        """Measure the success of the averaged weights, and keep them where they are the best."""
+        assert self.evaluate is not None
+        # A name of its own for each: who runs the episodes may remember what it loaded from where.
+        candidate = self.out / "state" / f"candidate-{now.step}"
+        self.shelf.save(candidate, now.weights)
+        rate = self.evaluate(candidate)
+        shutil.rmtree(candidate)
+        self.progress.rates.append((now.step, rate))
+        self.track(now.step, {"success": rate.value, "success, low": rate.low, "success, high": rate.high})
+        rolled = Best(step=now.step, loss=now.loss, weights=now.weights, rate=rate)
+        if rolled.beats(self.progress.best.get("rollout")):
+            self.progress.best["rollout"] = rolled
+            self.shelf.save(self.shelf.checkpoint, now.weights)
+
+    def _conclude(self, model: ChunkModel) -> None:
+        device = self.team.device
+        place(model, device)
+        model.conclude(
+            (to_tensors(batch, device) for batch in self.mixture.sweep()),
+            (to_tensors(batch, device) for batch in self.validation),
+        )
+        place(model, torch.device("cpu"))
 
     def _loss(self, model: ChunkModel, batch: WindowBatch, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            return model.loss(to_tensors(batch), generator)
+        with torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            return model.loss(to_tensors(batch, self.team.device), generator)
 
     def _kept(self) -> str:
         if self.progress.best:
-            return f"The best checkpoint so far is kept in '{self._checkpoint}'."
+            return f"The best checkpoint so far is kept in '{self.shelf.checkpoint}'."
         return "There was no checkpoint yet."
-
-    @property
-    def _checkpoint(self) -> Path:
-        return self.out / "checkpoint"
 
     @property
     def _state_file(self) -> Path:
         return self.out / "state" / "training.safetensors"
 
 
-def _smoothed(losses: Sequence[float], points: int = 200) -> list[list[float]]:
-    """At most about `points` pairs (steps done, mean loss of the steps since the last pair)."""
-    size = max(1, len(losses) // points)
-    return [
-        [min(start + size, len(losses)), float(np.mean(losses[start : start + size]))]
-        for start in range(0, len(losses), size)
-    ]
-
-
-def _adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices and filters, not biases and norms."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-
-
-@torch.no_grad()
-def _average(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """average ← decay · average + (1 − decay) · module, running statistics included; counters are copied."""
-    theirs = module.state_dict()
-    for key, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(theirs[key], 1 - decay)
-        else:
-            value.copy_(theirs[key])
+def _nobody(_step: int, _measured: Mapping[str, float]) -> None: ...
