@@ -49,12 +49,16 @@ def episode(seed: int, frames: int = 9, spec: DatasetSpec = SPEC, task: str = "s
         subtasks={"grasp": True, "stack": seed % 3 != 2},
     )
     return RecordedEpisode(
-        images={camera: moving_images(frames, rng, spec.height_width) for camera in spec.cameras},
+        images={camera: moving_images(frames, rng, spec.image_sizes[camera]) for camera in spec.cameras},
         state=rng.standard_normal((frames, len(spec.state_names))).astype(np.float32),
         action=rng.uniform(-1, 1, (frames, len(spec.action_names))).astype(np.float32),
         task=task,
         subtasks={"grasp": np.arange(frames) > 2, "stack": np.arange(frames) > frames - 2},
         outcome=outcome,
+        extras={
+            name: rng.standard_normal((frames, *feature.shape)).astype(feature.dtype)
+            for name, feature in spec.extras.items()
+        },
         generator="expert",
         source_episode=seed - 1,
     )
@@ -65,5 +69,5 @@ def write(root: Path, lengths: tuple[int, ...] = (9, 4, 12), spec: DatasetSpec =
     episodes = [episode(seed, frames, spec) for seed, frames in enumerate(lengths)]
     with DatasetWriter.create(root, spec) as writer:
         for recorded in episodes:
-            writer.commit(encode(recorded, spec.fps))
+            writer.commit(encode(recorded, spec.fps, storage=spec.storage))
     return episodes

@@ -76,6 +76,8 @@ def _title(meta: "DatasetMeta", episode: int) -> str:
     tasks = meta.rows[episode].get("tasks") or []
     parts = [f"{meta.root.resolve().name}, episode {episode} ({meta.total_episodes} in all)", *map(str, tasks)]
     for record in (r for r in meta.episodes if r.index == episode):
-        end = "success" if record.success else f"failure: {record.failure_mode.replace('_', ' ')}"
-        parts += [f"seed {record.case.seed}", end]
+        parts += [f"from {record.origin}"] if record.origin else []
+        if record.case is not None:
+            end = "success" if record.success else f"failure: {record.failure_mode.replace('_', ' ')}"
+            parts += [f"seed {record.case.seed}", end]
     return " · ".join(parts)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from etude.core import Case, Outcome, Perturbation
 from etude.data.encoding import EncodedEpisode
 from etude.data.parquet import Row
 from etude.data.spec import ACTION, IMAGE, STATE, SUBTASKS, DatasetSpec, Feature
@@ -43,7 +44,7 @@ def location(template: str, episode: int, camera: str = "") -> Path:
 
 
 def frame_columns(
-    episode: EncodedEpisode, spec: DatasetSpec, *, index: int, first_frame: int, task: int
+    episode: EncodedEpisode, spec: DatasetSpec, *, index: int, first_frame: int, tasks: Mapping[str, int]
 ) -> dict[str, NDArray[Any]]:
     """The columns of an episode's data file.
 
@@ -52,11 +53,12 @@ def frame_columns(
         spec: What the dataset holds.
         index: The episode's index.
         first_frame: Frames in the dataset before it.
-        task: Index of its task text.
+        tasks: Task text -> its index, at least of the episode's.
 
     Returns:
-        Feature -> (T, n), or (T,) where n = 1: LeRobot stores one number as a plain column, several as a list.
+        Feature -> (T, n, …), or (T,) where n = 1: LeRobot stores one number as a plain column, several as a list.
     """
+    task_index = [tasks[text] for text in episode.frame_tasks or [episode.task] * episode.length]
     frames = np.arange(episode.length)
     columns: dict[str, NDArray[Any]] = {
         STATE: episode.state,
@@ -65,7 +67,8 @@ def frame_columns(
         "frame_index": frames,
         "episode_index": np.full_like(frames, index),
         "index": first_frame + frames,
-        "task_index": np.full_like(frames, task),
+        "task_index": np.array(task_index),
+        **episode.extras,
     }
     if spec.subtasks:
         columns[SUBTASKS] = np.stack([episode.subtasks[name] for name in spec.subtasks], axis=1)
@@ -80,27 +83,54 @@ def episode_row(episode: EncodedEpisode, spec: DatasetSpec, columns: Mapping[str
     """The row of an episode: where its frames are, its statistics, and what the sidecar says of it."""
     index, first_frame = int(columns["episode_index"][0]), int(columns["index"][0])
     chunk, file = divmod(index, FILES_PER_CHUNK)
-    row: Row = {"episode_index": index, "tasks": [episode.task], "length": episode.length}
-    for prefix in ("data", *(f"videos/{IMAGE}{camera}" for camera in spec.cameras), "meta/episodes"):
+    row: Row = {"episode_index": index, "tasks": episode_tasks(episode), "length": episode.length}
+    for prefix in ("data", *(f"videos/{IMAGE}{camera}" for camera in episode.videos), "meta/episodes"):
         row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
-    for camera in spec.cameras:
+    for camera in episode.videos:
         row[f"videos/{IMAGE}{camera}/from_timestamp"] = 0.0
         row[f"videos/{IMAGE}{camera}/to_timestamp"] = episode.length / spec.fps
     row |= {"dataset_from_index": first_frame, "dataset_to_index": first_frame + episode.length}
     statistics = {IMAGE + camera: episode.image_statistics[camera] for camera in spec.cameras}
-    statistics |= {name: vector_statistics(column.reshape(episode.length, -1)) for name, column in columns.items()}
+    statistics |= {name: vector_statistics(c if c.ndim > 1 else c[:, None]) for name, c in columns.items()}
     for feature, values in statistics.items():
         row |= {f"{STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
     return row | {_SIDECAR_PREFIX + key: value for key, value in _sidecar_row(episode).items()}
 
 
+def episode_tasks(episode: EncodedEpisode) -> list[str]:
+    """The task texts of an episode, in the order in which they come up."""
+    return list(dict.fromkeys(episode.frame_tasks or [episode.task]))
+
+
+SIDECAR_TYPES = {
+    "theta": "string",
+    "seed": "int64",
+    "source_episode": "int64",
+    "generator": "string",
+    "success": "bool",
+    "progress": "double",
+    "stage": "string",
+    "failure_mode": "string",
+    "total_reward": "double",
+    "subtasks": "string",
+    "origin": "string",
+    "codecs": "string",
+}
+"""Columns of the sidecar -> Arrow types: what is not known of an episode is None."""
+
+ROW_TYPES = {_SIDECAR_PREFIX + name: kind for name, kind in SIDECAR_TYPES.items()}
+"""The same as columns of meta/episodes."""
+
+
 def _sidecar_row(episode: EncodedEpisode) -> Row:
+    made = {"source_episode": episode.source_episode, "generator": episode.generator, "origin": episode.origin}
+    made["codecs"] = json.dumps({camera: list(codec) for camera, codec in episode.codecs.items()}, sort_keys=True)
     outcome = episode.outcome
-    return {
+    if outcome is None:
+        return dict.fromkeys(SIDECAR_TYPES) | made
+    return made | {
         "theta": json.dumps(dict(outcome.case.theta.values), sort_keys=True),
         "seed": outcome.case.seed,
-        "source_episode": episode.source_episode,
-        "generator": episode.generator,
         "success": outcome.success,
         "progress": outcome.progress,
         "stage": outcome.stage,
@@ -110,11 +140,29 @@ def _sidecar_row(episode: EncodedEpisode) -> Row:
     }
 
 
+def sidecar_outcome(sidecar: Row) -> Outcome | None:
+    """The outcome that a row of the sidecar tells of, or None."""
+    if sidecar.get("theta") is None:
+        return None
+    names = ("success", "progress", "stage", "failure_mode", "total_reward", "length")
+    return Outcome(
+        case=Case(Perturbation(json.loads(sidecar["theta"])), sidecar["seed"]),
+        subtasks=json.loads(sidecar["subtasks"]),
+        **{name: sidecar[name] for name in names},
+    )
+
+
+def row_codecs(row: Row) -> dict[str, tuple[str, str]]:
+    """Camera -> codec and pixel format of an episode's videos, where they are not Etude's own."""
+    codecs = json.loads(row.get(f"{_SIDECAR_PREFIX}codecs") or "{}")
+    return {camera: (str(codec), str(pixels)) for camera, (codec, pixels) in codecs.items()}
+
+
 def row_statistics(row: Row) -> dict[str, Statistics]:
     """The statistics in a row, by feature."""
     statistics: dict[str, dict[str, NDArray[Any]]] = {}
     for name, value in row.items():
-        if name.startswith(STATS_PREFIX):
+        if name.startswith(STATS_PREFIX) and value is not None:
             feature, _, key = name.removeprefix(STATS_PREFIX).rpartition("/")
             statistics.setdefault(feature, {})[key] = np.array(value)
     return dict(statistics)
@@ -123,7 +171,9 @@ def row_statistics(row: Row) -> dict[str, Statistics]:
 def sidecar_row(row: Row) -> Row:
     """What the sidecar says of a row's episode; empty for datasets that Etude did not write."""
     own = {k.removeprefix(_SIDECAR_PREFIX): v for k, v in row.items() if k.startswith(_SIDECAR_PREFIX)}
-    return {"episode_index": row["episode_index"], "length": row["length"], **own} if own else {}
+    if own.get("generator") is None:  # also where LeRobot added an episode to a dataset of ours
+        return {}
+    return {"episode_index": row["episode_index"], "length": row["length"], **dict.fromkeys(SIDECAR_TYPES), **own}
 
 
 def is_own(row: Row) -> bool:
@@ -131,39 +181,49 @@ def is_own(row: Row) -> bool:
     place = divmod(row["episode_index"], FILES_PER_CHUNK)
     prefixes = [name.removesuffix("/file_index") for name in row if name.endswith("/file_index")]
     files = [(row[f"{p}/chunk_index"], row[f"{p}/file_index"]) for p in prefixes if p != "meta/episodes"]
-    return f"{_SIDECAR_PREFIX}seed" in row and row[f"{_SIDECAR_PREFIX}seed"] is not None and set(files) == {place}
+    return row.get(f"{_SIDECAR_PREFIX}generator") is not None and set(files) == {place}
 
 
-def info_json(spec: DatasetSpec, *, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
-    """The content of meta/info.json."""
+def info_json(spec: DatasetSpec, rows: Sequence[Row], *, tasks: int) -> dict[str, Any]:
+    """The content of meta/info.json.
+
+    Args:
+        spec: What the dataset holds.
+        rows: Its episodes.
+        tasks: How many task texts it has.
+    """
+    features = {name: _feature_json(feature) for name, feature in spec.features.items()}
+    for camera in spec.cameras if spec.storage == "video" else ():
+        features[IMAGE + camera]["info"] = _video_json(spec, camera, rows)
     return {
         "codebase_version": _CODEBASE_VERSION,
         "fps": spec.fps,
-        "features": {name: _feature_json(feature, spec.fps) for name, feature in spec.features.items()},
-        "total_episodes": episodes,
-        "total_frames": frames,
+        "features": features,
+        "total_episodes": len(rows),
+        "total_frames": sum(row["length"] for row in rows),
         "total_tasks": tasks,
         "chunks_size": FILES_PER_CHUNK,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
         "data_path": DATA_PATH,
-        "video_path": VIDEO_PATH if spec.cameras else None,
+        "video_path": VIDEO_PATH if spec.cameras and spec.storage == "video" else None,
         "robot_type": spec.robot_type or None,
-        "splits": {"train": f"0:{episodes}"},
+        "splits": {"train": f"0:{len(rows)}"},
     }
 
 
-def _feature_json(feature: Feature, fps: int) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "dtype": feature.dtype,
-        "shape": list(feature.shape),
-        "names": list(feature.names) or None,
-    }
-    if feature.dtype == "video":
-        stream = {"height": feature.shape[0], "width": feature.shape[1], "codec": CODEC, "pix_fmt": PIXEL_FORMAT}
-        record["info"] = {f"video.{k}": v for k, v in (stream | {"fps": fps, "channels": 3}).items()}
-        record["info"] |= {"has_audio": False, "is_depth_map": False}
-    return record
+def _feature_json(feature: Feature) -> dict[str, Any]:
+    return {"dtype": feature.dtype, "shape": list(feature.shape), "names": list(feature.names) or None}
+
+
+def _video_json(spec: DatasetSpec, camera: str, rows: Sequence[Row]) -> dict[str, Any]:
+    height, width = spec.image_sizes[camera]
+    own = (CODEC, PIXEL_FORMAT)
+    codecs = list(dict.fromkeys(row_codecs(row).get(camera, own) for row in rows)) or [own]
+    # Copied videos keep their codecs, so a merged dataset may have several; LeRobot finds out from each file.
+    codec, pixels = ("+".join(dict.fromkeys(parts)) for parts in zip(*codecs, strict=True))
+    stream = {"height": height, "width": width, "codec": codec, "pix_fmt": pixels, "fps": spec.fps, "channels": 3}
+    return {f"video.{key}": value for key, value in stream.items()} | {"has_audio": False, "is_depth_map": False}
 
 
 def frame_positions(

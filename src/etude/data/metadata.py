@@ -1,6 +1,5 @@
 """What a LeRobot dataset says about itself, read without LeRobot."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from etude.core import Case, EtudeError, Perturbation
+from etude.core import Case, EtudeError
 from etude.core.files import read_json
-from etude.data.layout import INFO, SIDECAR_INFO, TASKS, row_statistics, sidecar_row
+from etude.data.layout import INFO, SIDECAR_INFO, TASKS, row_statistics, sidecar_outcome, sidecar_row
 from etude.data.parquet import Row, read_rows
 from etude.data.rows import episode_rows
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
@@ -26,25 +25,27 @@ class EpisodeRecord:
 
     Attributes:
         index: The episode's index in its dataset.
-        case: The (θ, seed) it was made at.
+        case: The (θ, seed) it was made at; None where that is not known.
         length: Frames.
         generator: Who made it.
         source_episode: Index of the demonstration it was made from, or -1.
-        success: Whether the task was done when it ended.
-        progress: Staged progress in [0, 1].
-        stage: The last sub-task reached.
+        success: Whether the task was done when it ended; None where that is not known.
+        progress: Staged progress in [0, 1], or None.
+        stage: The last sub-task reached, or "".
         failure_mode: Name of the way it failed, or "".
+        origin: Where the episode was read from, e.g. "demo.hdf5:demo_3" or "data/first:5"; "" where it was made.
     """
 
     index: int
-    case: Case
+    case: Case | None
     length: int
     generator: str
     source_episode: int
-    success: bool
-    progress: float
+    success: bool | None
+    progress: float | None
     stage: str
     failure_mode: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,11 +196,14 @@ def _rows(root: Path, info: dict[str, Any]) -> list[Row]:
 
 
 def _record(sidecar: Row) -> EpisodeRecord:
+    outcome = sidecar_outcome(sidecar)
     return EpisodeRecord(
         index=sidecar["episode_index"],
-        case=Case(Perturbation(json.loads(sidecar["theta"])), sidecar["seed"]),
-        **{
-            name: sidecar[name]
-            for name in ("length", "generator", "source_episode", "success", "progress", "stage", "failure_mode")
-        },
+        case=outcome.case if outcome else None,
+        success=outcome.success if outcome else None,
+        progress=outcome.progress if outcome else None,
+        stage=outcome.stage if outcome else "",
+        failure_mode=outcome.failure_mode if outcome else "",
+        origin=sidecar["origin"] or "",
+        **{name: sidecar[name] for name in ("length", "generator", "source_episode")},
     )

@@ -17,14 +17,30 @@ type Row = dict[str, Any]
 """One record of a Parquet file: column name -> plain value."""
 
 
-def encode_columns(columns: Mapping[str, NDArray[Any]]) -> bytes:
-    """A Parquet file of arrays, (N,) as plain columns and (N, n) as lists of fixed size."""
-    return _file(pa.table({name: _column(values) for name, values in columns.items()}))
+def encode_columns(columns: Mapping[str, NDArray[Any]], pictures: Mapping[str, Sequence[bytes]] | None = None) -> bytes:
+    """A Parquet file of arrays, (N,) as plain columns and (N, n, …) as lists of fixed size.
+
+    Args:
+        columns: Name -> array.
+        pictures: Name -> N image files, kept as LeRobot keeps them.
+    """
+    images = {name: _pictures(files) for name, files in (pictures or {}).items()}
+    return _file(pa.table({**images, **{name: _column(values) for name, values in columns.items()}}))
 
 
-def encode_rows(rows: Sequence[Row]) -> bytes:
-    """A Parquet file of records with equal columns."""
-    return _file(pa.Table.from_pylist(list(rows)))
+def encode_rows(rows: Sequence[Row], types: Mapping[str, str] | None = None) -> bytes:
+    """A Parquet file of records with equal columns.
+
+    Args:
+        rows: The records.
+        types: Column -> Arrow type, for columns that may be None in all of them.
+    """
+    table = pa.Table.from_pylist(list(rows))
+    for index, field in enumerate(table.schema):
+        if types and field.name in types:
+            column = table.column(index).cast(pa.type_for_alias(types[field.name]))
+            table = table.set_column(index, field.name, column)
+    return _file(table)
 
 
 def encode_tasks(tasks: Sequence[str]) -> bytes:
@@ -127,8 +143,17 @@ def _array(column: Any, rows: int) -> NDArray[Any]:
 
 
 def _column(values: NDArray[Any]) -> Any:
-    flat = pa.array(np.ascontiguousarray(values).ravel())
-    return flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    column = pa.array(np.ascontiguousarray(values).ravel())
+    for size in reversed(values.shape[1:]):
+        # LeRobot declares matrices as lists of any length.
+        lists = pa.FixedSizeListArray.from_arrays(column, size)
+        column = lists if values.ndim == 2 else lists.cast(pa.list_(column.type))
+    return column
+
+
+def _pictures(files: Sequence[bytes]) -> Any:
+    names = [f"frame-{index:06d}.png" for index in range(len(files))]
+    return pa.StructArray.from_arrays([pa.array(files, pa.binary()), pa.array(names, pa.string())], ["bytes", "path"])
 
 
 def _file(table: Any) -> bytes:

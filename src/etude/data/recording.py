@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -20,19 +21,25 @@ class RecordedEpisode:
         action: Executed actions, (T, A) float32.
         subtasks: Sub-task -> whether it was done at each frame, (T,).
         task: The task in words.
-        outcome: What became of it, with its (θ, seed).
+        outcome: What became of it, with its (θ, seed); None where that is not known.
+        extras: Further numeric columns by LeRobot's names, (T, …).
+        frame_tasks: The task at each frame where it changes on the way, T texts; empty where it is `task` throughout.
         generator: Who made it, e.g. "expert".
         source_episode: Index of the demonstration it was made from, or -1.
+        origin: Where it was read from, e.g. "demo.hdf5:demo_3" or "data/first:5"; "" where it was made here.
     """
 
     images: Mapping[str, UInt8[NDArray[np.uint8], "T H W 3"]]
     state: Float32[NDArray[np.float32], "T S"]
     action: Float32[NDArray[np.float32], "T A"]
     task: str
-    outcome: Outcome
+    outcome: Outcome | None = None
     subtasks: Mapping[str, Bool[NDArray[np.bool_], " T"]] = field(default_factory=dict[str, NDArray[np.bool_]])
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
+    frame_tasks: tuple[str, ...] = ()
     generator: str = "expert"
     source_episode: int = -1
+    origin: str = ""
 
     def __post_init__(self) -> None:
         frames = len(self.state)
@@ -43,6 +50,9 @@ class RecordedEpisode:
                 raise ShapeError(name, f"({frames}, n)", array.shape)
             if not np.isfinite(array).all():
                 raise ShapeError(name, "finite numbers", f"others at frame {np.argwhere(~np.isfinite(array))[0, 0]}")
+        for name, rows in {**self.subtasks, **self.extras, "frame_tasks": self.frame_tasks or self.state}.items():
+            if len(rows) != frames:
+                raise ShapeError(name, f"{frames} frames, as the state has", len(rows))
         for camera, images in self.images.items():
             if images.ndim != 4 or images.dtype != np.uint8 or images.shape[::3] != (frames, 3):
                 raise ShapeError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import sync_directory, write_bytes
-from etude.data.layout import ROW_PATH, STATS_PREFIX, location
+from etude.data.layout import ROW_PATH, ROW_TYPES, STATS_PREFIX, location
 from etude.data.parquet import Row, encode_rows, read_rows
 
 _FOLDER, _NEW, _OLD = Path("meta/episodes"), Path("meta/.episodes.new"), Path("meta/.episodes.old")
@@ -37,7 +37,7 @@ def episode_rows(root: Path, *, statistics: bool = False) -> list[Row]:
 
 def add_row(root: Path, row: Row) -> None:
     """Add the row of a new episode durably, whole or not at all."""
-    write_bytes(root / location(ROW_PATH, row["episode_index"]), encode_rows([row]))
+    write_bytes(root / location(ROW_PATH, row["episode_index"]), encode_rows([row], ROW_TYPES))
 
 
 def discard_row(root: Path, episode: int) -> None:
@@ -55,7 +55,9 @@ def merge_rows(root: Path, rows: Sequence[Row]) -> None:
     if len(list((root / _FOLDER).glob("*/*.parquet"))) <= 1:
         return
     here = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
-    write_bytes(root / _NEW / location(ROW_PATH, 0).relative_to(_FOLDER), encode_rows([row | here for row in rows]))
+    write_bytes(
+        root / _NEW / location(ROW_PATH, 0).relative_to(_FOLDER), encode_rows([row | here for row in rows], ROW_TYPES)
+    )
     sync_directory(root / _NEW)
     (root / _FOLDER).replace(root / _OLD)
     repair(root)

@@ -1,8 +1,10 @@
 """What a dataset holds: its features, as Etude names them and as LeRobot writes them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
 
 from etude.core import ConfigError, MismatchError
 
@@ -10,6 +12,11 @@ IMAGE = "observation.images."
 STATE = "observation.state"
 ACTION = "action"
 SUBTASKS = "subtasks"
+
+type Storage = Literal["video", "image"]
+"""How images are kept: as H.264 video, or as PNG in the Parquet files, which is larger and lossless."""
+type Size = int | tuple[int, int]
+"""Height and width [px]; one number for square images."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,13 @@ class DatasetSpec:
 
     Attributes:
         fps: Control steps per second.
-        cameras: Names of the cameras, one video each; empty for a state-only dataset.
-        image_size: Height and width [px], even because of H.264's chroma; one number for square images.
+        cameras: Names of the cameras; empty for a state-only dataset.
+        image_size: Of every camera's images, or camera -> its images'; even in videos, because of H.264's chroma.
         state_names: What the state's numbers are.
         action_names: What the action's numbers are.
         subtasks: Sub-tasks whose signals are kept frame by frame, or empty.
+        extras: Further numeric columns by LeRobot's names, e.g. "observation.velocity".
+        storage: How images are kept.
         robot_type: The robot, for LeRobot's `info.json`.
         task: The task with its settings, as the task writes itself.
         space_hash: Hash of the perturbation space that the episodes' θ belong to.
@@ -64,10 +73,12 @@ class DatasetSpec:
 
     fps: int
     cameras: tuple[str, ...]
-    image_size: int | tuple[int, int]
+    image_size: Size | Mapping[str, Size]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     subtasks: tuple[str, ...] = ()
+    extras: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
+    storage: Storage = "video"
     robot_type: str = ""
     task: str = ""
     space_hash: str = ""
@@ -75,47 +86,75 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         for name in ("cameras", "state_names", "action_names", "subtasks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if isinstance(self.image_size, list):  # as JSON has it
-            object.__setattr__(self, "image_size", tuple(self.image_size))
+        object.__setattr__(self, "image_size", _plain_size(self.image_size))
+        object.__setattr__(self, "extras", dict(self.extras))
         if self.fps <= 0:
             raise ConfigError(f"fps = {self.fps} must be positive.")
         if not self.state_names or not self.action_names:
             raise ConfigError("a dataset needs at least one state name and one action name.")
+        if self.storage not in get_args(Storage.__value__):
+            raise ConfigError(f"storage = '{self.storage}' is neither 'video' nor 'image'.")
+        self._check_cameras()
+        self._check_extras()
+
+    def _check_cameras(self) -> None:
         for name in self.cameras:
             if not name or "/" in name:
                 raise ConfigError(f"camera name '{name}' must not be empty or contain '/'.")
-        if self.cameras and any(n < 2 or n % 2 for n in self.height_width):
+        if isinstance(self.image_size, Mapping) and sorted(self.image_size) != sorted(self.cameras):
             raise ConfigError(
-                f"image_size = {self.image_size} must be even and at least 2: H.264 stores colour by 2x2."
+                f"image_size is given for the cameras {sorted(self.image_size)}, but there are {sorted(self.cameras)}."
             )
+        step, why = (
+            (2, "even and at least 2: H.264 stores colour by 2x2") if self.storage == "video" else (1, "positive")
+        )
+        for size in self.image_sizes.values():
+            if len(size) != 2 or any(n < step or n % step for n in size):
+                raise ConfigError(f"image_size = {self.image_size} must be {why}.")
+
+    def _check_extras(self) -> None:
+        for name, feature in self.extras.items():
+            if not name or "/" in name or name in {**self._own_features(), **_INDEX_FEATURES}:
+                raise ConfigError(f"extra column '{name}': the name is taken, empty, or contains '/'.")
+            try:
+                numeric = np.dtype(feature.dtype).kind in "biuf"
+            except TypeError:
+                numeric = False
+            if not numeric or not feature.shape or min(feature.shape) < 1:
+                raise ConfigError(f"extra column '{name}' of {feature.dtype} {feature.shape} must hold numbers.")
 
     @property
-    def height_width(self) -> tuple[int, int]:
-        """Height and width of the images [px]."""
+    def image_sizes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of each camera's images [px]."""
         size = self.image_size
-        return (size, size) if isinstance(size, int) else size
+        sizes = {camera: size[camera] if isinstance(size, Mapping) else size for camera in self.cameras}
+        return {camera: (n, n) if isinstance(n, int) else n for camera, n in sizes.items()}
 
     @property
     def features(self) -> dict[str, Feature]:
         """All columns by LeRobot's names."""
-        video = Feature("video", (*self.height_width, 3), ("height", "width", "channels"))
+        return {**self._own_features(), **self.extras, **_INDEX_FEATURES}
+
+    def _own_features(self) -> dict[str, Feature]:
+        names = ("height", "width", "channels")
         subtasks = {SUBTASKS: Feature("bool", (len(self.subtasks),), self.subtasks)} if self.subtasks else {}
         return {
-            **{IMAGE + camera: video for camera in self.cameras},
+            **{IMAGE + camera: Feature(self.storage, (*hw, 3), names) for camera, hw in self.image_sizes.items()},
             STATE: Feature("float32", (len(self.state_names),), self.state_names),
             ACTION: Feature("float32", (len(self.action_names),), self.action_names),
             **subtasks,
-            **_INDEX_FEATURES,
         }
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "DatasetSpec":
         """The inverse of to_json."""
-        return DatasetSpec(**record)
+        fields: dict[str, Any] = dict(record)
+        fields["extras"] = {name: Feature.from_json(extra) for name, extra in record.get("extras", {}).items()}
+        return DatasetSpec(**fields)
 
     def require_equal(self, other: "DatasetSpec", where: object) -> None:
         """Raise unless `other`, what someone wants to add, is the same.
@@ -128,10 +167,23 @@ class DatasetSpec:
             MismatchError: They differ; the message names each field with both values.
         """
         mine, theirs = self.to_json(), other.to_json()
-        mine["image_size"], theirs["image_size"] = self.height_width, other.height_width
+        mine["image_size"], theirs["image_size"] = self.image_sizes, other.image_sizes
         differing = [f"{k} ({mine[k]} there, {theirs[k]} asked for)" for k in mine if mine[k] != theirs[k]]
         if differing:
             raise MismatchError(f"dataset '{where}' differs in {', '.join(differing)}.")
+
+
+def _plain_size(size: Any) -> Any:
+    """A size as JSON has it, as its own values have it."""
+    if isinstance(size, Mapping):
+        return {str(camera): _plain_size(of_camera) for camera, of_camera in size.items()}
+    return tuple(size) if isinstance(size, list) else size
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def require_equal_features(datasets: Mapping[object, Mapping[str, Feature]]) -> None:

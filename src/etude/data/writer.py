@@ -17,10 +17,12 @@ from etude.data.layout import (
     INFO,
     SIDECAR,
     SIDECAR_INFO,
+    SIDECAR_TYPES,
     STATS,
     TASKS,
     VIDEO_PATH,
     episode_row,
+    episode_tasks,
     frame_columns,
     info_json,
     is_own,
@@ -30,7 +32,7 @@ from etude.data.layout import (
 )
 from etude.data.parquet import Row, encode_columns, encode_rows, encode_tasks
 from etude.data.rows import add_row, discard_row, episode_rows, merge_rows, repair
-from etude.data.spec import DatasetSpec
+from etude.data.spec import IMAGE, DatasetSpec
 from etude.data.statistics import Statistics, merge_statistics
 
 _LOCK = Path("meta/etude/.lock")
@@ -66,7 +68,7 @@ class DatasetWriter:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             write_json(unfinished / SIDECAR_INFO, spec.to_json())
-            write_json(unfinished / INFO, info_json(spec, episodes=0, frames=0, tasks=0))
+            write_json(unfinished / INFO, info_json(spec, (), tasks=0))
             unfinished.replace(root)
             sync_directory(root.parent)
         except OSError as error:
@@ -87,7 +89,10 @@ class DatasetWriter:
             EtudeError: Not a dataset of Etude's, or somebody else is writing it.
         """
         if not (root / SIDECAR_INFO).exists():
-            raise EtudeError(f"'{root}' is not a dataset that Etude wrote: '{SIDECAR_INFO}' is missing.")
+            raise EtudeError(
+                f"'{root}' is not a dataset that Etude wrote ('{SIDECAR_INFO}' is missing): make one that can be added "
+                f"to with `etude data convert {root} --out …`."
+            )
         found = DatasetSpec.from_json(read_json(root / SIDECAR_INFO))
         if spec is not None:
             found.require_equal(spec, root)
@@ -114,8 +119,8 @@ class DatasetWriter:
 
     @property
     def last_seed(self) -> int | None:
-        """Seed of the last episode's case; None in an empty dataset."""
-        return int(sidecar_row(self._rows[-1])["seed"]) if self._rows else None
+        """Seed of the last episode's case; None in an empty dataset, and where it is not known."""
+        return sidecar_row(self._rows[-1])["seed"] if self._rows else None
 
     def commit(self, episode: EncodedEpisode) -> int:
         """Add an episode; on return it is safely on disk.
@@ -129,11 +134,13 @@ class DatasetWriter:
         """
         self._check(episode)
         index = self.episodes
-        task = self._tasks.get(episode.task, len(self._tasks))
-        columns = frame_columns(episode, self.spec, index=index, first_frame=self.frames, task=task)
+        new = [text for text in episode_tasks(episode) if text not in self._tasks]
+        tasks = self._tasks | {text: len(self._tasks) + i for i, text in enumerate(new)}
+        columns = frame_columns(episode, self.spec, index=index, first_frame=self.frames, tasks=tasks)
         row = episode_row(episode, self.spec, columns)
-        files = {location(VIDEO_PATH, index, camera): episode.videos[camera] for camera in self.spec.cameras}
-        files[location(DATA_PATH, index)] = encode_columns(columns)
+        files = {location(VIDEO_PATH, index, camera): video for camera, video in episode.videos.items()}
+        pictures = {IMAGE + camera: files for camera, files in episode.pictures.items()}
+        files[location(DATA_PATH, index)] = encode_columns(columns, pictures)
         try:
             for path, content in files.items():
                 write_bytes(self.root / path, content)
@@ -179,19 +186,12 @@ class DatasetWriter:
     def _check(self, episode: EncodedEpisode) -> None:
         if self._lock is None:
             raise EtudeError(f"the writer of '{self.root}' is closed: resume the dataset to add to it.")
-        spec = self.spec
-        expected: dict[str, Any] = {"fps": spec.fps, "state size": len(spec.state_names)}
-        expected |= {"action size": len(spec.action_names), "cameras": sorted(spec.cameras)}
-        got: dict[str, Any] = {"fps": episode.fps, "state size": episode.state.shape[1]}
-        got |= {"action size": episode.action.shape[1], "cameras": sorted(episode.videos)}
-        expected |= {f"image shape of '{camera}'": (*spec.height_width, 3) for camera in spec.cameras}
-        got |= {f"image shape of '{camera}'": shape for camera, shape in episode.image_shapes.items()}
-        expected |= {f"sub-task '{name}'": True for name in spec.subtasks}
-        got |= {f"sub-task '{name}'": name in episode.subtasks for name in spec.subtasks}
+        expected, got = _description(self.spec), _description_of(episode, self.spec)
         differing = [f"{k} ({expected[k]} there, {got.get(k)} here)" for k in expected if expected[k] != got.get(k)]
         if differing:
+            origin = f" '{episode.origin}'" if episode.origin else ""
             raise MismatchError(
-                f"the episode does not fit dataset '{self.root}': it differs in {', '.join(differing)}."
+                f"the episode{origin} does not fit dataset '{self.root}': it differs in {', '.join(differing)}."
             )
 
     def _remember(self, row: Row) -> None:
@@ -204,14 +204,14 @@ class DatasetWriter:
             self._statistics[feature] = merge_statistics([known, statistics]) if known is not None else statistics
 
     def _write_derived(self) -> None:
-        info = info_json(self.spec, episodes=self.episodes, frames=self.frames, tasks=len(self._tasks))
+        info = info_json(self.spec, self._rows, tasks=len(self._tasks))
         stats = {f: {key: value.tolist() for key, value in s.items()} for f, s in self._statistics.items()}
         try:
             if self._rows:
                 # Before the totals, which tell a reader to look for what the others say.
                 _replace(self.root / STATS, json.dumps(stats).encode())
                 _replace(self.root / TASKS, encode_tasks(list(self._tasks)))
-                _replace(self.root / SIDECAR, encode_rows([sidecar_row(row) for row in self._rows]))
+                _replace(self.root / SIDECAR, encode_rows([sidecar_row(row) for row in self._rows], SIDECAR_TYPES))
             _replace(self.root / INFO, json.dumps(info).encode())
         except OSError as error:
             raise self._failure("the dataset's totals could not be written", error) from error
@@ -219,7 +219,8 @@ class DatasetWriter:
     def _remove_uncommitted(self) -> None:
         """Delete temporary files and the files of episodes that have no row."""
         committed = {location(DATA_PATH, i) for i in range(self.episodes)}
-        committed |= {location(VIDEO_PATH, i, camera) for i in range(self.episodes) for camera in self.spec.cameras}
+        cameras = self.spec.cameras if self.spec.storage == "video" else ()
+        committed |= {location(VIDEO_PATH, i, camera) for i in range(self.episodes) for camera in cameras}
         for path in _files(self.root, ("data/*/*", "videos/*/*/*")):
             if path.relative_to(self.root) not in committed:
                 path.unlink()
@@ -231,6 +232,26 @@ class DatasetWriter:
             f"dataset '{self.root}': {what} ({error.strerror}); its {self.episodes} committed episodes are kept. "
             "Make room and resume it."
         )
+
+
+def _description(spec: DatasetSpec) -> dict[str, Any]:
+    """What an episode must have, by the names that a message gives it."""
+    expected: dict[str, Any] = {"fps": spec.fps, "state size": len(spec.state_names)}
+    expected |= {"action size": len(spec.action_names), f"cameras kept as {spec.storage}": sorted(spec.cameras)}
+    expected |= {f"image shape of '{camera}'": (*size, 3) for camera, size in spec.image_sizes.items()}
+    expected |= {f"sub-task '{name}'": True for name in spec.subtasks}
+    return expected | {f"shape of '{name}'": feature.shape for name, feature in spec.extras.items()}
+
+
+def _description_of(episode: EncodedEpisode, spec: DatasetSpec) -> dict[str, Any]:
+    """What an episode has of that."""
+    kept = episode.videos if spec.storage == "video" else episode.pictures
+    got: dict[str, Any] = {"fps": episode.fps, "state size": episode.state.shape[1]}
+    got |= {"action size": episode.action.shape[1], f"cameras kept as {spec.storage}": sorted(kept)}
+    got |= {f"image shape of '{camera}'": shape for camera, shape in episode.image_shapes.items()}
+    got |= {f"sub-task '{name}'": name in episode.subtasks for name in spec.subtasks}
+    shapes = {name: values.shape[1:] or (1,) for name, values in episode.extras.items()}
+    return got | {f"shape of '{name}'": shape for name, shape in shapes.items()}
 
 
 def recover(root: Path) -> int:

@@ -86,7 +86,7 @@ def collect(
                 attempts += 1
                 if isinstance(episode, EncodedEpisode):
                     index = writer.commit(episode)
-                    if on_saved is not None:
+                    if on_saved is not None and episode.outcome is not None:
                         on_saved(index, episode.outcome)
                 else:
                     _require_hope(task, writer.episodes, attempts)

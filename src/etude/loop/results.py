@@ -65,7 +65,9 @@ def _arm(pupil: Pupil) -> ArmResults:
         exam=outcomes["exam"],
         uniform_test=outcomes["uniform_test"],
         nominal=outcomes["nominal"],
-        new_data=tuple(episode.case.theta for root in new for episode in DatasetMeta.open(root).episodes),
+        new_data=tuple(
+            record.case.theta for root in new for record in DatasetMeta.open(root).episodes if record.case is not None
+        ),
         curves=_curves(curves),
     )
 
