@@ -48,7 +48,8 @@ class PolicyKind:
         defaults: Settings that replace the config's own.
         takes_noise: Whether a chunk starts from noise, (H, A) standard normal, which the caller may give.
         raw_images: Whether it takes images as uint8; the others get floats in [0, 1].
-        validation_loss: Mean loss in eval mode, a scalar: what checkpoints of this kind are compared by.
+        loss: Mean loss of a normalised batch, a scalar; draws from torch's global stream.
+        validation_loss: What checkpoints of this kind are compared by, in eval mode; without it the loss.
         predict: Chunks (B, H, A), normalised, for a normalised batch and noise (B, H, A) or None.
         horizon: Actions in a chunk, H, of a config.
         conclude: Called once after the last training step with batches of the training set and of the validation set.
@@ -61,7 +62,8 @@ class PolicyKind:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     takes_noise: bool = False
     raw_images: bool = False
-    validation_loss: Callable[[Any, dict[str, Tensor]], Tensor] = own_loss
+    loss: Callable[[Any, dict[str, Tensor]], Tensor] = own_loss
+    validation_loss: Callable[[Any, dict[str, Tensor]], Tensor] | None = None
     predict: Callable[[Any, dict[str, Tensor], Tensor | None], Tensor] = own_chunk
     horizon: Callable[[Any], int] = horizon_of
     conclude: Callable[[Any, Batches, Batches], None] = nothing_to_conclude

@@ -29,22 +29,35 @@ def _std_floor(std: Any) -> torch.Tensor:
 
 
 def for_features(statistics: Statistics, features: Features) -> dict[str, dict[str, Any]]:
-    """Pick mean and deviation of state and action; images get fixed ones, which no data can spoil.
+    """Pick the statistics of state and action; images get fixed ones, which no data can spoil.
 
     Raises:
         MismatchError: A feature or its mean or deviation is missing.
-        ShapeError: A statistic has another size than its feature.
+        ShapeError: A statistic has another size than its feature, or is not finite.
     """
-    picked: dict[str, dict[str, Any]] = {}
-    for key, size in ((STATE_KEY, features.state_size), (ACTION_KEY, features.action_size)):
-        values = statistics.get(key, {})
-        for name in ("mean", "std"):
-            if name not in values:
-                raise MismatchError(f"the statistics lack '{name}' of '{key}'; they have {', '.join(statistics)}.")
+    sizes = {STATE_KEY: features.state_size, ACTION_KEY: features.action_size}
+    picked = {key: _vectors(key, size, statistics) for key, size in sizes.items() if size}
+    for camera in features.cameras:
+        picked[IMAGE_PREFIX + camera] = {name: torch.full((3, 1, 1), value) for name, value in _PIXELS.items()}
+    return with_floor(picked)
+
+
+_PIXELS = {"mean": 0.5, "std": 0.25, "min": 0.0, "max": 1.0, "q01": 0.0, "q10": 0.1, "q90": 0.9, "q99": 1.0}
+_NEEDED = ("mean", "std")
+_RANGES = ("min", "max", "q01", "q10", "q90", "q99")
+"""Taken where they are known: some of LeRobot's policies scale by them."""
+
+
+def _vectors(key: str, size: int, statistics: Statistics) -> dict[str, torch.Tensor]:
+    values = statistics.get(key, {})
+    missing = [name for name in _NEEDED if name not in values]
+    if missing:
+        raise MismatchError(f"the statistics lack '{missing[0]}' of '{key}'; they have {', '.join(statistics)}.")
+    picked: dict[str, torch.Tensor] = {}
+    for name in (*_NEEDED, *_RANGES):
+        if name in values:
             tensor = torch.as_tensor(values[name], dtype=torch.float32)
             if tensor.shape != (size,) or not bool(tensor.isfinite().all()):
                 raise ShapeError(f"{name} of '{key}'", f"({size},) finite", f"{tuple(tensor.shape)} {tensor.tolist()}")
-            picked.setdefault(key, {})[name] = tensor
-    for camera in features.cameras:
-        picked[IMAGE_PREFIX + camera] = {"mean": torch.full((3, 1, 1), 0.5), "std": torch.full((3, 1, 1), 0.25)}
-    return with_floor(picked)
+            picked[name] = tensor
+    return picked

@@ -1,0 +1,109 @@
+"""LeRobot's Diffusion Policy at a size that trains on a few cores, without downloads, acting in a few steps.
+
+It sees one observation at a time (n_obs_steps=1), as all policies trained here. Its chunks are pure functions of the
+observation and the noise given: the schedule is DDIM's, which draws nothing.
+"""
+
+from typing import Any, cast
+
+import torch
+from lerobot.configs import NormalizationMode
+from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
+from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors
+from lerobot.utils.constants import OBS_IMAGES
+from torch import Tensor
+
+from etude.core import ConfigError
+from etude.policies.features import STATE_KEY
+from etude.policies.kind import Pipeline, PolicyKind
+from etude.policies.lerobot_any import row_by_row, with_time
+from etude.policies.normalisation import Statistics
+
+SMALL: dict[str, Any] = {
+    "n_obs_steps": 1,
+    "horizon": 16,
+    "n_action_steps": 8,
+    "pretrained_backbone_weights": None,
+    "use_group_norm": True,
+    "use_separate_rgb_encoder_per_camera": False,
+    "down_dims": (64, 128, 256),
+    "diffusion_step_embed_dim": 64,
+    "noise_scheduler_type": "DDIM",
+    # Learning the actions, not the noise: a few steps from pure noise then suffice.
+    "prediction_type": "sample",
+    "num_inference_steps": 8,
+    "do_mask_loss_for_padding": True,
+    # Means and deviations rather than ranges, as for every policy here: a later dataset may leave the first's range.
+    "normalization_mapping": dict.fromkeys(("VISUAL", "STATE", "ACTION"), NormalizationMode.MEAN_STD),
+    "clip_sample_range": 5.0,
+}
+"""Settings that replace Diffusion Policy's own, which are meant for a large GPU."""
+
+
+def make_diffusion(config: DiffusionConfig) -> DiffusionPolicy:
+    """Make the policy.
+
+    Raises:
+        ConfigError: It has no state to look at.
+    """
+    if config.robot_state_feature is None:
+        raise ConfigError(
+            "policy 'diffusion' looks at 'observation.state', which is not among its inputs; flow does not."
+        )
+    return DiffusionPolicy(config)
+
+
+def predict(policy: DiffusionPolicy, batch: dict[str, Tensor], noise: Tensor | None) -> Tensor:
+    """Whole chunks; LeRobot's own method cuts them to `n_action_steps`.
+
+    Args:
+        policy: In eval mode.
+        batch: One observation each, which stands for all that it looks at, as in LeRobot at an episode's beginning; or
+            with an axis of time, (B, n_obs_steps, …).
+        noise: (B, horizon, A).
+    Returns:
+        (B, H, A), from the present on.
+    """
+    observed = {key: batch[key] for key in policy.config.input_features or {}}
+    if policy.config.noise_scheduler_type == "DDIM":
+        return _sample(policy, observed, noise)
+    return row_by_row(lambda row, start: _sample(policy, row, start), observed, noise)  # DDPM draws at every step
+
+
+def chunk_length(config: DiffusionConfig) -> int:
+    """Actions from the present on."""
+    return config.horizon - config.n_obs_steps + 1
+
+
+def _sample(policy: DiffusionPolicy, observed: dict[str, Tensor], noise: Tensor | None) -> Tensor:
+    steps = policy.config.n_obs_steps
+    if observed[STATE_KEY].ndim == 2:
+        observed = {key: value[:, None].expand(-1, steps, *value.shape[1:]) for key, value in observed.items()}
+    if policy.config.image_features:
+        observed[OBS_IMAGES] = torch.stack([observed[key] for key in policy.config.image_features], dim=-4)
+    condition = policy.diffusion._prepare_global_conditioning(observed)  # pyright: ignore[reportPrivateUsage]
+    chunks = policy.diffusion.conditional_sample(len(condition), global_cond=condition, noise=noise)
+    return chunks[:, steps - 1 :]
+
+
+def _loss(policy: DiffusionPolicy, batch: dict[str, Tensor]) -> Tensor:
+    loss, _ = policy.forward(with_time(policy, batch))
+    return loss
+
+
+def _processors(config: DiffusionConfig, statistics: Statistics) -> tuple[Pipeline, Pipeline]:
+    return make_diffusion_pre_post_processors(config, cast(dict[str, dict[str, Tensor]], statistics))
+
+
+DIFFUSION = PolicyKind(
+    name="diffusion",
+    config=DiffusionConfig,
+    make=make_diffusion,
+    processors=_processors,
+    defaults=SMALL,
+    takes_noise=True,
+    loss=_loss,
+    predict=predict,
+    horizon=chunk_length,
+)
