@@ -10,9 +10,10 @@ from training.demonstrations import FEATURES, STATISTICS, TINY, Demonstrations, 
 
 from etude.policies.checkpoint import build_policy
 from etude.policies.features import ACTION_KEY, PAD_KEY
-from etude.policies.flow.augmentation import random_shift, to_unit_range
+from etude.policies.flow.augmentation import to_unit_range
 from etude.policies.flow.predictor import FlowPredictor
 from etude.policies.flow.vision import SpatialSoftmax
+from etude.policies.inputs.augmentation import random_shift
 from etude.training.batches import to_tensors
 
 

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from etude.policies.features import ACTION_KEY, PAD_KEY, STATE_KEY
-from etude.policies.flow.augmentation import random_shift, to_unit_range
+from etude.policies.flow.augmentation import to_unit_range
 from etude.policies.flow.head import VelocityField
 from etude.policies.flow.settings import FlowSettings
 from etude.policies.flow.vision import CameraEncoder
+from etude.policies.inputs.augmentation import random_shift
 
 
 class FlowModel(nn.Module):

@@ -16,6 +16,9 @@ from etude.core.files import read_json
 from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Features
 from etude.policies.flow.network import FlowModel
 from etude.policies.flow.settings import NORMALISATION, FlowSettings
+from etude.policies.inputs.reading import read_inputs
+from etude.policies.inputs.settings import STEP_NAME, FittedInputs
+from etude.policies.inputs.views import see
 from etude.policies.layout import CONFIG_FILE, PREPROCESSOR_FILE, load_weights, read_tensors
 
 
@@ -27,11 +30,19 @@ class FlowPredictor:
         features: What it was made for.
         statistics: "<feature>.mean" and "<feature>.std" of state and action.
         eps: Added to a deviation that is divided by.
+        inputs: What the network sees of the images; None is all of them, as they come.
     """
 
-    def __init__(self, network: FlowModel, features: Features, statistics: Mapping[str, Tensor], eps: float) -> None:
-        self.features = features
-        self._network, self._statistics, self._eps = network, statistics, eps
+    def __init__(
+        self,
+        network: FlowModel,
+        features: Features,
+        statistics: Mapping[str, Tensor],
+        eps: float,
+        inputs: FittedInputs | None = None,
+    ) -> None:
+        self.features = inputs.given(features) if inputs else features
+        self._network, self._statistics, self._eps, self._inputs = network, statistics, eps, inputs
 
     @property
     def horizon(self) -> int:
@@ -48,7 +59,8 @@ class FlowPredictor:
         config: dict[str, Any] = read_json(folder / CONFIG_FILE)
         if config.get("type") != "flow" or config.get("normalization_mapping") != NORMALISATION:
             return None
-        normaliser = _only_normaliser(read_json(folder / PREPROCESSOR_FILE))
+        preprocessor = read_json(folder / PREPROCESSOR_FILE)
+        normaliser = _only_normaliser(preprocessor)
         if normaliser is None:
             return None
         names = {field.name for field in fields(FlowSettings)}
@@ -65,7 +77,8 @@ class FlowPredictor:
         missing = [key for key in _statistics_keys() if key not in statistics]
         if missing:
             raise MismatchError(f"'{folder / normaliser['state_file']}' lacks {', '.join(missing)}.")
-        return cls(network.eval(), features, statistics, float(normaliser["config"]["eps"]))
+        eps = float(normaliser["config"]["eps"])
+        return cls(network.eval(), features, statistics, eps, read_inputs(preprocessor))
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
@@ -77,6 +90,8 @@ class FlowPredictor:
         Returns:
             Actions in the data's units, (B, H, A).
         """
+        if self._inputs:
+            batch = see(batch, self._inputs, augment=False)
         mean, std = (self._statistics[f"{STATE_KEY}.{name}"] for name in ("mean", "std"))
         state = (batch[STATE_KEY] - mean) / (std + self._eps)
         chunks = self._network.sample({**batch, STATE_KEY: state}, noise)
@@ -85,8 +100,8 @@ class FlowPredictor:
 
 
 def _only_normaliser(preprocessor: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The normaliser's record, where it is the only step that changes values."""
-    neutral = {"to_batch_processor", "device_processor", "rename_observations_processor"}
+    """The normaliser's record, where it is the only step that changes values, but for the image inputs."""
+    neutral = {"to_batch_processor", "device_processor", "rename_observations_processor", STEP_NAME}
     found: list[dict[str, Any]] = []
     for step in preprocessor["steps"]:
         if step.get("registry_name") == "normalizer_processor" and step["config"]["norm_map"] == NORMALISATION:
