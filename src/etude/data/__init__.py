@@ -6,6 +6,7 @@ from etude.data.episode import read_images, read_numbers, require_episode
 from etude.data.mapping import FeatureMapping, remap
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 from etude.data.mixture import Mixture, MixtureSource, WindowBatch, split_episodes
+from etude.data.reading import left_out, read_encoded, read_episode, spec_of
 from etude.data.recording import EpisodeRecorder, RecordedEpisode
 from etude.data.spec import ACTION, STATE, DatasetSpec, Feature, require_equal_features
 from etude.data.statistics import FeatureStatistics
@@ -30,12 +31,16 @@ __all__ = [
     "WindowBatch",
     "default_cache_dir",
     "encode",
+    "left_out",
+    "read_encoded",
+    "read_episode",
     "read_images",
     "read_numbers",
     "recover",
     "remap",
     "require_episode",
     "require_equal_features",
+    "spec_of",
     "split_episodes",
     "statistics",
 ]

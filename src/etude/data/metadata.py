@@ -61,6 +61,7 @@ class DatasetMeta:
         space_hash: Hash of the perturbation space of the episodes' θ, or "".
         rows: The rows of meta/episodes without statistics.
         data_path, video_path: LeRobot's templates of file names, in terms of chunk_index and file_index.
+        robot_type: The robot, or "".
         version: LeRobot's format, "v3.0" or "v2.1"; the rows of v2.1 are made up such that they read alike.
     """
 
@@ -73,6 +74,7 @@ class DatasetMeta:
     rows: tuple[Row, ...]
     data_path: str
     video_path: str
+    robot_type: str = ""
     version: str = "v3.0"
 
     @staticmethod
@@ -101,11 +103,13 @@ class DatasetMeta:
             space_hash=own.get("space_hash", ""),
             data_path=template(data_path) if legacy else data_path,
             video_path=template(video_path) if legacy else video_path,
+            robot_type=str(info.get("robot_type") or ""),
             version=version,
         )
 
-    def statistics(self) -> list[dict[str, Statistics]]:
-        """The statistics that the dataset keeps of each episode: feature -> statistics; empty where it keeps none."""
+    @cached_property
+    def episode_statistics(self) -> list[dict[str, Statistics]]:
+        """The statistics that the dataset keeps of each episode: feature -> statistics, where it has them."""
         if self.version == _CURRENT:
             rows = episode_rows(self.root, statistics=True)
         else:
@@ -135,7 +139,8 @@ class DatasetMeta:
     @cached_property
     def camera_keys(self) -> Mapping[str, str]:
         """Camera name -> LeRobot's name of its column: "observation.images.NAME", in some datasets without images."""
-        keys = [name for name, feature in self.features.items() if feature.dtype in ("video", "image")]
+        found = {name: feature for name, feature in self.features.items() if feature.dtype in ("video", "image")}
+        keys = [name for name, feature in found.items() if _height_width_3(feature)[2:] == (3,)]  # no depth maps
         return {k.removeprefix(IMAGE) if k.startswith(IMAGE) else k.rpartition(".")[2]: k for k in keys}
 
     @property

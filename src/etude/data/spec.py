@@ -33,6 +33,15 @@ class Feature:
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it holds numbers: no images, no texts."""
+        try:
+            kind = np.dtype(self.dtype).kind
+        except TypeError:
+            return False
+        return kind in "biuf" and len(self.shape) > 0 and min(self.shape) > 0
+
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "Feature":
         """Read a feature as LeRobot's info.json has it."""
@@ -44,7 +53,7 @@ class Feature:
 
 
 # The columns that every LeRobot dataset has.
-_INDEX_FEATURES = {
+INDEX_FEATURES = {
     "timestamp": Feature("float32", (1,)),
     "frame_index": Feature("int64", (1,)),
     "episode_index": Feature("int64", (1,)),
@@ -114,13 +123,9 @@ class DatasetSpec:
 
     def _check_extras(self) -> None:
         for name, feature in self.extras.items():
-            if not name or "/" in name or name in {**self._own_features(), **_INDEX_FEATURES}:
+            if not name or "/" in name or name in {**self._own_features(), **INDEX_FEATURES}:
                 raise ConfigError(f"extra column '{name}': the name is taken, empty, or contains '/'.")
-            try:
-                numeric = np.dtype(feature.dtype).kind in "biuf"
-            except TypeError:
-                numeric = False
-            if not numeric or not feature.shape or min(feature.shape) < 1:
+            if not feature.is_numeric:
                 raise ConfigError(f"extra column '{name}' of {feature.dtype} {feature.shape} must hold numbers.")
 
     @property
@@ -133,7 +138,7 @@ class DatasetSpec:
     @property
     def features(self) -> dict[str, Feature]:
         """All columns by LeRobot's names."""
-        return {**self._own_features(), **self.extras, **_INDEX_FEATURES}
+        return {**self._own_features(), **self.extras, **INDEX_FEATURES}
 
     def _own_features(self) -> dict[str, Feature]:
         names = ("height", "width", "channels")
