@@ -1,7 +1,8 @@
 """Building policies by name, and reading them back strictly."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from etude.core import ConfigError, MismatchError
 from etude.core.files import read_json
 from etude.data import FeatureStatistics
 from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Features
+from etude.policies.inputs import ImageInputs
+from etude.policies.inputs.step import add_inputs
 from etude.policies.kind import PolicyKind
 from etude.policies.kinds import find_kind
 from etude.policies.layout import CONFIG_FILE, load_weights, require_whole
@@ -22,7 +25,13 @@ from etude.policies.normalisation import for_features
 
 
 def build_policy(
-    name: str, features: Features, statistics: FeatureStatistics, rng: np.random.Generator, **options: Any
+    name: str,
+    features: Features,
+    statistics: FeatureStatistics,
+    rng: np.random.Generator,
+    *,
+    inputs: ImageInputs | None = None,
+    **options: Any,
 ) -> ChunkModel:
     """Build an untrained policy.
 
@@ -31,17 +40,23 @@ def build_policy(
         features: Sizes of what it sees and does.
         statistics: Mean and deviation of "observation.state" and "action", for its normaliser.
         rng: Draws the initial weights.
+        inputs: What the network sees of the images; None is all of them, as they come.
         options: Fields of the policy's config that differ from its defaults.
     Raises:
         UnknownNameError: No policy has that name.
         ConfigError: An option that the policy does not have, or a value it cannot take.
     """
     kind = find_kind(name)
-    config = _config(kind, features, options)
-    with torch.random.fork_rng(devices=[]):
+    fitted = inputs.fit(features) if inputs else None
+    config = _config(kind, fitted.seen(features) if fitted else features, options)
+    modes = {kind: mode.value for kind, mode in vars(config)["normalization_mapping"].items()}
+    stats = for_features(statistics.features, features, modes)
+    with torch.random.fork_rng(devices=[]), _making(name):
         torch.manual_seed(int(rng.integers(2**62)))
-        policy = kind.make(config)
-    return ChunkModel(kind, policy, *kind.processors(config, for_features(statistics.features, features)))
+        policy, (preprocessor, postprocessor) = kind.make(config), kind.processors(config, stats)
+    if fitted:
+        add_inputs(preprocessor, fitted)
+    return ChunkModel(kind, policy, preprocessor, postprocessor)
 
 
 def load_model(path: Path | str, features: Features | None = None) -> ChunkModel:
@@ -58,7 +73,8 @@ def load_model(path: Path | str, features: Features | None = None) -> ChunkModel
     require_whole(folder)
     kind = find_kind(str(read_json(folder / CONFIG_FILE).get("type")))
     config = _read_config(folder)
-    policy = kind.make(config)
+    with _making(kind.name):
+        policy = kind.make(config)
     load_weights(policy, folder)
     model = ChunkModel(kind, policy.eval(), *make_pre_post_processors(config, pretrained_path=str(folder)))
     if features is not None:
@@ -67,11 +83,11 @@ def load_model(path: Path | str, features: Features | None = None) -> ChunkModel
 
 
 def _config(kind: PolicyKind, features: Features, options: Mapping[str, Any]) -> PreTrainedConfig:
-    height, width = features.image_size
     images = {
-        IMAGE_PREFIX + camera: PolicyFeature(FeatureType.VISUAL, (3, height, width)) for camera in features.cameras
+        IMAGE_PREFIX + camera: PolicyFeature(FeatureType.VISUAL, (3, *size))
+        for camera, size in features.image_sizes.items()
     }
-    state = {STATE_KEY: PolicyFeature(FeatureType.STATE, (features.state_size,))}
+    state = {STATE_KEY: PolicyFeature(FeatureType.STATE, (features.state_size,))} if features.state_size else {}
     action = {ACTION_KEY: PolicyFeature(FeatureType.ACTION, (features.action_size,))}
     known = kind.config.__dataclass_fields__
     unknown = sorted(options.keys() - known.keys())
@@ -80,16 +96,27 @@ def _config(kind: PolicyKind, features: Features, options: Mapping[str, Any]) ->
             f"policy '{kind.name}' has no option {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
         )
     settings: dict[str, Any] = {"device": "cpu", "push_to_hub": False, **kind.defaults, **options}
-    try:
+    with _making(kind.name):
         config = kind.config(input_features={**images, **state}, output_features=action, **settings)
         config.validate_features()
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"policy '{kind.name}' cannot be made so: {error}") from error
     return config
+
+
+@contextmanager
+def _making(name: str) -> Generator[None]:
+    """Say in a line why a policy cannot be made: a value it cannot take, an extra that is not installed, no network."""
+    try:
+        yield
+    except (TypeError, ValueError, NotImplementedError, ImportError, OSError) as error:
+        raise ConfigError(f"policy '{name}' cannot be made so: {' '.join(str(error).split())}") from error
 
 
 def _read_config(folder: Path) -> PreTrainedConfig:
     try:
-        return PreTrainedConfig.from_pretrained(folder)
+        config = PreTrainedConfig.from_pretrained(folder)
     except (json.JSONDecodeError, ValueError, TypeError, KeyError) as error:
         raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {error}") from error
+    config.device = "cpu"
+    if "pretrained_backbone_weights" in config.__dataclass_fields__:
+        vars(config)["pretrained_backbone_weights"] = None  # the weights are here: nothing to download
+    return config

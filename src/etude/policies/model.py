@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from etude.core.files import write_bytes
 from etude.policies.features import IMAGE_PREFIX, Features
-from etude.policies.kind import Pipeline, PolicyKind, own_loss
+from etude.policies.inputs.step import ImageInputsStep, inputs_step
+from etude.policies.kind import Pipeline, PolicyKind
 from etude.policies.layout import POSTPROCESSOR_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE
 
 
@@ -43,16 +44,20 @@ class ChunkModel:
     def features(self) -> Features:
         """What it was made for."""
         config = self.policy.config
-        images = {key.removeprefix(IMAGE_PREFIX): feature.shape for key, feature in config.image_features.items()}
-        (_, height, width) = next(iter(images.values()), (3, 0, 0))
-        assert config.robot_state_feature is not None
         assert config.action_feature is not None
-        return Features(
-            cameras=tuple(images),
-            image_size=(height, width),
-            state_size=config.robot_state_feature.shape[0],
+        sizes = {key.removeprefix(IMAGE_PREFIX): feature.shape[1:] for key, feature in config.image_features.items()}
+        seen = Features(
+            cameras=tuple(sizes),
+            image_size={camera: (height, width) for camera, (height, width) in sizes.items()},
+            state_size=config.robot_state_feature.shape[0] if config.robot_state_feature else 0,
             action_size=config.action_feature.shape[0],
         )
+        return self.inputs.fitted.given(seen) if self.inputs else seen
+
+    @property
+    def inputs(self) -> ImageInputsStep | None:
+        """What the network sees of the images; None where it sees all of them as they come."""
+        return inputs_step(self.preprocessor)
 
     @property
     def horizon(self) -> int:
@@ -75,14 +80,13 @@ class ChunkModel:
             batch: See this module.
             generator: The only source of randomness: noise, times, augmentation, dropout.
         """
-        ready = self._prepare(batch)
         # LeRobot's policies draw from torch's global stream: lend it a seed for the time of the call.
         seed = int(torch.randint(2**62, (), generator=generator))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return (
-                own_loss(self.policy, ready) if self.policy.training else self.kind.validation_loss(self.policy, ready)
-            )
+            ready = self.prepare(batch, augment=self.policy.training)
+            loss = self.kind.loss if self.policy.training else self.kind.validation_loss or self.kind.loss
+            return loss(self.policy, ready)
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
@@ -94,7 +98,7 @@ class ChunkModel:
         Returns:
             Actions in the data's units, (B, H, A).
         """
-        ready = self._prepare(batch)
+        ready = self.prepare(batch)
         chunks: Tensor = self.postprocessor(self.kind.predict(self.policy, ready, noise if self.takes_noise else None))
         return chunks
 
@@ -107,7 +111,7 @@ class ChunkModel:
             validation: Batches of the held-out episodes.
         """
         self.policy.eval()
-        self.kind.conclude(self.policy, map(self._prepare, training), map(self._prepare, validation))
+        self.kind.conclude(self.policy, map(self.prepare, training), map(self.prepare, validation))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint in LeRobot's layout. Files are replaced one by one, each whole: weights come last."""
@@ -118,8 +122,16 @@ class ChunkModel:
             for file in sorted(Path(folder).iterdir(), key=lambda file: (file.name == WEIGHTS_FILE, file.name)):
                 write_bytes(path / file.name, file.read_bytes())
 
-    def _prepare(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if not self.kind.raw_images:
+    def prepare(self, batch: Mapping[str, Tensor], *, augment: bool = False) -> dict[str, Tensor]:
+        """A batch as the network takes it: what it sees of the images, in normalised values.
+
+        Args:
+            batch: See this module.
+            augment: Vary images at random, if the inputs say so; draws from torch's global stream.
+        """
+        if self.inputs:
+            self.inputs.augment = augment
+        elif not self.kind.raw_images:
             batch = {key: _as_fractions(value) for key, value in batch.items()}
         ready: dict[str, Tensor] = self.preprocessor(dict(batch))
         return ready

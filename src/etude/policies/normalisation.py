@@ -28,36 +28,52 @@ def _std_floor(std: Any) -> torch.Tensor:
     return torch.as_tensor(std, dtype=torch.float32).clamp(min=STD_FLOOR)
 
 
-def for_features(statistics: Statistics, features: Features) -> dict[str, dict[str, Any]]:
+def for_features(
+    statistics: Statistics, features: Features, modes: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Pick the statistics of state and action; images get fixed ones, which no data can spoil.
 
+    Args:
+        statistics: Of the data.
+        features: What the policy sees and does.
+        modes: "STATE" and "ACTION" -> LeRobot's name for how they are normalised; by default "MEAN_STD".
     Raises:
-        MismatchError: A feature or its mean or deviation is missing.
+        MismatchError: A feature is missing, or what it is normalised by.
         ShapeError: A statistic has another size than its feature, or is not finite.
     """
-    sizes = {STATE_KEY: features.state_size, ACTION_KEY: features.action_size}
-    picked = {key: _vectors(key, size, statistics) for key, size in sizes.items() if size}
+    sizes = {"STATE": (STATE_KEY, features.state_size), "ACTION": (ACTION_KEY, features.action_size)}
+    picked = {
+        key: _vectors(key, size, statistics, _NEEDED[(modes or {}).get(kind, "MEAN_STD")])
+        for kind, (key, size) in sizes.items()
+        if size
+    }
     for camera in features.cameras:
         picked[IMAGE_PREFIX + camera] = {name: torch.full((3, 1, 1), value) for name, value in _PIXELS.items()}
     return with_floor(picked)
 
 
 _PIXELS = {"mean": 0.5, "std": 0.25, "min": 0.0, "max": 1.0, "q01": 0.0, "q10": 0.1, "q90": 0.9, "q99": 1.0}
-_NEEDED = ("mean", "std")
-_RANGES = ("min", "max", "q01", "q10", "q90", "q99")
-"""Taken where they are known: some of LeRobot's policies scale by them."""
+_NEEDED = {
+    "MEAN_STD": ("mean", "std"),
+    "MIN_MAX": ("min", "max"),
+    "QUANTILES": ("q01", "q99"),
+    "QUANTILE10": ("q10", "q90"),
+    "IDENTITY": (),
+}
 
 
-def _vectors(key: str, size: int, statistics: Statistics) -> dict[str, torch.Tensor]:
+def _vectors(key: str, size: int, statistics: Statistics, needed: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """All statistics of a feature that LeRobot may scale by, those it will scale by being required."""
     values = statistics.get(key, {})
-    missing = [name for name in _NEEDED if name not in values]
+    missing = [name for name in needed if name not in values]
     if missing:
-        raise MismatchError(f"the statistics lack '{missing[0]}' of '{key}'; they have {', '.join(statistics)}.")
+        raise MismatchError(
+            f"the statistics lack '{missing[0]}' of '{key}'; they have {', '.join(values) or ', '.join(statistics)}."
+        )
     picked: dict[str, torch.Tensor] = {}
-    for name in (*_NEEDED, *_RANGES):
-        if name in values:
-            tensor = torch.as_tensor(values[name], dtype=torch.float32)
-            if tensor.shape != (size,) or not bool(tensor.isfinite().all()):
-                raise ShapeError(f"{name} of '{key}'", f"({size},) finite", f"{tuple(tensor.shape)} {tensor.tolist()}")
-            picked[name] = tensor
+    for name in sorted(_PIXELS.keys() & values.keys()):
+        tensor = torch.as_tensor(values[name], dtype=torch.float32)
+        if tensor.shape != (size,) or not bool(tensor.isfinite().all()):
+            raise ShapeError(f"{name} of '{key}'", f"({size},) finite", f"{tuple(tensor.shape)} {tensor.tolist()}")
+        picked[name] = tensor
     return picked
