@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from etude.core import ConfigError, PolicyFactory, Task
-from etude.core.files import read_json
 from etude.policies.features import Features
+from etude.policies.inputs.reading import checkpoint_features
 
 
 class Execution(Protocol):
@@ -91,12 +91,3 @@ def require_fit(checkpoint: Path, task: Task) -> None:
         action_size=len(task.action_names),
     )
     checkpoint_features(checkpoint).check(given, f"task '{task.name}'")
-
-
-def checkpoint_features(checkpoint: Path) -> Features:
-    """What a checkpoint in LeRobot's layout sees and does.
-
-    Raises:
-        MismatchError: Its configuration does not say.
-    """
-    return Features.from_config(read_json(checkpoint / "config.json"))
