@@ -10,13 +10,26 @@ def find_kind(name: str) -> PolicyKind:
     Raises:
         UnknownNameError: No policy has that name.
     """
+    name = "act" if name == "etude_act" else name  # LeRobot's type of an ACT that has a backbone of ours
     check_policy_name(name)
     match name:
         case "act":
-            from etude.policies.act import ACT
+            from etude.policies.act.kind import ACT
 
             return ACT
-        case _:
+        case "diffusion":
+            from etude.policies.diffusion import DIFFUSION
+
+            return DIFFUSION
+        case "flow":
             from etude.policies.flow.kind import FLOW
 
             return FLOW
+        case "vinn":
+            from etude.policies.vinn.kind import VINN
+
+            return VINN
+        case _:
+            from etude.policies.lerobot_any import lerobot_kind
+
+            return lerobot_kind(name)
