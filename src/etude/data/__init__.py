@@ -3,6 +3,7 @@
 from etude.data.cache import FrameCache, default_cache_dir, statistics
 from etude.data.encoding import EncodedEpisode, encode
 from etude.data.episode import read_images, read_numbers, require_episode
+from etude.data.finding import find_dataset
 from etude.data.mapping import FeatureMapping, remap
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 from etude.data.mixture import Mixture, MixtureSource, WindowBatch, split_episodes
@@ -31,6 +32,7 @@ __all__ = [
     "WindowBatch",
     "default_cache_dir",
     "encode",
+    "find_dataset",
     "left_out",
     "read_encoded",
     "read_episode",
