@@ -1,152 +1,278 @@
 """`etude train`: a policy from one or more datasets."""
 
-from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from etude.cli.output import resumable_folder
-from etude.cli.policy import checkpoint_features
+from etude.cli.choosing import parse_settings
+from etude.cli.configuration import options_of
+from etude.cli.datasets import parse_datasets, require_one_space
+from etude.cli.drawing import Spread
+from etude.cli.output import SETTINGS, remember_options, resumable_folder
+from etude.cli.rollouts import Exam, executor_for
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import ConfigError, MismatchError
-from etude.policies.features import Features
+from etude.core import ConfigError
+from etude.core.files import read_json
+from etude.training.config import Device, OptimizerName, Precision, TrainConfig
 
 if TYPE_CHECKING:
-    from etude.training.fitting import WeightedDataset
+    from etude.training.fitting import Exercise, PolicyChoice
+    from etude.training.train import Track, TrainResult
+
+_ALIKE = ("processes", "wandb")
+"""Options that do not change the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Fit a policy to one dataset, or to a weighted mixture of several, and keep the best checkpoint.
 
-    A share of the episodes is held out to choose it by. The checkpoint is in LeRobot's layout. A training that was
-    stopped goes on with --resume and ends with the same weights.
+    A share of the episodes, drawn at random, is held out to choose it by; with --eval-task the policy is also rolled
+    out, and the best by success is kept in `checkpoint`. Checkpoints are in LeRobot's layout. A training that was
+    stopped goes on with --resume and ends with the same weights. Several GPUs: accelerate launch -m etude train …
 
     Examples:
         etude train --dataset data/first --policy flow --out runs/first
         etude train --dataset data/first:1 data/targeted:3 --warm-start runs/first --steps 1000 --out runs/second
-        etude train --dataset data/first --policy act --steps 2000 --out runs/act
+        etude train --dataset data/first --policy act --set chunk_size=32 --steps 2000 --out runs/act
+        etude train --dataset data/first --eval-task franka-stack:cubes=2 --eval-every 1000 --out runs/judged
 
     Attributes:
         dataset: Datasets to learn from, each with its weight in the mixture (1 by default).
         out: Folder for the checkpoint, the curves and what --resume needs.
         policy: Kind of policy.
-        steps: Gradient steps.
-        batch_size: Windows per gradient step.
+        set: Fields of the policy's configuration that differ from its defaults.
+        inputs: JSON file of what the network sees of the images: size, crops, masks, shift, colour jitter.
+        image_size: Height and width to resize images to, once, when they are decoded [px].
+        map: Mapping of a dataset's features to those of the others, a JSON file: what is padded, selected, renamed.
+        episode_weights: Weight of each episode of a dataset, a JSON list.
         warm_start: Checkpoint to go on from; its normalisation is kept, and --policy is not used.
+        held_out: Share of every dataset's episodes that chooses the best checkpoint.
+        steps: Gradient steps.
+        batch_size: Windows per gradient step, in all processes together; `auto` measures what fits into the memory.
+        accumulate: Parts that a batch is computed in, one after another, to save memory.
+        optimizer: What takes the steps; adam8bit needs a GPU and etude[8bit].
+        learning_rate: The highest; it rises over the first steps and falls to a hundredth.
+        weight_decay: Of matrices and filters.
+        warmup_steps: Steps over which the learning rate rises.
+        gradient_clip: Largest norm of a gradient; 0 for none.
+        ema: Decay of the averaged weights, which are saved; 0 to save the last ones as they are.
+        validate_every: Steps between validations.
+        keep_last: Checkpoints to keep besides the best, in `checkpoints`: the last that were validated.
+        eval_task: Task to roll the policy out in while it is trained.
+        eval_episodes: Episodes of each evaluation, always the same cases.
+        eval_every: Steps between evaluations.
+        eval_space: Where their perturbations come from: the nominal world, or all of the feasible space.
+        execute: Actions of a predicted chunk to execute before the policy looks again, in these episodes.
+        processes: Processes that run these episodes; they do not change the result.
+        device: Where to compute; `auto` is a GPU where there is one.
+        precision: Numbers to compute in; `auto` is bfloat16 where that is fast.
+        wandb: Project of Weights & Biases to send the curves to.
         seed: Fixes all randomness.
         threads: Threads to compute with; part of the result, to the last bit.
         resume: Continue a training that was begun with the same options.
         json: Print the result as one line of JSON, and nothing else.
     """
 
-    dataset: Annotated[tuple[str, ...], arg(metavar="DIR[:WEIGHT] …")]
+    dataset: Annotated[tuple[str, ...], arg(metavar="DATASET[:WEIGHT] …")]
     out: Path
     policy: str = "flow"
-    steps: int = 3000
-    batch_size: int = 64
-    warm_start: Path | None = None
+    set: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE …")] = ()
+    inputs: Annotated[Path | None, arg(metavar="FILE")] = None
+    image_size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
+    map: Annotated[tuple[str, ...], arg(metavar="DATASET=FILE …")] = ()
+    episode_weights: Annotated[tuple[str, ...], arg(metavar="DATASET=FILE …")] = ()
+    warm_start: Annotated[Path | None, arg(metavar="DIR")] = None
+    held_out: Annotated[float, arg(metavar="SHARE")] = 0.08
+    steps: int = TrainConfig.steps
+    batch_size: Annotated[int | Literal["auto"], arg(metavar="INT|auto")] = TrainConfig.batch_size
+    accumulate: int = TrainConfig.accumulate
+    optimizer: OptimizerName = TrainConfig.optimizer
+    learning_rate: float = TrainConfig.learning_rate
+    weight_decay: float = TrainConfig.weight_decay
+    warmup_steps: int = TrainConfig.warmup_steps
+    gradient_clip: float = TrainConfig.gradient_clip
+    ema: float = TrainConfig.ema_decay
+    validate_every: int = TrainConfig.validate_every
+    keep_last: int = TrainConfig.keep_last
+    eval_task: Annotated[str | None, arg(metavar="TASK")] = None
+    eval_episodes: int = 20
+    eval_every: int = TrainConfig.evaluate_every
+    eval_space: Spread = "nominal"
+    execute: int = 8
+    processes: int = 2
+    device: Device = "auto"
+    precision: Precision = "auto"
+    wandb: Annotated[str | None, arg(metavar="PROJECT")] = None
     seed: int = 0
-    threads: int = 2
+    threads: int = TrainConfig.threads
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(1, steps=self.steps, batch_size=self.batch_size, threads=self.threads)
-        require_at_least(0, seed=self.seed)
+        names = ("steps", "accumulate", "validate_every", "eval_episodes", "eval_every", "execute", "processes")
+        require_at_least(1, **{name: getattr(self, name) for name in names}, threads=self.threads)
+        require_at_least(1, batch_size=1 if self.batch_size == "auto" else self.batch_size)
+        require_at_least(0, seed=self.seed, keep_last=self.keep_last)
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"--held-out {self.held_out:g}: a share from 0 to below 1, e.g. 0.1.")
+        if self.image_size is not None:
+            require_at_least(8, image_size=min(self.image_size))
 
 
 def run(options: Options) -> None:
     """Train."""
-    datasets = parse_datasets(options.dataset)
+    from etude.training.team import is_first
 
+    datasets = parse_datasets(options.dataset, options.map, options.episode_weights)
+    task = require_one_space(datasets)
+    choice = _choice(options)
+
+    from etude.training.fitting import fit, prepare
+
+    exam = _exam(options)
+    exercise = prepare(datasets, choice, seed=options.seed, held_out=options.held_out, image_size=options.image_size)
+    if exam:
+        exam.require_fit(exercise.model.features)
+    config = _config(options, exercise)
+    if not is_first():  # the first process speaks and writes for all
+        fit(exercise, options.out, config=config, resume=options.resume)
+        return
+    result = _train(options, exercise, config, exam)
+    if options.json:
+        show_json(_record(options, result))
+    else:
+        _tell_result(options, result, exam.task.name if exam else task)
+
+
+def _train(options: Options, exercise: "Exercise", config: TrainConfig, exam: Exam | None) -> "TrainResult":
+    """Train in a folder that says how, telling how far it is."""
+    from etude.cli.learning import Watcher, describe, draw, tell
+    from etude.training.fitting import fit
+
+    settings, progress = _settings(options, config), watch()
+    with ExitStack() as stack:
+        out = stack.enter_context(resumable_folder(options.out, settings, resume=options.resume))
+        remember_options("train", options)
+        tell(describe(exercise, config))
+        executor = stack.enter_context(executor_for(exam, options.processes))
+        result = fit(
+            exercise,
+            out,
+            config=config,
+            resume=options.resume,
+            track=stack.enter_context(_track(options.wandb, out, settings)),
+            evaluate=exam.judge(executor, progress) if exam and executor else None,
+            progress=Watcher(out, config, stack.enter_context(progress("training", config.steps))),
+        )
+        draw(out)
+    return result
+
+
+def _choice(options: Options) -> "PolicyChoice":
+    """The policy that the options ask for.
+
+    Raises:
+        UnknownNameError: No such policy.
+        EtudeError: No such checkpoint, or image inputs that cannot be.
+    """
     from etude.loop.wiring import find_checkpoint
+    from etude.policies.inputs import ImageInputs
     from etude.policies.names import check_policy_name
-    from etude.training import TrainConfig
-    from etude.training.fitting import PolicyChoice, train_on
+    from etude.training.fitting import PolicyChoice
 
     check_policy_name(options.policy)
-    warm_start = find_checkpoint(options.warm_start) if options.warm_start else None
-    task = require_one_kind(datasets, warm_start)
-    with (
-        resumable_folder(options.out, _settings(options), resume=options.resume) as out,
-        watch()("training", options.steps) as update,
-    ):
-        result = train_on(
-            datasets,
-            out,
-            config=TrainConfig(
-                steps=options.steps, batch_size=options.batch_size, seed=options.seed, threads=options.threads
-            ),
-            policy=PolicyChoice(name=options.policy, warm_start=warm_start),
-            resume=options.resume,
-            progress=lambda step, _total, loss: update(step, f"loss {loss:.3f}"),
-        )
-    if options.json:
-        best = {"best_step": result.best_step, "best_loss": result.best_loss}
-        show_json({"checkpoint": str(out / "checkpoint"), **best})
-        return
-    show(f"best checkpoint: step {result.best_step}, validation loss {result.best_loss:.4f}: {out / 'checkpoint'}")
-    show_next(f"etude eval {task or 'TASK'} --policy {out} --episodes 50 --out results/{out.name}")
+    if options.warm_start and (options.set or options.inputs):
+        raise ConfigError("--warm-start goes on from a policy as it is: leave out --set and --inputs.")
+    return PolicyChoice(
+        name=options.policy,
+        options=parse_settings(options.set),
+        inputs=ImageInputs.from_json(read_json(options.inputs)) if options.inputs else None,
+        warm_start=find_checkpoint(options.warm_start) if options.warm_start else None,
+    )
 
 
-def _settings(options: Options) -> dict[str, Any]:
+def _exam(options: Options) -> Exam | None:
+    if options.eval_task is None:
+        return None
+    return Exam.draw(
+        options.eval_task,
+        episodes=options.eval_episodes,
+        space=options.eval_space,
+        execute=options.execute,
+        seed=options.seed,
+    )
+
+
+def _config(options: Options, exercise: "Exercise") -> TrainConfig:
+    """Settings of the training, with the batch size that fits where that is asked for."""
+    same = ("steps", "accumulate", "optimizer", "learning_rate", "weight_decay", "warmup_steps", "gradient_clip")
+    fields: dict[str, Any] = {name: getattr(options, name) for name in same}
+    return TrainConfig(
+        **fields,
+        batch_size=_batch_size(options, exercise),
+        ema_decay=options.ema,
+        validate_every=options.validate_every,
+        evaluate_every=options.eval_every,
+        keep_last=options.keep_last,
+        device=options.device,
+        precision=options.precision,
+        seed=options.seed,
+        threads=options.threads,
+    )
+
+
+def _batch_size(options: Options, exercise: "Exercise") -> int:
+    """The batch size asked for, measured, or measured when the training began.
+
+    Raises:
+        ConfigError: It is to be measured by several processes, which could differ.
+    """
+    if options.batch_size != "auto":
+        return options.batch_size
+    from etude.cli.learning import tell
+    from etude.training.advising import advise_batch_size
+    from etude.training.team import team_size
+
+    if team_size() > 1:
+        raise ConfigError("--batch-size auto: measure it in one process, then give the number to several.")
+    begun = options.out / SETTINGS
+    if options.resume and begun.exists():
+        return int(read_json(begun)["settings"]["batch_size"])
+    settings = TrainConfig(device=options.device, precision=options.precision)
+    advice = advise_batch_size(exercise.model, exercise.some_windows, settings)
+    tell(str(advice))
+    return max(advice.batch_size, options.accumulate)
+
+
+def _track(project: str | None, out: Path, settings: dict[str, Any]) -> "AbstractContextManager[Track | None]":
+    from etude.training.tracking import wandb_track
+
+    return wandb_track(project, out, settings) if project else nullcontext()
+
+
+def _settings(options: Options, config: TrainConfig) -> dict[str, Any]:
     """What decides the result, as JSON values."""
-    names = ("dataset", "policy", "steps", "batch_size", "warm_start", "seed", "threads")
-    values = {name: getattr(options, name) for name in names}
-    warm_start = str(options.warm_start) if options.warm_start else None
-    return {**values, "dataset": list(options.dataset), "warm_start": warm_start}
+    told = {name: value for name, value in options_of(options).items() if name not in _ALIKE}
+    return {**told, "batch_size": config.batch_size}
 
 
-def require_one_kind(datasets: "Sequence[WeightedDataset]", warm_start: Path | None) -> str:
-    """Raise unless all datasets have the same features and space, and the checkpoint to start from can read them.
-
-    Returns:
-        The task of the first dataset; "" where Etude did not write it.
-
-    Raises:
-        MismatchError: They differ; the message says where.
-    """
-    from etude.data import DatasetMeta, require_equal_features
-
-    metas = [DatasetMeta.open(dataset.root) for dataset in datasets]
-    require_equal_features({meta.root: meta.features for meta in metas})
-    first, *others = metas
-    for meta in others:
-        if first.space_hash and meta.space_hash and first.space_hash != meta.space_hash:
-            raise MismatchError(
-                f"datasets '{first.root}' and '{meta.root}' are of different spaces: {first.task} "
-                f"({first.space_hash}) and {meta.task} ({meta.space_hash})."
-            )
-    if warm_start is not None:
-        given = Features.from_shapes({name: feature.shape for name, feature in first.features.items()})
-        checkpoint_features(warm_start).check(given, f"dataset '{first.root}'")
-    return first.task
+def _record(options: Options, result: "TrainResult") -> dict[str, Any]:
+    rate = result.best_rate
+    success = {"success": {"k": rate.k, "n": rate.n, "low": rate.low, "high": rate.high}} if rate else {}
+    best = {"best_step": result.best_step, "best_loss": result.best_loss, **success}
+    return {"checkpoint": str(options.out / "checkpoint"), **best}
 
 
-def parse_datasets(texts: Sequence[str]) -> "list[WeightedDataset]":
-    """Read "DIR" and "DIR:WEIGHT".
-
-    Raises:
-        ConfigError: None given, no such folder, or a weight that is not a positive number.
-    """
-    from etude.training.fitting import WeightedDataset
-
-    if not texts:
-        raise ConfigError("--dataset needs at least one folder.")
-    datasets: list[WeightedDataset] = []
-    for text in texts:
-        root, _, weight = text.rpartition(":") if not Path(text).exists() and ":" in text else (text, "", "1")
-        if not Path(root).is_dir():
-            raise ConfigError(f"--dataset {text}: there is no folder '{root}'; make one with `etude collect`.")
-        try:
-            share = float(weight)
-        except ValueError:
-            raise ConfigError(f"--dataset {text}: the weight '{weight}' is not a number.") from None
-        if not 0 < share < float("inf"):
-            raise ConfigError(f"--dataset {text}: a weight must be positive.")
-        datasets.append(WeightedDataset(Path(root), share))
-    return datasets
+def _tell_result(options: Options, result: "TrainResult", task: str) -> None:
+    success = f"success {result.best_rate}, " if result.best_rate else ""
+    show(
+        f"best checkpoint: step {result.best_step}, {success}validation loss {result.best_loss:.4f}: "
+        f"{options.out / 'checkpoint'}",
+        f"curves: {options.out / 'curves.svg'}",
+    )
+    show_next(f"etude eval {task or 'TASK'} --policy {options.out} --episodes 50 --out results/{options.out.name}")

@@ -5,9 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etude.core import stream
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
+
+from etude.core import ConfigError, stream
 from etude.data import FrameCache, Mixture, MixtureSource, split_episodes, statistics
-from etude.policies.features import Features
+from etude.data.mapping import FeatureMapping, remap, require_equal_arrays
+from etude.policies.features import IMAGE_PREFIX, Features
+from etude.policies.inputs import ImageInputs
 from etude.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -27,10 +33,35 @@ class WeightedDataset:
     Attributes:
         root: Its folder.
         weight: Its share, relative to those of the others.
+        mapping: What its features become, where they are not those of the others.
+        episode_weights: One relative weight per frame of each episode; by default all frames count the same.
     """
 
     root: Path
     weight: float = 1.0
+    mapping: FeatureMapping | None = None
+    episode_weights: tuple[float, ...] | None = None
+
+    def open(self, image_size: tuple[int, int] | None = None) -> FrameCache:
+        """Its frames, decoded if they never were, as the mapping says.
+
+        Args:
+            image_size: Height and width [px] to resize images to.
+
+        Raises:
+            ConfigError: Weights of another number of episodes.
+        """
+        cache = FrameCache.open(self.root, image_size=image_size)
+        if self.episode_weights is not None and len(self.episode_weights) != len(cache.lengths):
+            raise ConfigError(
+                f"'{self.root}' has {len(cache.lengths)} episodes, and {len(self.episode_weights)} weights for them."
+            )
+        return cache if self.mapping is None else remap(cache, self.mapping)
+
+    def source(self, cache: FrameCache, episodes: Int64[NDArray[np.int64], " E"]) -> MixtureSource:
+        """Some of its episodes, with their weights."""
+        weights = None if self.episode_weights is None else np.array(self.episode_weights)[episodes]
+        return MixtureSource(cache, weight=self.weight, episodes=episodes, episode_weights=weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +71,13 @@ class PolicyChoice:
     Attributes:
         name: Policy type, for a new policy.
         options: Fields of its config that differ from its defaults.
+        inputs: What its network sees of the images; None is all of them, as they come.
         warm_start: Checkpoint to go on from, with its normaliser's statistics kept; the others are then not used.
     """
 
     name: str = "flow"
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    inputs: ImageInputs | None = None
     warm_start: Path | None = None
 
 
@@ -63,6 +96,18 @@ class Exercise:
     held_out: tuple[MixtureSource, ...]
 
     @property
+    def episodes(self) -> tuple[int, int]:
+        """How many it learns from, and how many are held out."""
+        parts = (self.learned, self.held_out)
+        learned, held = (sum(len(s.episodes) for s in part if s.episodes is not None) for part in parts)
+        return learned, held
+
+    @property
+    def frames(self) -> int:
+        """Frames of the episodes it learns from."""
+        return Mixture(self.learned, horizon=1, batch_size=1).frames
+
+    @property
     def parameters(self) -> int:
         """Numbers that are learned."""
         return sum(p.numel() for p in self.model.module.parameters() if p.requires_grad)
@@ -71,6 +116,10 @@ class Exercise:
         """The batches of a training."""
         return Mixture(self.learned, horizon=self.model.horizon, batch_size=config.batch_size, seed=config.seed)
 
+    def some_windows(self, batch_size: int) -> "WindowBatch":
+        """A batch of any size, to measure with."""
+        return Mixture(self.learned, horizon=self.model.horizon, batch_size=batch_size).batch(0)
+
     def validation(self, config: TrainConfig) -> "list[WindowBatch]":
         """The batches that checkpoints are compared by."""
         held = Mixture(self.held_out, horizon=self.model.horizon, batch_size=config.batch_size, seed=config.seed)
@@ -78,7 +127,12 @@ class Exercise:
 
 
 def prepare(
-    datasets: Sequence[WeightedDataset], policy: PolicyChoice, *, seed: int, held_out: float = HELD_OUT
+    datasets: Sequence[WeightedDataset],
+    policy: PolicyChoice,
+    *,
+    seed: int,
+    held_out: float = HELD_OUT,
+    image_size: tuple[int, int] | None = None,
 ) -> Exercise:
     """Open the datasets, hold episodes out, and make the policy.
 
@@ -87,21 +141,31 @@ def prepare(
         policy: What to train.
         seed: Draws the initial weights and the episodes held out.
         held_out: Share of every dataset's episodes that is not learned from.
+        image_size: Height and width [px] to resize images to; by default they stay as they are.
 
     Raises:
         MismatchError: Datasets, or dataset and checkpoint, differ in features.
     """
     from etude.policies.checkpoint import build_policy, load_model
 
-    caches = [FrameCache.open(dataset.root) for dataset in datasets]
-    features = Features.from_shapes({name: f.shape for name, f in caches[0].meta.features.items()})
+    caches = [dataset.open(image_size) for dataset in datasets]
+    require_equal_arrays(caches)
+    features = features_of(caches[0])
     if policy.warm_start is not None:
         model = load_model(policy.warm_start, features)
     else:
         means = statistics(*caches, pixels=False)
-        model = build_policy(policy.name, features, means, stream(seed, "initial weights"), **policy.options)
+        rng = stream(seed, "initial weights")
+        model = build_policy(policy.name, features, means, rng, inputs=policy.inputs, **policy.options)
     learned, held = _split(datasets, caches, held_out, seed)
     return Exercise(model=model, learned=learned, held_out=held)
+
+
+def features_of(cache: FrameCache) -> Features:
+    """What a policy sees and does that learns from these frames."""
+    shapes = {name: feature.shape for name, feature in cache.meta.features.items()}
+    images = {IMAGE_PREFIX + camera: images.shape[1:] for camera, images in cache.images.items()}
+    return Features.from_shapes({**shapes, **images})
 
 
 def train_on(
@@ -163,6 +227,6 @@ def _split(
     held: list[MixtureSource] = []
     for dataset, cache in zip(datasets, caches, strict=True):
         training, validation = split_episodes(len(cache.lengths), fraction, seed)
-        learned.append(MixtureSource(cache, weight=dataset.weight, episodes=training))
-        held.append(MixtureSource(cache, weight=dataset.weight, episodes=validation if len(validation) else training))
+        learned.append(dataset.source(cache, training))
+        held.append(dataset.source(cache, validation if len(validation) else training))
     return tuple(learned), tuple(held)

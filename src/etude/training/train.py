@@ -195,12 +195,14 @@ class _Run:
             return
         last = done == self.config.steps
         rolled_out = self.evaluate is not None and (last or done % self.config.evaluate_every == 0)
-        if last or rolled_out or done % self.config.validate_every == 0:
+        validated = last or rolled_out or done % self.config.validate_every == 0
+        if validated:
             self._validate(done, rolled_out=rolled_out)
         if last or rolled_out or done % self.config.checkpoint_every == 0:
             save_state(
                 self._state_file, self.config, self.progress, self.model.module, self.average.module, self.optimizer
             )
+        if validated:
             write_curves(self.out, self.progress)
 
     def finish(self) -> TrainResult:

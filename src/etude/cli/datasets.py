@@ -1,0 +1,106 @@
+"""Which datasets are trained on, as a person names them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.core import ConfigError, EtudeError, MismatchError, UnknownNameError
+from etude.core.files import read_json
+
+if TYPE_CHECKING:
+    from etude.training.fitting import WeightedDataset
+
+
+def parse_datasets(
+    texts: Sequence[str], maps: Sequence[str] = (), episode_weights: Sequence[str] = ()
+) -> "list[WeightedDataset]":
+    """Read "DATASET" and "DATASET:WEIGHT", a folder or a name on the hub.
+
+    Args:
+        texts: `--dataset`.
+        maps: `--map`: "DATASET=FILE" each, a mapping of its features.
+        episode_weights: `--episode-weights`: "DATASET=FILE" each, a list of numbers.
+
+    Raises:
+        ConfigError: None given, or a weight that is not a positive number.
+        EtudeError: No such dataset, or a file that says something else.
+    """
+    from etude.data.mapping import FeatureMapping
+    from etude.training.fitting import WeightedDataset
+
+    if not texts:
+        raise ConfigError("--dataset needs at least one folder.")
+    named = dict(map(_name_and_weight, texts))
+    if len(named) < len(texts):
+        raise ConfigError("--dataset names a dataset twice; give it a larger weight instead: DIR:2.")
+    mapping_of, weights_of = _files("--map", maps, named), _files("--episode-weights", episode_weights, named)
+    return [
+        WeightedDataset(
+            _find(name),
+            share,
+            FeatureMapping.read(mapping_of[name]) if name in mapping_of else None,
+            _weights(weights_of[name]) if name in weights_of else None,
+        )
+        for name, share in named.items()
+    ]
+
+
+def require_one_space(datasets: "Sequence[WeightedDataset]") -> str:
+    """Raise, before anything is decoded, unless the datasets that Etude wrote are of one task's space.
+
+    Returns:
+        The task of the first dataset; "" where Etude did not write it.
+
+    Raises:
+        MismatchError: They differ; the message says where.
+    """
+    from etude.data import DatasetMeta, require_equal_features
+
+    metas = [DatasetMeta.open(dataset.root) for dataset in datasets]
+    if not any(dataset.mapping for dataset in datasets):
+        require_equal_features({meta.root: meta.features for meta in metas})
+    first, *others = metas
+    for meta in others:
+        if first.space_hash and meta.space_hash and first.space_hash != meta.space_hash:
+            raise MismatchError(
+                f"datasets '{first.root}' and '{meta.root}' are of different spaces: {first.task} "
+                f"({first.space_hash}) and {meta.task} ({meta.space_hash})."
+            )
+    return first.task
+
+
+def _name_and_weight(text: str) -> tuple[str, float]:
+    name, _, weight = text.rpartition(":") if not Path(text).exists() and ":" in text else (text, "", "1")
+    try:
+        share = float(weight)
+    except ValueError:
+        raise ConfigError(f"--dataset {text}: the weight '{weight}' is not a number.") from None
+    if not 0 < share < float("inf"):
+        raise ConfigError(f"--dataset {text}: a weight must be positive.")
+    return name, share
+
+
+def _find(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise ConfigError(f"--dataset {name}: there is no folder '{name}'; make one with `etude collect`.")
+    return Path(name)
+
+
+def _files(flag: str, texts: Sequence[str], names: Sequence[str] | Any) -> dict[str, Path]:
+    """Read "DATASET=FILE"."""
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, equals, file = text.rpartition("=")
+        if not equals or not file:
+            raise ConfigError(f"{flag} {text}: expected DATASET=FILE, the dataset as --dataset names it.")
+        if name not in names:
+            raise UnknownNameError(f"dataset of {flag}", name, names)
+        files[name] = Path(file)
+    return files
+
+
+def _weights(file: Path) -> tuple[float, ...]:
+    record = read_json(file)
+    if not isinstance(record, list) or not all(isinstance(w, int | float) and w >= 0 for w in record):
+        raise EtudeError(f"'{file}' must be a list of one weight per episode, each at least 0.")
+    return tuple(map(float, record))
