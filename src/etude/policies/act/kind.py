@@ -1,0 +1,27 @@
+"""ACT as a kind of policy."""
+
+import torch.nn.functional as F
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.utils.constants import ACTION
+from torch import Tensor
+
+from etude.policies.act.configuration_etude_act import EtudeActConfig
+from etude.policies.act.modeling_etude_act import make_act
+from etude.policies.act.processor_etude_act import make_etude_act_pre_post_processors
+from etude.policies.kind import PolicyKind
+
+
+def reconstruction_loss(policy: ACTPolicy, batch: dict[str, Tensor]) -> Tensor:
+    """Mean absolute error of the predicted chunks over the actions that exist, without the variational part."""
+    error = F.l1_loss(policy.predict_action_chunk(batch), batch[ACTION], reduction="none").mean(2)
+    real = (~batch["action_is_pad"]).to(error.dtype)
+    return (error * real).sum() / real.sum().clamp(min=1)
+
+
+ACT = PolicyKind(
+    name="act",
+    config=EtudeActConfig,
+    make=make_act,
+    processors=make_etude_act_pre_post_processors,
+    validation_loss=reconstruction_loss,
+)
