@@ -126,7 +126,9 @@ def remap(cache: FrameCache, mapping: FeatureMapping) -> FrameCache:
         (ACTION, mapping.action, mapping.action_names),
     ):
         if sources is not None:
-            arrays[name] = _select(cache, name, arrays[name], sources)
+            arrays[name] = select_dimensions(
+                arrays[name], features[name].names, sources, f"{name} in '{cache.meta.root}'"
+            )
             features[name] = Feature(features[name].dtype, (len(sources),), names)
     images = cache.images
     if mapping.cameras is not None:
@@ -186,22 +188,30 @@ def _dimensions(what: str, given: Any) -> dict[str, Any]:
     return {what: tuple(sources), f"{what}_names": tuple(named)}
 
 
-def _select(
-    cache: FrameCache, name: str, array: Float32[NDArray[np.float32], "N n"], sources: Sequence[Dimension]
+def select_dimensions(
+    array: Float32[NDArray[np.float32], "N n"], names: Sequence[str], sources: Sequence[Dimension], where: str
 ) -> Float32[NDArray[np.float32], "N m"]:
-    names = cache.meta.features[name].names
+    """The columns that a mapping asks for; zeros for None.
+
+    Args:
+        array: The numbers.
+        names: Names of its columns, or empty.
+        sources: Where each new column comes from.
+        where: Whose numbers they are, for messages.
+
+    Raises:
+        UnknownNameError, ConfigError: There is no such column.
+    """
     selected = np.zeros((len(array), len(sources)), np.float32)
     for column, source in enumerate(sources):
         if source is None:
             continue
         if isinstance(source, str):
             if source not in names:
-                raise UnknownNameError(f"dimension of {name} in '{cache.meta.root}'", source, names)
-            source = names.index(source)
+                raise UnknownNameError(f"dimension of {where}", source, names)
+            source = list(names).index(source)
         if not 0 <= source < array.shape[1]:
-            raise ConfigError(
-                f"dimension {source} of {name}: '{cache.meta.root}' has the dimensions 0 to {array.shape[1] - 1}."
-            )
+            raise ConfigError(f"dimension {source} of {where}: it has the dimensions 0 to {array.shape[1] - 1}.")
         selected[:, column] = array[:, source]
     selected.flags.writeable = False
     return selected

@@ -1,0 +1,73 @@
+"""`etude data merge`: several datasets as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from etude.cli.data.writing import new_folder, open_dataset, show_dataset, show_uses
+from etude.core import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from etude.data import FeatureMapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Write the episodes of several datasets as one dataset; each remembers where it came from.
+
+    The features are those of the first. Dimensions in another order are reordered by their names; datasets with other
+    dimensions or cameras need a mapping that says how one becomes like the other, and are refused without.
+
+    Examples:
+        etude data merge data/a data/b --out data/ab
+        etude data merge data/mobile data/static --map data/static=static.json --out data/both
+        etude data merge data/a data/b --without next.reward --out data/ab
+
+    Attributes:
+        datasets: Folders of the datasets, or their names on the Hugging Face Hub.
+        out: Folder of the new one.
+        map: Mappings of features: JSON files, as for `etude train`.
+        without: Columns to leave out.
+    """
+
+    datasets: Annotated[Positional[tuple[str, ...]], arg(metavar="DATASET …")]
+    out: Path
+    map: Annotated[tuple[str, ...], arg(metavar="DATASET=FILE …")] = ()
+    without: Annotated[tuple[str, ...], arg(metavar="COLUMN …")] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.datasets) < 2:
+            raise ConfigError("a merge needs at least two datasets.")
+        twice = [name for name in self.datasets if self.datasets.count(name) > 1]
+        if twice:
+            raise ConfigError(f"dataset '{twice[0]}' is given twice.")
+
+
+def run(options: Options) -> None:
+    """Merge."""
+    from etude.data.editing import Selection, write_selections
+
+    mappings = _mappings(options.map, options.datasets)
+    metas = {name: open_dataset(name) for name in options.datasets}
+    selections = [Selection(meta=meta, mapping=mappings.get(name)) for name, meta in metas.items()]
+    with new_folder(options.out, sum(meta.total_episodes for meta in metas.values())) as (folder, on_saved):
+        write_selections(folder, selections, without=options.without, on_saved=on_saved)
+    show_dataset(options.out, list(metas.values()))
+    show_uses(options.out)
+
+
+def _mappings(texts: Sequence[str], datasets: Sequence[str]) -> "dict[str, FeatureMapping]":
+    from etude.data import FeatureMapping
+
+    mappings: dict[str, FeatureMapping] = {}
+    for text in texts:
+        name, equals, file = text.rpartition("=")
+        if not equals or not file:
+            raise ConfigError(f"--map {text}: expected DATASET=FILE, the dataset as the command names it.")
+        if name not in datasets:
+            raise UnknownNameError("dataset of --map", name, datasets)
+        mappings[name] = FeatureMapping.read(Path(file))
+    return mappings
