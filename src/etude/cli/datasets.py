@@ -25,6 +25,7 @@ def parse_datasets(
         ConfigError: None given, or a weight that is not a positive number.
         EtudeError: No such dataset, or a file that says something else.
     """
+    from etude.data.finding import find_dataset
     from etude.data.mapping import FeatureMapping
     from etude.training.fitting import WeightedDataset
 
@@ -36,7 +37,7 @@ def parse_datasets(
     mapping_of, weights_of = _files("--map", maps, named), _files("--episode-weights", episode_weights, named)
     return [
         WeightedDataset(
-            _find(name),
+            find_dataset(name),
             share,
             FeatureMapping.read(mapping_of[name]) if name in mapping_of else None,
             _weights(weights_of[name]) if name in weights_of else None,
@@ -78,12 +79,6 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     if not 0 < share < float("inf"):
         raise ConfigError(f"--dataset {text}: a weight must be positive.")
     return name, share
-
-
-def _find(name: str) -> Path:
-    if not Path(name).is_dir():
-        raise ConfigError(f"--dataset {name}: there is no folder '{name}'; make one with `etude collect`.")
-    return Path(name)
 
 
 def _files(flag: str, texts: Sequence[str], names: Sequence[str] | Any) -> dict[str, Path]:

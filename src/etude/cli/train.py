@@ -15,7 +15,7 @@ from etude.cli.output import SETTINGS, remember_options, resumable_folder
 from etude.cli.rollouts import Exam, executor_for
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import ConfigError
+from etude.core import ConfigError, UnknownNameError
 from etude.core.files import read_json
 from etude.training.config import Device, OptimizerName, Precision, TrainConfig
 
@@ -182,15 +182,21 @@ def _choice(options: Options) -> "PolicyChoice":
     """
     from etude.loop.wiring import find_checkpoint
     from etude.policies.inputs import ImageInputs
+    from etude.policies.kinds import find_kind
     from etude.policies.names import check_policy_name
     from etude.training.fitting import PolicyChoice
 
     check_policy_name(options.policy)
     if options.warm_start and (options.set or options.inputs):
         raise ConfigError("--warm-start goes on from a policy as it is: leave out --set and --inputs.")
+    settings = parse_settings(options.set)
+    known = find_kind(options.policy).config.__dataclass_fields__ if settings else {}
+    for name in settings:
+        if name not in known:
+            raise UnknownNameError(f"option of policy '{options.policy}'", name, known)
     return PolicyChoice(
         name=options.policy,
-        options=parse_settings(options.set),
+        options=settings,
         inputs=ImageInputs.from_json(read_json(options.inputs)) if options.inputs else None,
         warm_start=find_checkpoint(options.warm_start) if options.warm_start else None,
     )

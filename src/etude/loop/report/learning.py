@@ -1,7 +1,7 @@
 """The picture of one training: its losses, and its success in rollouts where there were any, as a file of its own."""
 
 from collections.abc import Mapping, Sequence
-from math import log10
+from math import ceil, floor, log10
 from typing import Any
 
 from etude.core import Rate
@@ -21,7 +21,7 @@ text { font: 12px system-ui, sans-serif; fill: #57606a; }
 }
 """
 _PERCENT = [(0.0, "0"), (0.5, "50"), (1.0, "100")]
-_LEFT, _RIGHT, _HEIGHT = 56, 548, 150
+_LEFT, _RIGHT, _HEIGHT = 56, 530, 150
 
 
 def learning_picture(curves: Mapping[str, Sequence[Sequence[float]]]) -> str:
@@ -50,13 +50,18 @@ def _losses(curves: Mapping[str, Sequence[Sequence[float]]], x: Scale, top: floa
     }
     values = [value for points in lines.values() for _, value in points] or [0.0]
     y = Scale(min(values) - 0.05, max(values) + 0.05, top + _HEIGHT, top)
-    labels = [(value, f"{10**value:.2g}") for value, _ in ticks(y.low, y.high, 4)]
-    parts = [Frame(x, y, "steps", "loss").draw(ticks(0, x.high), labels)]
+    parts = [Frame(x, y, "steps", "loss").draw(ticks(0, x.high), _decades(y.low, y.high))]
     for index, (name, points) in enumerate(lines.items()):
         parts.append(tag("path", class_=f"curve {name}", d=path([(x(step), y(value)) for step, value in points])))
         at = top + 16 + 15 * index
         parts.append(tag("text", name, class_=f"key {name}", x=_RIGHT - 8, y=at, text_anchor="end"))
     return join(parts)
+
+
+def _decades(low: float, high: float) -> list[tuple[float, str]]:
+    """1, 2 and 5 times the powers of ten whose logarithms lie in [low, high]."""
+    values = [m * 10.0**power for power in range(floor(low), ceil(high) + 1) for m in (1, 2, 5)]
+    return [(log10(value), f"{value:g}") for value in values if low <= log10(value) <= high]
 
 
 def _success(points: Sequence[Sequence[float]], x: Scale, top: float) -> Html:
