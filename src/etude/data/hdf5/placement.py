@@ -58,7 +58,7 @@ def place_columns(meta: DatasetMeta, manifest: Manifest | None, layout: Layout) 
         layout: The layout to write.
     """
     found = _imported(meta, manifest) if manifest else []
-    known = {placed.column for placed in found}
+    known = {placed.column for placed in found} | _recorded(manifest)
     found += [placed for placed in _guessed(meta) if placed.column not in known]
     moved = [replace(placed, array=_moved(placed.array, layout)) for placed in found]
     numbers: dict[str, Placed] = {}
@@ -78,15 +78,21 @@ def _imported(meta: DatasetMeta, manifest: Manifest) -> list[Placed]:
     schema = manifest.schema
     found = [Placed(column, 0, array) for column, array in schema.extras.items()]
     found = [f for f in found if f.column in meta.features and meta.features[f.column].shape == (f.array.size,)]
-    if schema.layout == "act":  # its actions are shifted on real robots, and one dataset in the other layouts
-        found = [placed for placed in found if placed.array.path not in LAYOUTS["act"].actions]
-    else:
+    found = [placed for placed in found if placed.column not in _recorded(manifest)]
+    if schema.layout != "act":
         found += _sliced(ACTION, schema.action, meta)
     found += _sliced(STATE, schema.state, meta)
     subtasks = meta.features[SUBTASKS].names if SUBTASKS in meta.features else ()
     signals = [(subtasks.index(name), a) for name, a in schema.signals.items() if name in subtasks]
     kept = {placed.array.path for placed in found}
     return found + [Placed(SUBTASKS, index, array) for index, array in signals if array.path not in kept]
+
+
+def _recorded(manifest: Manifest | None) -> set[str]:
+    """ACT's actions as they were recorded: other layouts have one dataset of them, as they are trained on."""
+    if manifest is None or manifest.schema.layout != "act":
+        return set()
+    return {name for name, array in manifest.schema.extras.items() if array.path in LAYOUTS["act"].actions}
 
 
 def _sliced(column: str, arrays: tuple[Array, ...], meta: DatasetMeta) -> list[Placed]:
