@@ -1,7 +1,7 @@
 """`etude data import`: demonstrations of HDF5 files as a LeRobot dataset."""
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +105,7 @@ def run(options: Options) -> None:
     for root in datasets:
         require_same_settings(root / SETTINGS, settings)
     done = 0
-    with _nothing_half(options.out), watch()("demonstrations", len(plan.sources)) as update:
+    with _nothing_half(options.out, datasets), watch()("demonstrations", len(plan.sources)) as update:
 
         def on_saved(index: int, root: Path) -> None:
             nonlocal done
@@ -159,12 +159,13 @@ def _columns(plan: "ImportPlan") -> str:
 
 
 @contextmanager
-def _nothing_half(out: Path) -> Generator[None]:
-    """Remove what was begun here if the files turn out to be damaged; what was merely stopped goes on."""
+def _nothing_half(out: Path, datasets: Iterable[Path]) -> Generator[None]:
+    """Remove what was begun here if the files turn out to be damaged; what was stopped is kept, once there is some."""
     fresh = not out.exists() or not any(out.iterdir())
     try:
         yield
-    except EtudeError:
-        if fresh:
+    except BaseException as error:
+        saved = any((root / SETTINGS).exists() for root in datasets)
+        if fresh and (isinstance(error, EtudeError) or not saved):
             shutil.rmtree(out, ignore_errors=True)
         raise
