@@ -20,7 +20,7 @@ FLAG = "--config"
 HELP = (
     f"{FLAG} FILE reads options from a JSON or TOML file; those given here win. A command's output holds such a file."
 )
-PERSONAL = ("out", "run", "resume", "json")
+PERSONAL = ("out", "resume", "json")
 """Options that a repetition has of its own."""
 
 
