@@ -51,6 +51,12 @@ class Check:
 
 
 def _features(e: Evidence, context: Context) -> Iterator[Finding]:
+    for camera, seen in e.seen.items():
+        height, width = context.raw.meta.image_shapes[camera][:2]
+        others = sorted(seen.sizes - {(height, width)})
+        if others:
+            sizes = f"{others[0][0]}×{others[0][1]}, the metadata says {height}×{width}"
+            yield e.finding("features", "broken", f"pictures of camera '{camera}' are {sizes}", camera=camera)
     if not e.frames:
         return
     features = context.raw.meta.features

@@ -28,6 +28,8 @@ JUMP_PICTURE = 3.0
 """The picture jumps where it changes by this many times the largest change of a usual episode."""
 BEYOND_SHARE = 1.0
 """Learned limits leave this share of a joint's usual range on both sides."""
+ELSEWHERE = 10.0
+"""An episode that is this many ranges away from the others does not count for what is usual."""
 _FEW = 3  # Fewer episodes do not say what is usual.
 
 type Vector = NDArray[np.float64]
@@ -146,20 +148,15 @@ def moving(e: Evidence, norms: Norms, frames: int) -> NDArray[np.bool_]:
     values, norm = e.series(name), norms.features.get(name)
     if values is None or norm is None or values.shape[1] != len(norm.scale):
         return np.ones(frames, np.bool_)
+    values = np.where(np.isfinite(values), values, norm.low)
     steps = np.abs(np.diff(values, axis=0, prepend=values[:1])) / norm.scale
-    moved = np.nan_to_num(steps).max(axis=1, initial=0.0) * e.fps > MOVING_PER_S
+    moved = steps.max(axis=1, initial=0.0) * e.fps > MOVING_PER_S
     return np.concatenate([moved, np.zeros(max(0, frames - len(moved)), np.bool_)])[:frames]
 
 
 def _norm(episodes: Sequence[Vector], given: tuple[Vector, Vector] | None) -> Norm:
     pooled = np.concatenate(episodes)
-    low = np.minimum(np.quantile(pooled, 0.01, axis=0), np.median([e.min(axis=0) for e in episodes], axis=0))
-    high = np.maximum(np.quantile(pooled, 0.99, axis=0), np.median([e.max(axis=0) for e in episodes], axis=0))
-    if len(episodes) < _FEW:
-        low, high = np.quantile(pooled, (0.01, 0.99), axis=0)
-    spread = high - low
-    typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
-    scale = np.maximum(spread, 0.1 * typical)
+    low, high, scale = _usual_range(episodes)
     steps = [np.abs(np.diff(e, axis=0)) for e in episodes if len(e) > 1] or [np.zeros((1, pooled.shape[1]))]
     step = np.full(pooled.shape[1], np.inf)
     if len(steps) >= _FEW:
@@ -173,6 +170,28 @@ def _norm(episodes: Sequence[Vector], given: tuple[Vector, Vector] | None) -> No
         spike=np.maximum(5 * np.quantile(np.concatenate(steps), 0.95, axis=0), JUMP_SHARE * scale),
         constant=np.median([np.ptp(e, axis=0) == 0 for e in episodes], axis=0) > 0.5,
     )
+
+
+def _usual_range(episodes: Sequence[Vector]) -> tuple[Vector, Vector, Vector]:
+    """(low, high, scale) of what most frames of the episodes do.
+
+    The 5th to 95th percentiles of all episodes: a pose held for a whole episode is usual, a short excursion is not.
+    Only an episode that is altogether elsewhere, as one in other units, is left out.
+    """
+    lows, highs = np.stack([np.quantile(e, (0.05, 0.95), axis=0) for e in episodes], axis=1)
+    spread = np.median(highs, axis=0) - np.median(lows, axis=0)
+    base = np.maximum(spread, _typical(spread))
+    low = np.where(np.abs(lows - np.median(lows, axis=0)) <= ELSEWHERE * base, lows, np.median(lows, axis=0)).min(
+        axis=0
+    )
+    near = np.abs(highs - np.median(highs, axis=0)) <= ELSEWHERE * base
+    high = np.where(near, highs, np.median(highs, axis=0)).max(axis=0)
+    return low, high, np.maximum(high - low, 0.1 * _typical(high - low))
+
+
+def _typical(spread: Vector) -> float:
+    """The usual range of the joints that move, which stands in for that of those that do not."""
+    return float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
 
 
 def long_frames(fps: float) -> int:

@@ -144,7 +144,9 @@ def _travels(e: Evidence, norms: Norms, first: int, last: int) -> bool:
     if values is None or norm is None or values.shape[1] != len(norm.scale):
         return True
     travelled = (
-        np.ptp(np.nan_to_num(values[first : last + 1]), axis=0) / norm.scale if last < len(values) else np.ones(1)
+        np.ptp(np.where(np.isfinite(values), values, norm.low)[first : last + 1], axis=0) / norm.scale
+        if last < len(values)
+        else np.ones(1)
     )
     return bool(travelled.max() > _TRAVEL)
 

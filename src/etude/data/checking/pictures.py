@@ -57,8 +57,9 @@ class Look:
         change, still = 0.0, 0
         if self._rows:
             change = _difference(grey, self._before)
-            # Against the last picture that was new, not only the one before: a slow motion is no frozen camera.
-            still = self._rows[-1][3] + 1 if _difference(grey, self._anchor) <= SAME else 0
+            # Also against the last picture that was new: a slow motion is no frozen camera.
+            same = change <= SAME and _difference(grey, self._anchor) <= 4 * SAME
+            still = self._rows[-1][3] + 1 if same else 0
         low, high = np.percentile(grey, (1, 99))
         self._rows.append((float(low), float(high), change, still))
         self._colours.append(image.reshape(-1, 3).mean(axis=0) / 255)
@@ -93,7 +94,13 @@ def flat_spans(seen: Traits) -> list[Span]:
 
 def frozen_spans(seen: Traits, least: int) -> list[Span]:
     """Runs of at least `least` frames that show the same picture, the first of them included."""
-    runs = [(max(first - 1, 0), last) for first, last in spans(seen.still > 0)]
+    runs: list[Span] = []
+    for first, last in spans(seen.still > 0):
+        # A key frame in the middle of a still view is coded a little differently.
+        if runs and first - runs[-1][1] == 2 and seen.change[first - 1] <= 4 * SAME:
+            runs[-1] = (runs[-1][0], last)
+        else:
+            runs.append((max(first - 1, 0), last))
     return [run for run in runs if run[1] - run[0] + 1 >= least]
 
 

@@ -87,8 +87,8 @@ def skips(values: Series, scale: Float[NDArray[np.float64], " n"]) -> list[tuple
         straight = np.minimum(_cosine(steps[:-2], steps[1:-1]), _cosine(steps[1:-1], steps[2:]))
         ratio = 2 * here / (before + after)
         steady = np.maximum(before, after) < 1.5 * np.minimum(before, after)
-    floor = max(float(np.median(speed)), 1e-3)
-    found = np.flatnonzero(steady & (straight > 0.98) & (ratio > 2.6) & (np.minimum(before, after) > floor))
+    floor = max(0.3 * float(np.median(speed)), 1e-3)
+    found = np.flatnonzero(steady & (straight > 0.9) & (ratio > 2.6) & (np.minimum(before, after) > floor))
     return [(int(t) + 2, round(float(ratio[t])) - 1) for t in found]
 
 
