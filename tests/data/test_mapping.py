@@ -78,7 +78,7 @@ def test_names_and_indices_select_pad_and_reorder(caches: tuple[FrameCache, Fram
     np.testing.assert_array_equal(mapped.state[:, 0], static.state[:, 7])
     np.testing.assert_array_equal(mapped.state[:, 2], static.state[:, 0])
     assert not mapped.state[:, 1].any()
-    assert not mapped.images["dark"].any()
+    assert not mapped.images["dark"][:].any()
     assert mapped.images["dark"].shape == static.images["low"].shape
 
 

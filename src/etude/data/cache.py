@@ -1,40 +1,39 @@
 """Every frame of a dataset decoded once, into memory-mapped arrays that training reads at the speed of a copy.
 
-A cache is named after the content of the dataset's files, so it never goes stale, and is shared by all runs and
-processes of a machine. It is built under another name and renamed when whole; deleting it is always safe.
+What is decoded is named after the content of the file it comes from, so it never goes stale, and it is shared by all
+datasets, runs and processes of a machine: a copy, a part or a union of datasets decodes only what is new.
 """
 
 import hashlib
 import json
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from etude.core import EtudeError, StageFailedError
-from etude.core.files import read_json, write_json
-from etude.data.layout import frame_positions
+from etude.data.clips import Clip, clip_images, find_clips
+from etude.data.episode import data_file
+from etude.data.frames import Frames
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_columns
-from etude.data.spec import ACTION, IMAGE, STATE
+from etude.data.spec import ACTION, STATE
 from etude.data.statistics import FeatureStatistics, image_statistics, merge_statistics, vector_statistics
-from etude.data.video import decode_video
+from etude.data.store import Lease, Store, Stored
 
 type Progress = Callable[[int, int], None]
-"""(videos decoded, videos in all)."""
+"""(files decoded, files in all)."""
 
-_ABANDONED_S = 24 * 3600
-_FORMAT = 1  # Counts up when what a cache holds changes.
-_COMPLETE = "cache.json"
+_FORMAT = 2  # Counts up when what a cache holds changes.
+_HEADER = 128  # Bytes before the numbers of an .npy file.
+_SAMPLE = 256  # Images that statistics are taken from.
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,22 +41,24 @@ class FrameCache:
     """A dataset as read-only arrays over its N frames and E episodes.
 
     Attributes:
-        meta: The dataset.
-        path: Folder of the decoded frames.
+        meta: The dataset; its features tell the shapes of the images as they are here.
         images: Camera name -> (N, H, W, 3).
         state: Proprioception, (N, S).
         action: Actions, (N, A).
         starts: First frame of each episode, (E,).
         lengths: Frames of each episode, (E,).
+        files: The files that all this lies in; nobody removes them while the lease is held.
+        lease: What holds them.
     """
 
     meta: DatasetMeta
-    path: Path
-    images: Mapping[str, UInt8[NDArray[np.uint8], "N H W 3"]]
+    images: Mapping[str, Frames]
     state: Float32[NDArray[np.float32], "N S"]
     action: Float32[NDArray[np.float32], "N A"]
     starts: Int64[NDArray[np.int64], " E"]
     lengths: Int64[NDArray[np.int64], " E"]
+    files: tuple[Path, ...]
+    lease: Lease
 
     @staticmethod
     def open(
@@ -67,13 +68,13 @@ class FrameCache:
         image_size: tuple[int, int] | None = None,
         on_progress: Progress | None = None,
     ) -> "FrameCache":
-        """Open the cache of a dataset; decode it first if nobody has yet.
+        """Open the cache of a dataset; decode it first if nobody has yet, or wait for the process that does.
 
         Args:
-            root: A LeRobot v3 dataset, Etude's or another's, with videos or without images.
+            root: A LeRobot dataset, v3 or v2.1, with videos, single images or neither.
             cache_dir: Where caches are kept; by default `default_cache_dir()`.
             image_size: Height and width [px] to resize images to.
-            on_progress: Called while decoding.
+            on_progress: Called while decoding, or waiting.
 
         Raises:
             EtudeError: Not such a dataset, or a damaged one.
@@ -82,19 +83,34 @@ class FrameCache:
         meta = DatasetMeta.open(root)
         if not meta.lengths:
             raise EtudeError(f"dataset '{root}' has no episodes.")
-        path = (cache_dir or default_cache_dir()) / _content_key(meta, image_size)
-        if not (path / _COMPLETE).exists():
-            _build(meta, path, image_size, on_progress)
-        return _load(meta, path)
+        progress = on_progress or _silent
+        store = Store(cache_dir or default_cache_dir())
+        plan = _Plan.of(meta, image_size)
+        try:
+            lease = store.lease(plan.stored(), lambda missing: plan.build(store, missing, progress), progress)
+        except OSError as error:
+            raise StageFailedError(
+                f"cannot decode dataset '{root}' into '{store.folder}' ({error.strerror}); make room there, or set "
+                "ETUDE_CACHE_DIR to a folder with more."
+            ) from error
+        return plan.load(store, lease)
 
     @property
     def size_bytes(self) -> int:
         """Disk space the cache takes."""
-        return sum(file.stat().st_size for file in self.path.iterdir())
+        return sum(file.stat().st_size for file in self.files)
 
     def episode(self, index: int) -> slice:
         """The frames of one episode."""
         return slice(int(self.starts[index]), int(self.starts[index] + self.lengths[index]))
+
+    def numbers(self, column: str) -> NDArray[Any]:
+        """Another numeric column, (N, n), read from the dataset's own files.
+
+        Args:
+            column: LeRobot's name of it.
+        """
+        return _numbers(self.meta, [column])[column]
 
 
 def default_cache_dir() -> Path:
@@ -116,25 +132,117 @@ def statistics(*caches: FrameCache, pixels: bool = True) -> FeatureStatistics:
         parts.setdefault(STATE, []).append(vector_statistics(cache.state))
         parts.setdefault(ACTION, []).append(vector_statistics(cache.action))
         for camera, images in cache.images.items() if pixels else ():
-            parts.setdefault(IMAGE + camera, []).append(image_statistics(images, frames=256))
+            sample = images.take(np.unique(np.linspace(0, len(images) - 1, _SAMPLE).round().astype(np.int64)))
+            key = cache.meta.camera_keys[camera]
+            parts.setdefault(key, []).append(image_statistics(sample, frames=len(sample)))
     return FeatureStatistics({name: merge_statistics(of_feature) for name, of_feature in parts.items()})
 
 
-def _load(meta: DatasetMeta, path: Path) -> FrameCache:
-    def array(name: str) -> NDArray[Any]:
-        return np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What of a dataset is kept under which names.
 
-    lengths = np.array(meta.lengths, dtype=np.int64)
-    cameras: list[str] = read_json(path / _COMPLETE)["cameras"]
-    return FrameCache(
-        meta=meta,
-        path=path,
-        images=MappingProxyType({camera: array(IMAGE + camera) for camera in cameras}),
-        state=array(STATE),
-        action=array(ACTION),
-        starts=_read_only(np.cumsum(lengths) - lengths),
-        lengths=_read_only(lengths),
-    )
+    Attributes:
+        meta: The dataset.
+        sizes: Camera name -> height and width [px].
+        clips: Camera name -> (name of an array, the images in it) of each file.
+        numbers: "state" and "action" -> name of an array.
+    """
+
+    meta: DatasetMeta
+    sizes: Mapping[str, tuple[int, int]]
+    clips: Mapping[str, Sequence[tuple[str, Clip]]]
+    numbers: Mapping[str, str]
+
+    @staticmethod
+    def of(meta: DatasetMeta, image_size: tuple[int, int] | None) -> "_Plan":
+        digests: dict[Path, str] = {}
+
+        def name(paths: Sequence[Path], *what: object) -> str:
+            for path in paths:
+                digests[path] = digests.get(path) or _digest(path)
+            told = json.dumps([_FORMAT, *(digests[path] for path in paths), *what])
+            return f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.npy"
+
+        sizes = {camera: image_size or (shape[0], shape[1]) for camera, shape in meta.image_shapes.items()}
+        clips = {
+            camera: [(name([c.path], c.column, c.ranges, sizes[camera]), c) for c in find_clips(meta, camera)]
+            for camera in meta.cameras
+        }
+        files = _data_files(meta)
+        numbers = {column: name(files, column, meta.lengths) for column in (STATE, ACTION)}
+        return _Plan(meta=meta, sizes=sizes, clips=clips, numbers=numbers)
+
+    def stored(self) -> Stored:
+        """The record of it all."""
+        meta, files = self.meta, dict[str, int]()
+        for camera, (height, width) in self.sizes.items():
+            for name, clip in self.clips[camera]:
+                files[name] = _HEADER + clip.frames * height * width * 3
+        for column, name in self.numbers.items():
+            files[name] = _HEADER + 4 * meta.total_frames * meta.features[column].shape[0]
+        key = hashlib.sha256(json.dumps([sorted(files), list(self.sizes), meta.lengths]).encode()).hexdigest()[:32]
+        return Stored(
+            key=key,
+            dataset=str(meta.root.resolve()),
+            frames=meta.total_frames,
+            image_sizes=dict(self.sizes),
+            files=files,
+        )
+
+    def build(self, store: Store, missing: Sequence[str], progress: Progress) -> None:
+        """Make the arrays that are missing."""
+        if set(missing) & set(self.numbers.values()):
+            for column, array in _numbers(self.meta, [STATE, ACTION]).items():
+                with store.writing(self.numbers[column]) as path, path.open("wb") as file:
+                    np.save(file, array.astype(np.float32))
+        jobs = {name: (camera, clip) for camera, clips in self.clips.items() for name, clip in clips if name in missing}
+
+        def run(name: str) -> None:
+            camera, clip = jobs[name]
+            with store.writing(name) as path:
+                _write_images(path, clip, self.meta, camera, self.sizes[camera])
+
+        # Decoding releases the interpreter's lock, so threads are enough.
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for done, _ in enumerate(pool.map(run, jobs), start=1):
+                progress(done, len(jobs))
+
+    def load(self, store: Store, lease: Lease) -> FrameCache:
+        """All of it, memory-mapped."""
+        meta = self.meta
+        lengths = np.array(meta.lengths, dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+
+        def array(name: str) -> NDArray[Any]:
+            return np.asarray(np.load(store.folder / name, mmap_mode="r"))
+
+        def frames(camera: str) -> Frames:
+            part, row = np.empty(meta.total_frames, np.int64), np.empty(meta.total_frames, np.int64)
+            for index, (_, clip) in enumerate(self.clips[camera]):
+                for episode, at in clip.episodes:
+                    here = slice(int(starts[episode]), int(starts[episode] + lengths[episode]))
+                    part[here], row[here] = index, np.arange(at, at + lengths[episode])
+            return Frames([array(name) for name, _ in self.clips[camera]], part, row)
+
+        features = dict(meta.features)
+        for camera, key in meta.camera_keys.items():
+            shape = (*self.sizes[camera], 3)
+            features[key] = replace(features[key], shape=shape, names=("height", "width", "channels"))
+        return FrameCache(
+            meta=replace(meta, features=MappingProxyType(features)),
+            images=MappingProxyType({camera: frames(camera) for camera in meta.cameras}),
+            state=array(self.numbers[STATE]),
+            action=array(self.numbers[ACTION]),
+            starts=_read_only(starts),
+            lengths=_read_only(lengths),
+            files=tuple(store.folder / name for name in self.stored().files),
+            lease=lease,
+        )
+
+
+def _silent(done: int, total: int) -> None:
+    pass
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -142,125 +250,42 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _content_key(meta: DatasetMeta, image_size: tuple[int, int] | None) -> str:
-    digest = hashlib.sha256(json.dumps([_FORMAT, image_size, meta.fps, meta.lengths]).encode())
-    for path in _source_files(meta):
-        digest.update(str(path.relative_to(meta.root)).encode())
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise EtudeError(f"dataset '{meta.root}' is incomplete: {error}.") from error
-    return digest.hexdigest()[:32]
-
-
-def _source_files(meta: DatasetMeta) -> list[Path]:
-    """Data and video files that hold the episodes, each once, in order."""
-    videos = [path for camera in meta.cameras for path, _ in _videos(meta, camera)]
-    return [*_data_files(meta), *videos]
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EtudeError(f"a file of the dataset is missing: {error}; copy the dataset anew.") from error
 
 
 def _data_files(meta: DatasetMeta) -> list[Path]:
-    places = {(row["data/chunk_index"], row["data/file_index"]) for row in meta.rows}
-    return [meta.root / meta.data_path.format(chunk_index=chunk, file_index=file) for chunk, file in sorted(places)]
+    return list(dict.fromkeys(data_file(meta, episode) for episode in range(meta.total_episodes)))
 
 
-def _videos(meta: DatasetMeta, camera: str) -> Iterator[tuple[Path, list[tuple[int, int]]]]:
-    if meta.features[IMAGE + camera].dtype != "video":
-        raise EtudeError(f"dataset '{meta.root}' stores camera '{camera}' as single images; only videos can be read.")
-    for (chunk, file), episodes in frame_positions(meta.rows, camera, meta.fps).items():
-        name = meta.video_path.format(video_key=IMAGE + camera, chunk_index=chunk, file_index=file)
-        yield meta.root / name, episodes
-
-
-def _build(meta: DatasetMeta, path: Path, image_size: tuple[int, int] | None, on_progress: Progress | None) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.mkdir(parents=True)
-        _remove_abandoned(path.parent)
-        _write_numbers(meta, unfinished)
-        _write_images(meta, unfinished, image_size, on_progress)
-        write_json(unfinished / _COMPLETE, {"dataset": str(meta.root.resolve()), "cameras": list(meta.cameras)})
-        try:
-            unfinished.replace(path)
-        except OSError:
-            if not (path / _COMPLETE).exists():  # else another process was quicker, with the same result
-                raise
-    except OSError as error:
-        raise StageFailedError(
-            f"cannot decode dataset '{meta.root}' into '{path.parent}' ({error.strerror}); make room there, or set "
-            "ETUDE_CACHE_DIR to a folder with more."
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Delete what killed processes left: gigabytes that nobody would find."""
-    for path in folder.glob(".*.tmp"):
-        if time.time() - path.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _write_numbers(meta: DatasetMeta, folder: Path) -> None:
-    columns = read_columns(_data_files(meta), ("index", "episode_index", STATE, ACTION))
+def _numbers(meta: DatasetMeta, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Numeric columns of all frames, (N, n)."""
+    columns = read_columns(_data_files(meta), ("frame_index", "episode_index", *names))
+    episode, frame = columns["episode_index"][:, 0], columns["frame_index"][:, 0]
     # A writer that was killed may have left frames of an episode that never was.
-    kept = np.flatnonzero(columns["episode_index"][:, 0] < meta.total_episodes)
-    order = kept[np.argsort(columns["index"][kept, 0], kind="stable")]
-    if not np.array_equal(columns["index"][order, 0], np.arange(meta.total_frames)):
+    kept = np.flatnonzero(episode < meta.total_episodes)
+    order = kept[np.lexsort((frame[kept], episode[kept]))]
+    if not np.array_equal(episode[order], np.repeat(np.arange(meta.total_episodes), meta.lengths)):
         raise EtudeError(f"dataset '{meta.root}' holds other frames than its metadata says.")
-    for name in (STATE, ACTION):
-        np.save(folder / f"{name}.npy", columns[name][order].astype(np.float32))
+    return {name: columns[name][order] for name in names}
 
 
-def _write_images(
-    meta: DatasetMeta, folder: Path, image_size: tuple[int, int] | None, on_progress: Progress | None
-) -> None:
-    jobs: list[tuple[Path, Path, list[tuple[int, int]], tuple[int, int], int]] = []
-    for camera in meta.cameras:
-        target, size = folder / f"{IMAGE}{camera}.npy", image_size or meta.image_shapes[camera][:2]
-        header = _begin_array(target, (meta.total_frames, *size, 3))
-        jobs += [(target, source, episodes, (size[0], size[1]), header) for source, episodes in _videos(meta, camera)]
-
-    def run(job: tuple[Path, Path, list[tuple[int, int]], tuple[int, int], int]) -> None:
-        target, source, episodes, size, header = job
-        _decode_into(target, header, source, episodes, meta, size)
-
-    # Decoding releases the interpreter's lock, so threads are enough.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for done, _ in enumerate(pool.map(run, jobs), start=1):
-            if on_progress is not None:
-                on_progress(done, len(jobs))
-
-
-def _begin_array(path: Path, shape: tuple[int, ...]) -> int:
-    """Write the header of an .npy file of uint8; returns its size in bytes."""
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": tuple(int(n) for n in shape)}
-        )
-        return file.tell()
-
-
-def _decode_into(
-    target: Path, header: int, source: Path, episodes: list[tuple[int, int]], meta: DatasetMeta, size: tuple[int, int]
-) -> None:
-    """Decode one video file and write each frame to its place.
+def _write_images(path: Path, clip: Clip, meta: DatasetMeta, camera: str, size: tuple[int, int]) -> None:
+    """Decode one file and write its images, one at a time.
 
     Written, not memory-mapped: on a full disk a write raises, where storing to a map kills the process.
     """
-    starts = np.cumsum((0, *meta.lengths))
-    frame_bytes = size[0] * size[1] * 3
-    destination = {
-        first + t: int(starts[episode]) + t for first, episode in episodes for t in range(meta.lengths[episode])
-    }
-    written = 0
-    with target.open("r+b") as file:
-        for position, image in enumerate(decode_video(source, size)):
-            frame = destination.get(position)
-            if frame is not None:
-                file.seek(header + frame * frame_bytes)
-                file.write(np.ascontiguousarray(image).data)
-                written += 1
-    if written != len(destination):
-        raise EtudeError(f"video '{source}' has {written} of the {len(destination)} frames that its episodes need.")
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (clip.frames, *size, 3)}
+        )
+        written = 0
+        for image in clip_images(clip, meta, camera, size):
+            file.write(np.ascontiguousarray(image).data)
+            written += 1
+    if written != clip.frames:
+        raise EtudeError(f"video '{clip.path}' has {written} of the {clip.frames} frames that its episodes need.")

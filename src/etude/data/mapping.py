@@ -19,12 +19,13 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from etude.core import ConfigError, MismatchError, UnknownNameError
 from etude.core.files import read_json
 from etude.data.cache import FrameCache
+from etude.data.frames import Frames
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 
 type Dimension = str | int | None
@@ -133,7 +134,7 @@ def remap(cache: FrameCache, mapping: FeatureMapping) -> FrameCache:
     images = cache.images
     if mapping.cameras is not None:
         images = {new: _camera(cache, old) for new, old in mapping.cameras.items()}
-        features = {name: f for name, f in features.items() if not name.startswith(IMAGE)}
+        features = {name: f for name, f in features.items() if name not in cache.meta.camera_keys.values()}
         features |= {
             IMAGE + new: replace(_image_feature(cache, old), shape=images[new].shape[1:])
             for new, old in mapping.cameras.items()
@@ -217,18 +218,18 @@ def select_dimensions(
     return selected
 
 
-def _camera(cache: FrameCache, name: str | None) -> UInt8[NDArray[np.uint8], "N H W 3"]:
+def _camera(cache: FrameCache, name: str | None) -> Frames:
     if name is None:
         if not cache.images:
             raise ConfigError(f"black images for '{cache.meta.root}': it has no camera to take their size from.")
-        return np.broadcast_to(np.uint8(0), next(iter(cache.images.values())).shape)
+        return Frames.black(next(iter(cache.images.values())).shape)
     if name not in cache.images:
         raise UnknownNameError(f"camera of '{cache.meta.root}'", name, cache.images)
     return cache.images[name]
 
 
 def _image_feature(cache: FrameCache, name: str | None) -> Feature:
-    return cache.meta.features[IMAGE + (name if name is not None else next(iter(cache.images)))]
+    return cache.meta.features[cache.meta.camera_keys[name if name is not None else next(iter(cache.images))]]
 
 
 def _numbers(cache: FrameCache, what: str) -> tuple[int, tuple[str, ...]]:

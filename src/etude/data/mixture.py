@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from etude.core import ConfigError, stream
 from etude.data.cache import FrameCache
+from etude.data.frames import Frames
 from etude.data.mapping import require_equal_arrays
 
 
@@ -127,7 +128,7 @@ class Mixture:
         ]
         cameras = self.sources[0].cache.images
         return WindowBatch(
-            images={camera: _take([(cache.images[camera], rows[part]) for cache, part in parts]) for camera in cameras},
+            images={c: _take_images([(cache.images[c], rows[part]) for cache, part in parts]) for c in cameras},
             state=_take([(cache.state, rows[part]) for cache, part in parts]),
             action=_take([(cache.action, windows[part]) for cache, part in parts]),
             is_pad=is_pad,
@@ -172,6 +173,15 @@ def _segments(index: int, source: MixtureSource) -> tuple[NDArray[Any], ...]:
     lengths = cache.lengths[used]
     mass = weights * lengths
     return np.full(len(used), index), used, cache.starts[used], lengths, source.weight * mass / mass.sum()
+
+
+def _take_images(parts: Sequence[tuple[Frames, NDArray[np.int64]]]) -> UInt8[NDArray[np.uint8], "B H W 3"]:
+    """Gather images of several datasets into one new array."""
+    out, filled = np.empty((sum(len(rows) for _, rows in parts), *parts[0][0].shape[1:]), np.uint8), 0
+    for frames, rows in parts:
+        frames.take(rows, out=out[filled : filled + len(rows)])
+        filled += len(rows)
+    return out
 
 
 def _take(parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> NDArray[Any]:
