@@ -46,9 +46,8 @@ def show_dataset(out: Path, before: "Sequence[DatasetMeta]") -> None:
 
     meta = DatasetMeta.open(out)
     sources = ", ".join(f"'{source.root}' ({source.total_episodes})" for source in before)
-    show(
-        f"{out}: {meta.total_episodes} episode{'s' * (meta.total_episodes != 1)}, {meta.total_frames} frames, from {sources}"
-    )
+    episodes = "1 episode" if meta.total_episodes == 1 else f"{meta.total_episodes} episodes"
+    show(f"{out}: {episodes}, {meta.total_frames} frames, from {sources}")
 
 
 def show_uses(out: Path) -> None:
