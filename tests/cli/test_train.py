@@ -89,7 +89,7 @@ def test_a_run_is_repeated_by_the_settings_it_left(run: Run, data: Path, tmp_pat
 
 
 def test_a_batch_size_is_measured_and_remembered(run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("etude.training.advising.free_memory", lambda: 4_000_000)
+    monkeypatch.setattr("etude.training.advising.free_memory", lambda: 3_000_000)
     tiny = ["--set", "vision_widths=8,16", "keypoints=8", "head_width=32", "embedding_size=16"]
     options = ["--dataset", data, "--out", tmp_path / "p", "--steps", 1, "--batch-size", "auto", *tiny]
     _, told = run(*options)
