@@ -1,6 +1,8 @@
 """`etude data inspect`, `import` and `export` as a person calls them."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,3 +160,13 @@ def test_groots_folder_comes_with_the_command_that_trains_on_it(run: Run, tmp_pa
     assert "gr00t/experiment/launch_finetune.py" in told
     assert f"--dataset-path {tmp_path / 'groot'}" in told
     assert DatasetMeta.open(tmp_path / "groot").lengths == (3, 2)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = Path(__file__).parents[2] / "docs/hdf5.md"
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for line in block.splitlines():
+        assert main(shlex.split(line)[1:]) == 0, line
+    assert DatasetMeta.open(tmp_path / "data/again/train").total_episodes == 2
