@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.foreign import recorded, write_v21
+from data.foreign import recorded, write_v21, write_with_lerobot
 from data.recordings import SPEC, episode, write
 from data.test_reading import require_same
 
@@ -140,6 +140,27 @@ def test_datasets_of_several_formats_become_one(tmp_path: Path):
     assert merged.tasks == ("push", "pull")
     assert read_numbers(merged, 0, ["task_index"])["task_index"][:, 0].tolist() == [0, 0, 1, 1]
     assert read_numbers(merged, 1, ["task_index"])["task_index"][:, 0].tolist() == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_lerobot_reads_what_was_merged_of_videos_in_several_codecs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import datasets.config
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "huggingface")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_v21(tmp_path / "a", [recorded(0, 4, ("push", "pull"))])  # H.264
+    write_with_lerobot(tmp_path / "b", [recorded(1, 3), recorded(2, 4)], "video")  # AV1
+    for name, roots in {"ab": ("a", "b"), "ba": ("b", "a")}.items():
+        merged = merge(tmp_path / name, *(tmp_path / root for root in roots))
+        read = LeRobotDataset("some/merged", root=merged.root, video_backend="pyav", return_uint8=True)
+        info = read.meta.features["observation.images.front"]["info"]
+        assert info["video.codec"] == {"ab": "h264+av1", "ba": "av1+h264"}[name]
+        frames = np.concatenate([read_episode(merged, i).images["front"] for i in range(3)])
+        assert len(read) == len(frames) == 11
+        for index, frame in enumerate(frames):
+            image = read[index]["observation.images.front"].numpy().transpose(1, 2, 0)
+            np.testing.assert_array_equal(image, frame)
 
 
 def test_no_episodes_are_no_dataset(tmp_path: Path):

@@ -188,6 +188,10 @@ def test_an_episode_that_does_not_begin_at_a_key_frame_is_encoded_anew(tmp_path:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
+        (
+            lambda root: _replace(next(root.glob("videos/*/*/episode_000001.mp4")), b"avc1", b"zzzz"),
+            "episode 1 of .* a codec that is not known here: encode it again",
+        ),
         (lambda root: (root / "meta/episodes.jsonl").unlink(), r"episodes.jsonl' does not exist"),
         (lambda root: (root / "meta/tasks.jsonl").write_text('{"task_index": 0,\n'), r"tasks.jsonl', line 1 is not"),
         (
@@ -216,6 +220,10 @@ def test_a_v3_folder_without_its_metadata_is_refused(tmp_path: Path):
     shutil.rmtree(tmp_path / "d/meta/episodes")
     with pytest.raises(EtudeError, match="says it has 1 episodes, but 'meta/episodes' has none"):
         DatasetMeta.open(tmp_path / "d")
+
+
+def _replace(path: Path, old: bytes, new: bytes) -> None:
+    path.write_bytes(path.read_bytes().replace(old, new))
 
 
 def _cut(path: Path) -> None:

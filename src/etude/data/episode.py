@@ -6,8 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
-import av.error
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from PIL import Image
 from etude.core import ConfigError, EtudeError, UnknownNameError
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_columns, read_pictures
+from etude.data.video import open_video
 
 
 def require_episode(meta: DatasetMeta, episode: int) -> None:
@@ -52,7 +51,7 @@ def read_typed(meta: DatasetMeta, episode: int, features: Sequence[str]) -> dict
     """Like `read_numbers`, in the types that the columns have."""
     require_episode(meta, episode)
     path = data_file(meta, episode)
-    columns = read_columns([path], ("episode_index", "frame_index", *features))
+    columns = read_columns([path], ("episode_index", "frame_index", *features), episode=episode)
     kept = np.flatnonzero(columns["episode_index"][:, 0] == episode)
     kept = kept[np.argsort(columns["frame_index"][kept, 0], kind="stable")]
     if len(kept) != meta.lengths[episode]:
@@ -111,15 +110,11 @@ def _from_video(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[
     """From the episode's first frame to the end of the file; what comes before is jumped over."""
     path, from_s = video_file(meta, episode, camera)
     begin_s = from_s - 0.5 / meta.fps
-    try:
-        with av.open(str(path)) as container:
-            stream: Any = container.streams.video[0]
-            container.seek(max(0, int(begin_s / stream.time_base)), stream=stream)
-            for frame in container.decode(stream):
-                if frame.time is not None and frame.time >= begin_s:
-                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    except (OSError, av.error.FFmpegError, IndexError) as error:
-        raise EtudeError(f"video '{path}' of episode {episode} cannot be read: {error}.") from error
+    with open_video(path) as (container, stream):
+        container.seek(max(0, int(begin_s / stream.time_base)), stream=stream)
+        for frame in container.decode(stream):
+            if frame.time is not None and frame.time >= begin_s:
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _from_pictures(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:

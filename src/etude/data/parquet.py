@@ -29,13 +29,14 @@ def encode_columns(columns: Mapping[str, NDArray[Any]], pictures: Mapping[str, S
 
 
 def encode_rows(rows: Sequence[Row], types: Mapping[str, str] | None = None) -> bytes:
-    """A Parquet file of records with equal columns.
+    """A Parquet file of records; a column that one lacks is None there.
 
     Args:
         rows: The records.
         types: Column -> Arrow type, for columns that may be None in all of them.
     """
-    table = pa.Table.from_pylist(list(rows))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
     for index, field in enumerate(table.schema):
         if types and field.name in types:
             column = table.column(index).cast(pa.type_for_alias(types[field.name]))
@@ -76,14 +77,21 @@ def read_rows(paths: Sequence[Path], *, without: str = "") -> list[Row]:
     return _read(paths, keep).to_pylist()
 
 
-def read_columns(paths: Sequence[Path], columns: Iterable[str]) -> dict[str, NDArray[Any]]:
+def read_columns(
+    paths: Sequence[Path], columns: Iterable[str], *, episode: int | None = None
+) -> dict[str, NDArray[Any]]:
     """Numeric columns of some files, each (N, n); n = 1 for columns of plain numbers.
+
+    Args:
+        paths: The files.
+        columns: Names of the columns.
+        episode: Leave out parts of the files that have no frame of this episode.
 
     Raises:
         EtudeError: A file is damaged or lacks a column.
     """
     wanted = list(columns)
-    table = _read(paths, wanted.__contains__)
+    table = _read(paths, wanted.__contains__, episode)
     missing = sorted(set(wanted) - set(table.column_names))
     if missing:
         raise EtudeError(f"the Parquet files in '{paths[0].parent.parent}' have no column '{missing[0]}'.")
@@ -101,13 +109,19 @@ def read_pictures(path: Path, column: str, episode: int) -> Iterator[bytes]:
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            groups = [i for i in range(file.num_row_groups) if _may_hold(file.metadata.row_group(i), episode)]
+            groups = _groups(file, episode)
             for batch in file.iter_batches(batch_size=16, row_groups=groups, columns=["episode_index", column]):
                 for of, picture in zip(*(batch.column(name).to_pylist() for name in batch.schema.names), strict=True):
                     if of == episode:
                         yield _picture(picture, path)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise EtudeError(f"the images of episode {episode} in '{path}' cannot be read: {error}.") from error
+
+
+def _groups(file: Any, episode: int | None) -> list[int]:
+    """The row groups of a file that may hold frames of an episode; all if there is none."""
+    groups = range(file.num_row_groups)
+    return [i for i in groups if episode is None or _may_hold(file.metadata.row_group(i), episode)]
 
 
 def _may_hold(group: Any, episode: int) -> bool:
@@ -124,13 +138,15 @@ def _picture(value: Any, path: Path) -> bytes:
     return (path.parent / value["path"]).read_bytes()
 
 
-def _read(paths: Sequence[Path], keep: Callable[[str], bool]) -> Any:
+def _read(paths: Sequence[Path], keep: Callable[[str], bool], episode: int | None = None) -> Any:
     tables: list[Any] = []
     for path in paths:
         try:
             # Not pyarrow.dataset or read_table: they import pandas, which takes seconds.
             with pyarrow.parquet.ParquetFile(path) as file:
-                tables.append(file.read(columns=[name for name in file.schema_arrow.names if keep(name)]))
+                names = [name for name in file.schema_arrow.names if keep(name)]
+                groups = _groups(file, episode)
+                tables.append(file.read_row_groups(groups, columns=names))
         except (OSError, pa.ArrowException) as error:
             raise EtudeError(f"'{path}' cannot be read: {error}.") from error
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})

@@ -139,7 +139,7 @@ def _video(meta: DatasetMeta, index: int, camera: str) -> VideoPart:
         part = copy_video(path, from_s=from_s, frames=meta.lengths[index], fps=meta.fps)
     except EtudeError as error:
         raise EtudeError(
-            f"episode {index} of '{meta.root}': {str(error).removesuffix('.')}; leave it out with `etude data delete "
+            f"episode {index} of '{meta.root}': {str(error).removesuffix('.')}; or leave the episode out with `etude data delete "
             f"{meta.root} --episodes {index} --out …`."
         ) from error
     if part is not None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
 
-from etude.core import EtudeError
+from etude.data.video import open_video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +45,15 @@ def copy_video(path: Path, *, from_s: float, frames: int, fps: int) -> VideoPart
     Raises:
         EtudeError: The file cannot be read.
     """
-    try:
-        with av.open(str(path)) as container:
-            stream: Any = container.streams.video[0]
-            context = stream.codec_context
-            if context is None:
-                raise EtudeError(
-                    f"video '{path}' has a codec that is not known here: encode it again, e.g. with "
-                    f"`ffmpeg -i {path} -c:v libx264 …`."
-                )
-            packets = _packets(container, stream, from_s, frames, fps)
-            if packets is None:
-                return None
-            alone = stream.frames == frames and packets[0].pts == 0
-            content = path.read_bytes() if alone else _mux(stream, packets)
-            codec = (str(context.codec.canonical_name), str(context.pix_fmt))
-            return VideoPart(content=content, codec=codec, height=context.height, width=context.width)
-    except (OSError, av.error.FFmpegError, IndexError) as error:
-        raise EtudeError(f"video '{path}' cannot be read: {error}.") from error
+    with open_video(path) as (container, stream):
+        packets = _packets(container, stream, from_s, frames, fps)
+        if packets is None:
+            return None
+        alone = stream.frames == frames and packets[0].pts == 0
+        content = path.read_bytes() if alone else _mux(stream, packets)
+        context = stream.codec_context
+        codec = (str(context.codec.canonical_name), str(context.pix_fmt))
+        return VideoPart(content=content, codec=codec, height=context.height, width=context.width)
 
 
 def _packets(container: Any, stream: Any, from_s: float, frames: int, fps: int) -> list[Any] | None:

@@ -1,8 +1,10 @@
 """H.264 in MP4, in memory, the same bytes for the same frames."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -58,13 +60,34 @@ def decode_video(path: Path, size: tuple[int, int] | None = None) -> Iterator[UI
     Raises:
         EtudeError: The file cannot be read.
     """
+    with open_video(path) as (container, stream):
+        for frame in container.decode(stream):
+            height, width = size or (frame.height, frame.width)
+            same = (height, width) == (frame.height, frame.width)
+            rgb = frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA")
+            yield np.asarray(rgb.to_ndarray(), np.uint8)
+
+
+@contextmanager
+def open_video(path: Path) -> Generator[tuple[Any, Any]]:
+    """Open a video to decode or copy it; what fails while it is open is one clear error, too.
+
+    Returns:
+        PyAV's container and its first video stream.
+
+    Raises:
+        EtudeError: The file is missing or damaged, is no video, or of a codec that is not known here.
+    """
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            for frame in container.decode(stream):
-                height, width = size or (frame.height, frame.width)
-                same = (height, width) == (frame.height, frame.width)
-                rgb = frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA")
-                yield np.asarray(rgb.to_ndarray(), np.uint8)
+            if not container.streams.video:
+                raise EtudeError(f"'{path}' has no video in it: copy the file anew.")
+            stream: Any = container.streams.video[0]
+            if stream.codec_context is None:  # decoding would end the process
+                raise EtudeError(
+                    f"video '{path}' has a codec that is not known here: encode it again, e.g. with "
+                    f"`ffmpeg -i {path} -c:v libx264 FILE`."
+                )
+            yield container, stream
     except (OSError, av.error.FFmpegError) as error:
-        raise EtudeError(f"video '{path}' cannot be read: {error}.") from error
+        raise EtudeError(f"video '{path}' cannot be read: {error}; copy the file anew.") from error
