@@ -197,7 +197,7 @@ def _constant(e: Evidence, context: Context) -> Iterator[Finding]:
         values = e.series(name)
         if values is None or len(values) < 2 or values.shape[1] != len(norm.scale):
             continue
-        for j in np.flatnonzero(signals.constant(values) & ~norm.constant).tolist():
+        for j in np.flatnonzero(signals.constant(values) & norm.usually_moves()).tolist():
             message = f"{context.joint(name, j)} stays at {values[0, j]:.3g} all the time; in other episodes it moves"
             yield e.finding("constant joints", "warning", message, feature=name, dimension=j)
 

@@ -45,7 +45,8 @@ class Norm:
         scale: Usual range, (n,); never 0.
         step: The largest step from frame to frame that is usual, (n,).
         spike: How far a number must leave its course to count as a spike, (n,).
-        constant: Which numbers never change in most episodes, (n,).
+        constant: In how many episodes each number never changes, (n,).
+        episodes: How many episodes there are.
     """
 
     low: Vector
@@ -54,7 +55,12 @@ class Norm:
     scale: Vector
     step: Vector
     spike: Vector
-    constant: NDArray[np.bool_]
+    constant: NDArray[np.int64]
+    episodes: int
+
+    def usually_moves(self) -> NDArray[np.bool_]:
+        """Which numbers change in at least nine of ten episodes, one aside, (n,)."""
+        return (self.constant - 1 <= 0.1 * (self.episodes - 1)) & (self.episodes > 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +174,8 @@ def _norm(episodes: Sequence[Vector], given: tuple[Vector, Vector] | None) -> No
         scale=scale,
         step=step,
         spike=np.maximum(5 * np.quantile(np.concatenate(steps), 0.95, axis=0), JUMP_SHARE * scale),
-        constant=np.median([np.ptp(e, axis=0) == 0 for e in episodes], axis=0) > 0.5,
+        constant=np.sum([np.ptp(e, axis=0) == 0 for e in episodes], axis=0),
+        episodes=len(episodes),
     )
 
 
@@ -186,6 +193,9 @@ def _usual_range(episodes: Sequence[Vector]) -> tuple[Vector, Vector, Vector]:
     )
     near = np.abs(highs - np.median(highs, axis=0)) <= ELSEWHERE * base
     high = np.where(near, highs, np.median(highs, axis=0)).max(axis=0)
+    if len(episodes) >= _FEW:  # however short, what most episodes do is usual
+        low = np.minimum(low, np.median([e.min(axis=0) for e in episodes], axis=0))
+        high = np.maximum(high, np.median([e.max(axis=0) for e in episodes], axis=0))
     return low, high, np.maximum(high - low, 0.1 * _typical(high - low))
 
 
