@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,7 @@ def record(root: Path, kind: str, report: int, episodes: int = 10**6, *, resume:
 def killed(root: Path, kind: str, after: int, wait_s: float, *, resume: bool = False) -> int:
     """Kill a recording some time after so many episodes; returns how many it said to have saved."""
     here, there = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(here)
-        try:
-            record(root, kind, there, resume=resume)
-        finally:
-            os._exit(1)
+    child = forked(lambda: record(root, kind, there, resume=resume))
     os.close(there)
     saved = sum(len(os.read(here, 1)) for _ in range(after))
     time.sleep(wait_s)
@@ -107,22 +102,37 @@ def killed(root: Path, kind: str, after: int, wait_s: float, *, resume: bool = F
     return saved
 
 
+def finished(root: Path, kind: str, episodes: int) -> None:
+    """Record to the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.waitpid(forked(lambda: record(root, kind, nowhere, episodes).finalize()), 0)
+
+
+def forked(run: Callable[[], Any]) -> int:
+    """Run in a child. Only children work: who has started threads cannot be forked safely any more."""
+    child = os.fork()
+    if child == 0:
+        try:
+            run()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return child
+
+
 def main() -> None:
     folder, seed, kinds = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     import lerobot.datasets.lerobot_dataset  # noqa: F401
 
-    out = os.open(os.devnull, os.O_WRONLY)
     for kind in set(kinds):
-        record(folder / f"like-{kind}", kind, out, episodes=0).finalize()
+        finished(folder / f"like-{kind}", kind, 0)
     rng = np.random.default_rng(seed)
     for index, kind in enumerate(kinds):
         root = folder / f"killed-{index}"
-        after, resume = int(rng.integers(0, 4)), index % 4 == 3
-        finished = 0
-        if resume:
-            finished = 2
-            record(root, kind, out, finished).finalize()
-        print(finished + killed(root, kind, after, rng.uniform(0, 0.6), resume=resume), flush=True)
+        after, wait_s, before = int(rng.integers(0, 4)), rng.uniform(0, 0.6), 2 * (index % 4 == 3)
+        if before:
+            finished(root, kind, before)
+        print(before + killed(root, kind, after, wait_s, resume=before > 0), flush=True)
 
 
 if __name__ == "__main__":

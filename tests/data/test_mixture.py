@@ -80,6 +80,35 @@ def test_episode_weights_count_per_frame(caches: list[FrameCache]):
     assert chisquare(counts[[0, 2]], expected / expected.sum() * counts.sum()).pvalue > 0.01
 
 
+def test_any_number_of_datasets_and_episodes_get_their_weights(caches: list[FrameCache]):
+    rng = np.random.default_rng(0)
+    sources = [
+        MixtureSource(cache, weight=weight, episode_weights=rng.uniform(0.2, 3, len(cache.lengths)))
+        for cache, weight in zip(caches * 6, rng.uniform(0.1, 5, 12), strict=True)
+    ]
+    counts = {(s, e): 0 for s, source in enumerate(sources) for e in range(len(source.cache.lengths))}
+    for batch in drawn(Mixture(sources, batch_size=64)):
+        for key in zip(batch.source.tolist(), batch.episode.tolist(), strict=True):
+            counts[key] += 1
+    expected = []
+    for source in sources:
+        mass = np.asarray(source.episode_weights) * source.cache.lengths
+        expected += list(source.weight * mass / mass.sum())
+    assert chisquare(list(counts.values()), np.array(expected) / sum(expected) * 400 * 64).pvalue > 0.01
+
+
+def test_what_is_drawn_after_a_restart_is_what_would_have_been(caches: list[FrameCache]):
+    def mixture() -> Mixture:
+        return Mixture([MixtureSource(c, weight=w) for c, w in zip(caches, (1, 2.5), strict=True)], seed=3)
+
+    through, restarted = mixture(), mixture()
+    batches = [through.batch(step) for step in range(10)]
+    for step in range(6, 10):
+        again = restarted.batch(step)
+        for name in ("source", "episode", "frame", "state", "action", "is_pad"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(batches[step], name))
+
+
 def test_a_source_or_episode_without_weight_is_never_drawn(caches: list[FrameCache]):
     silent = MixtureSource(caches[1], weight=0.0)
     some = MixtureSource(caches[0], episode_weights=[0.0, 1.0, 0.0])
