@@ -112,7 +112,10 @@ def look_at_images(images: Sequence[bytes | None], *, decode: bool = True) -> Se
 def _frames(path: Path, sizes: Sizes) -> Iterator[tuple[float | None, Small | None]]:
     """(time [s], picture made small) of every frame."""
     with av.open(str(path)) as container:
-        for frame in container.decode(container.streams.video[0]):
+        stream: Any = container.streams.video[0]
+        if stream.codec_context is None:  # decoding would end the process
+            raise OSError("its codec is not known here")
+        for frame in container.decode(stream):
             sizes.add((frame.height, frame.width))
             height, width = _small(frame.height, frame.width)
             same = (height, width) == (frame.height, frame.width)
