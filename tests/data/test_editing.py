@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from data.foreign import recorded, write_v21, write_with_lerobot
+from data.hdf5_files import contents, write_isaaclab, write_robomimic
 from data.recordings import SPEC, episode, write
+from data.test_hdf5_import import load
 from data.test_reading import require_same
 
 from etude.core import ConfigError, EtudeError, MismatchError
@@ -23,6 +25,7 @@ from etude.data import (
     read_numbers,
 )
 from etude.data.editing import Selection, write_selections
+from etude.data.hdf5.exporting import export_hdf5
 
 SMALL = replace(SPEC, cameras=("front",))
 
@@ -168,3 +171,17 @@ def test_no_episodes_are_no_dataset(tmp_path: Path):
     with pytest.raises(ConfigError, match="no episodes are left"):
         write_selections(tmp_path / "new", [Selection(meta=DatasetMeta.open(tmp_path / "d"), episodes=[])])
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["robomimic", "isaaclab"])
+def test_what_was_imported_is_still_given_back_after_an_edit(name: str, tmp_path: Path):
+    make = write_robomimic if name == "robomimic" else write_isaaclab
+    path = make(tmp_path / "demo.hdf5", size=16)
+    load([path], tmp_path / "d")
+    whole = DatasetMeta.open(tmp_path / "d")
+    for part, episodes in (("a", [0]), ("b", [1, 2])):
+        write_selections(tmp_path / part, [Selection(meta=whole, episodes=episodes)])
+    merged = merge(tmp_path / "ab", tmp_path / "a", tmp_path / "b")
+    (tmp_path / "back").mkdir()
+    assert export_hdf5(merged, name, tmp_path / "back/demo.hdf5") == []
+    assert contents(tmp_path / "back/demo.hdf5") == contents(path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etude.core import ConfigError
 from etude.data.aligning import align, common_spec
@@ -12,6 +13,9 @@ from etude.data.metadata import DatasetMeta
 from etude.data.reading import read_encoded, read_episode, spec_of
 from etude.data.spec import DatasetSpec, Storage
 from etude.data.writer import DatasetWriter
+
+if TYPE_CHECKING:
+    from etude.data.hdf5.remainder import Manifest
 
 type OnSaved = Callable[[int], None]
 """(episodes saved)."""
@@ -65,12 +69,19 @@ def write_selections(
     """
     if not any(selection.indices for selection in selections):
         raise ConfigError("no episodes are left to write: choose at least one.")
-    spec = common_spec([(s.meta.root, spec_of(s.meta), s.mapping) for s in selections], tuple(without), storage)
+    without = tuple(without)
+    spec = common_spec([(s.meta.root, spec_of(s.meta), s.mapping) for s in selections], without, storage)
+    manifest = None if without else _common_manifest(selections)
     saved = 0
     with DatasetWriter.create(out, spec) as writer:
+        if manifest is not None:
+            manifest.save(out)
         for selection in selections:
             for index in selection.indices:
-                writer.commit(_read(selection, index, spec))
+                episode = _read(selection, index, spec)
+                if manifest is not None:
+                    _keep_remainder(out, selection.meta, index, writer.episodes, episode.origin)
+                writer.commit(episode)
                 saved += 1
                 if on_saved is not None:
                     on_saved(saved)
@@ -85,3 +96,20 @@ def _read(selection: Selection, index: int, spec: DatasetSpec) -> EncodedEpisode
     else:
         episode = encode(read_episode(meta, index), meta.fps, storage=spec.storage)
     return align(episode, replace(found, storage=spec.storage), spec, selection.mapping, meta.root)
+
+
+def _common_manifest(selections: Sequence[Selection]) -> "Manifest | None":
+    """What datasets that were imported from HDF5 keep for an export, where all keep the same."""
+    from etude.data.hdf5.remainder import Manifest  # h5py, which few need
+
+    manifests = [Manifest.load(s.meta.root) if s.mapping is None else None for s in selections]
+    return manifests[0] if all(m is not None and m == manifests[0] for m in manifests) else None
+
+
+def _keep_remainder(out: Path, meta: DatasetMeta, index: int, new_index: int, origin: str) -> None:
+    """Give an episode what was kept beside it, under its new number."""
+    from etude.data.hdf5.remainder import Remainder
+
+    kept = Remainder.load(meta.root, index, origin=meta.episodes[index].origin)
+    if kept.origin:
+        replace(kept, origin=origin).save(out, new_index)

@@ -139,8 +139,8 @@ def _video(meta: DatasetMeta, index: int, camera: str) -> VideoPart:
         part = copy_video(path, from_s=from_s, frames=meta.lengths[index], fps=meta.fps)
     except EtudeError as error:
         raise EtudeError(
-            f"episode {index} of '{meta.root}': {str(error).removesuffix('.')}; or leave the episode out with `etude data delete "
-            f"{meta.root} --episodes {index} --out …`."
+            f"episode {index} of '{meta.root}': {str(error).removesuffix('.')}; or leave the episode out with "
+            f"`etude data delete {meta.root} --episodes {index} --out …`."
         ) from error
     if part is not None:
         return part
