@@ -114,6 +114,7 @@ def test_an_import_resumes_with_the_same_options_only(
     assert "cannot resume with other settings: fps was 20 and is now 10" in run(
         *arguments, "--fps", 10, "--resume", code=2
     )
+    assert "was begun without --eval-fraction" in run(*arguments, "--eval-fraction", ".5", "--resume", code=2)
     run(*arguments, "--resume")
     assert DatasetMeta.open(tmp_path / "dataset").lengths == (2, 3, 4)
 

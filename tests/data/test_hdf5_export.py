@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,7 @@ from data.recordings import write
 from data.test_hdf5_import import load, tree
 
 from etude.core import EtudeError, RunExistsError, UnknownNameError
-from etude.data import DatasetMeta
+from etude.data import DatasetMeta, DatasetWriter, encode, spec_of
 from etude.data.hdf5.exporting import export_hdf5
 from etude.data.hdf5.importing import ImportConfig
 
@@ -153,3 +154,17 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path):
     with pytest.raises(EtudeError, match="file-001.mp4"):
         export(tmp_path / "dataset", "robomimic", tmp_path / "demo.hdf5")
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_actions_that_somebody_changed_are_the_changed_ones(tmp_path: Path):
+    path = write_robomimic(tmp_path / "demo.hdf5", (4, 3), size=SIZE)
+    first, second = load([path], tmp_path / "dataset")
+    spec = spec_of(DatasetMeta.open(tmp_path / "dataset"))
+    with DatasetWriter.create(tmp_path / "changed", spec) as writer:
+        writer.commit(encode(replace(first, action=-first.action), spec.fps, storage="image"))
+        writer.commit(encode(second, spec.fps, storage="image"))
+    shutil.copy(tmp_path / "dataset/meta/etude/hdf5.json", tmp_path / "changed/meta/etude")
+    export(tmp_path / "changed", "robomimic", tmp_path / "back.hdf5")
+    with h5py.File(path) as given, h5py.File(tmp_path / "back.hdf5") as written:
+        np.testing.assert_array_equal(written["data/demo_0/actions"][()], -first.action)
+        np.testing.assert_array_equal(written["data/demo_1/actions"][()], given["data/demo_1/actions"][()])

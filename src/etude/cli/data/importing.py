@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from etude.cli.output import remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import ConfigError, EtudeError
+from etude.core import ConfigError, EtudeError, MismatchError
 
 if TYPE_CHECKING:
     from etude.data.hdf5.importing import ImportPlan
@@ -90,6 +90,7 @@ def run(options: Options) -> None:
     )
 
     require_free(options.out, resume=options.resume)
+    _require_same_split(options)
     config = ImportConfig(
         fps=options.fps or 0,
         **{
@@ -121,6 +122,14 @@ def run(options: Options) -> None:
         f"etude view {first} --episode 0" if plan.spec.cameras else f"etude data inspect {first}",
         f"etude train --dataset {first} --policy flow --out runs/{options.out.name}",
     )
+
+
+def _require_same_split(options: Options) -> None:
+    """Never a dataset within another: one import in two parts cannot go on as a whole one."""
+    whole, parts = (options.out / "meta").exists(), (options.out / "train").exists()
+    if (whole and options.eval_fraction) or (parts and not options.eval_fraction):
+        begun = "without --eval-fraction" if whole else "with --eval-fraction"
+        raise MismatchError(f"cannot resume with other settings: '{options.out}' was begun {begun}.")
 
 
 def _datasets(options: Options, plan: "ImportPlan") -> dict[Path, list[int]]:

@@ -15,7 +15,7 @@ from etude.core import EtudeError, RunExistsError, UnknownNameError
 from etude.data.episode import read_images, read_typed
 from etude.data.hdf5.demonstrations import NEXT
 from etude.data.hdf5.layouts import LAYOUTS, Layout
-from etude.data.hdf5.placement import Placement, place_columns
+from etude.data.hdf5.placement import Placed, Placement, place_columns
 from etude.data.hdf5.quaternions import Order, reorder
 from etude.data.hdf5.remainder import Manifest, Remainder
 from etude.data.metadata import DatasetMeta, EpisodeRecord
@@ -87,10 +87,12 @@ def _arrays(
     meta: DatasetMeta, episode: int, placement: Placement, layout: Layout, remainder: Remainder, quaternion: Order
 ) -> Arrays:
     """All datasets of one demonstration."""
-    columns = read_typed(meta, episode, sorted({placed.column for placed in placement.numbers}))
+    wanted = {placed.column for placed in placement.numbers}
+    wanted |= {placed.rounded[0] for placed in placement.numbers if placed.rounded}
+    columns = read_typed(meta, episode, sorted(wanted))
     arrays: Arrays = {}
     for placed in placement.numbers:
-        part = columns[placed.column][:, placed.start : placed.start + placed.array.size]
+        part = _numbers(placed, columns)
         arrays[placed.array.path] = part.astype(placed.array.dtype).reshape(len(part), *placed.array.shape)
     for camera, path in placement.cameras.items():
         arrays[path] = np.stack(list(read_images(meta, episode, camera)))
@@ -101,6 +103,15 @@ def _arrays(
     arrays = _with_states(arrays, layout, remainder) | kept
     order: Order = quaternion if layout.after else "wxyz"
     return {path: reorder(path, values, given="wxyz", wanted=order) for path, values in arrays.items()}
+
+
+def _numbers(placed: Placed, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    part = columns[placed.column][:, placed.start : placed.start + placed.array.size]
+    if placed.rounded is None:
+        return part
+    column, start = placed.rounded
+    rounded = columns[column][:, start : start + placed.array.size]
+    return part if np.array_equal(part.astype(rounded.dtype), rounded) else rounded
 
 
 def _with_states(arrays: Arrays, layout: Layout, remainder: Remainder) -> Arrays:

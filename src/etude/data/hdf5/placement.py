@@ -27,11 +27,13 @@ class Placed:
         column: LeRobot's name of the column.
         start: First of the numbers in a frame's row.
         array: The dataset.
+        rounded: Column and first number of the same as float32, which is right where somebody changed it; or None.
     """
 
     column: str
     start: int
     array: Array
+    rounded: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +81,10 @@ def _imported(meta: DatasetMeta, manifest: Manifest) -> list[Placed]:
     found = [Placed(column, 0, array) for column, array in schema.extras.items()]
     found = [f for f in found if f.column in meta.features and meta.features[f.column].shape == (f.array.size,)]
     found = [placed for placed in found if placed.column not in _recorded(manifest)]
-    if schema.layout != "act":
-        found += _sliced(ACTION, schema.action, meta)
-    found += _sliced(STATE, schema.state, meta)
+    sliced = _sliced(STATE, schema.state, meta)
+    sliced += _sliced(ACTION, schema.action, meta) if schema.layout != "act" else []
+    at = {placed.array.path: (placed.column, placed.start) for placed in sliced}
+    found = [replace(placed, rounded=at.get(placed.array.path)) for placed in found] + sliced
     subtasks = meta.features[SUBTASKS].names if SUBTASKS in meta.features else ()
     signals = [(subtasks.index(name), a) for name, a in schema.signals.items() if name in subtasks]
     kept = {placed.array.path for placed in found}
