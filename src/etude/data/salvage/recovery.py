@@ -6,9 +6,8 @@ images in a video, in one not yet appended, or as single pictures. An episode is
 of every camera are whole, with its numbers bit by bit as they were; the rest is told from them anew.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,35 +16,14 @@ from typing import Any
 import numpy as np
 
 from etude.core import EtudeError
-from etude.core.files import read_json, write_json
-from etude.data.layout import (
-    DATA_PATH,
-    FILES_PER_CHUNK,
-    INFO,
-    ROW_PATH,
-    STATS,
-    STATS_PREFIX,
-    TASKS,
-    VIDEO_PATH,
-    row_statistics,
-)
-from etude.data.parquet import Row, encode_rows, encode_tasks, read_rows
-from etude.data.salvage.clips import Clip, file_place, find_clips, frame_times, unsaved_episodes
-from etude.data.salvage.tables import (
-    Numbers,
-    episode_tables,
-    find_numbers,
-    readable_files,
-    renumbered,
-    sampled,
-    table_statistics,
-    write_tables,
-)
-from etude.data.statistics import Statistics, image_statistics, merge_statistics
+from etude.core.files import read_json
+from etude.data.layout import INFO, TASKS, row_statistics
+from etude.data.parquet import Row, read_rows
+from etude.data.salvage.clips import Clip, find_clips, unsaved_episodes
+from etude.data.salvage.rebuilding import Progress, gather_videos, statistics_row, video_row, write_data, write_meta
+from etude.data.salvage.tables import Numbers, find_numbers, readable_files, sampled
+from etude.data.statistics import Statistics, image_statistics
 from etude.data.video import decode_video
-
-type Progress = Callable[[int, int], None]
-"""(episodes done, episodes in all)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +68,7 @@ def _salvage(root: Path, out: Path, scratch: Path, info: dict[str, Any], on_prog
     lost |= {e: "its numbers never reached the disk" for e in unsaved_episodes(root) if e not in numbers}
     keys = [name for name, feature in features.items() if feature["dtype"] == "video"]
     lengths = {episode: numbers[episode].length for episode in sorted(numbers)}
-    clips = {key: _gathered(out, key, info, find_clips(root, key, lengths, rows)) for key in keys}
+    clips = {key: gather_videos(out, key, info, find_clips(root, key, lengths, rows)) for key in keys}
     images = {key: _image_statistics(clips[key], lengths, rows, key) for key in keys}
     for key in keys:
         lost |= {e: f"its images of '{key}' are not whole" for e in lengths if e not in images[key]}
@@ -102,13 +80,13 @@ def _salvage(root: Path, out: Path, scratch: Path, info: dict[str, Any], on_prog
         )
     texts = _task_texts(root, numbers.values())
     new_rows = list[Row]()
-    for row in _write_data(out, kept, numbers, features, on_progress):
+    for row in write_data(out, kept, numbers, features, on_progress):
         old = kept[row["episode_index"]]
         row |= {"tasks": [texts[task] for task in numbers[old].tasks]}
         for key in keys:
-            row |= _video_row(key, clips[key][old], row["length"], info["fps"]) | _flat({key: images[key][old]})
+            row |= video_row(key, clips[key][old], row["length"], info["fps"]) | statistics_row({key: images[key][old]})
         new_rows.append(row)
-    _write_meta(out, info, new_rows, texts)
+    write_meta(out, info, new_rows, texts)
     return Salvaged(episodes=len(kept), frames=sum(lengths[e] for e in kept), lost=dict(sorted(lost.items())))
 
 
@@ -162,39 +140,6 @@ def _task_texts(root: Path, numbers: Iterable[Numbers]) -> list[str]:
     return [texts.get(index, f"task {index}") for index in range(max(last, *texts, -1) + 1)]
 
 
-def _gathered(out: Path, key: str, info: Mapping[str, Any], clips: Mapping[int, Clip]) -> dict[int, Clip]:
-    """Bring the videos of one camera into the new dataset: whole files as they are, single pictures encoded."""
-    moved: dict[int, Clip] = {}
-    names: dict[Path, Path] = {}
-    for source in dict.fromkeys(clip.source for clip in clips.values()):
-        own = source.parent.parent.name == key and source.suffix == ".mp4"
-        place = file_place(source) if own else _next_place(names.values())
-        names[source] = out / VIDEO_PATH.format(video_key=key, chunk_index=place[0], file_index=place[1])
-        names[source].parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            _encode(source, names[source], info["fps"], info["features"][key].get("info"))
-        else:
-            shutil.copyfile(source, names[source])
-    for episode, clip in clips.items():
-        target = names[clip.source]
-        begin_s = frame_times(target)[0] if clip.source.is_dir() else clip.begin_s
-        moved[episode] = Clip(target, clip.first, begin_s)
-    return moved
-
-
-def _next_place(names: Iterable[Path]) -> tuple[int, int]:
-    chunk, file = max((file_place(name) for name in names), default=(0, -1))
-    return (chunk, file + 1) if file + 1 < FILES_PER_CHUNK else (chunk + 1, 0)
-
-
-def _encode(pictures: Path, target: Path, fps: int, described: dict[str, Any] | None) -> None:
-    """Encode single pictures as LeRobot was about to."""
-    from lerobot.configs import RGBEncoderConfig
-    from lerobot.datasets.video_utils import encode_video_frames
-
-    encode_video_frames(pictures, target, fps, RGBEncoderConfig.from_video_info(described))
-
-
 def _image_statistics(
     clips: Mapping[int, Clip], lengths: Mapping[int, int], rows: Mapping[int, Row], key: str
 ) -> dict[int, Statistics]:
@@ -214,77 +159,3 @@ def _image_statistics(
         except EtudeError:
             continue  # What could be decoded before counts.
     return found
-
-
-def _write_data(
-    out: Path,
-    kept: list[int],
-    numbers: Mapping[int, Numbers],
-    features: Mapping[str, Any],
-    on_progress: Progress,
-) -> Iterator[Row]:
-    """Write the data files of the episodes kept, and begin the row of each."""
-    new = {old: index for index, old in enumerate(kept)}
-    starts = np.cumsum([0, *(numbers[old].length for old in kept)]).tolist()
-    rows: list[Row] = []
-
-    def tables(source: Path, place: tuple[int, int]) -> Iterator[Any]:
-        for old, table in episode_tables(source):
-            if old not in new or numbers[old].file != source or (rows and rows[-1]["episode_index"] >= new[old]):
-                continue
-            index, length = new[old], numbers[old].length
-            table = renumbered(table, episode=index, first_frame=starts[index])
-            row: Row = {"episode_index": index, "tasks": [], "length": length}
-            for prefix, (chunk, file) in (("data", place), ("meta/episodes", (0, 0))):
-                row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
-            row |= {"dataset_from_index": starts[index], "dataset_to_index": starts[index] + length}
-            rows.append(row | _flat(table_statistics(table, features)))
-            on_progress(len(rows), len(kept))
-            yield table
-
-    for file, source in enumerate(dict.fromkeys(numbers[old].file for old in kept)):
-        place = divmod(file, FILES_PER_CHUNK)
-        write_tables(out / DATA_PATH.format(chunk_index=place[0], file_index=place[1]), tables(source, place))
-        yield from rows
-        rows = []
-
-
-def _flat(statistics: Mapping[str, Statistics]) -> Row:
-    return {f"{STATS_PREFIX}{name}/{key}": value.tolist() for name, s in statistics.items() for key, value in s.items()}
-
-
-def _video_row(key: str, clip: Clip, length: int, fps: int) -> Row:
-    chunk, file = file_place(clip.source)
-    return {
-        f"videos/{key}/chunk_index": chunk,
-        f"videos/{key}/file_index": file,
-        f"videos/{key}/from_timestamp": clip.begin_s,
-        f"videos/{key}/to_timestamp": clip.begin_s + length / fps,
-    }
-
-
-def _write_meta(out: Path, info: Mapping[str, Any], rows: list[Row], texts: list[str]) -> None:
-    per_episode = [row_statistics(row) for row in rows]
-    stats = {name: merge_statistics([s[name] for s in per_episode]) for name in per_episode[0]}
-    path = out / ROW_PATH.format(chunk_index=0, file_index=0)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(encode_rows(rows))
-    (out / STATS).write_text(json.dumps({f: {k: v.tolist() for k, v in s.items()} for f, s in stats.items()}))
-    (out / TASKS).write_bytes(encode_tasks(texts))
-    totals = {"total_episodes": len(rows), "total_frames": sum(row["length"] for row in rows)}
-    totals |= {"total_tasks": len(texts), "splits": {"train": f"0:{len(rows)}"}}
-    paths = {"data_path": DATA_PATH, "video_path": VIDEO_PATH if info.get("video_path") else None}
-    write_json(out / INFO, {**info, **totals, **paths, "features": _described(out, info["features"])})
-
-
-def _described(out: Path, features: Mapping[str, Any]) -> dict[str, Any]:
-    """The features, with what LeRobot says of videos where it was killed before it could."""
-    from lerobot.datasets.video_utils import get_video_info
-
-    described: dict[str, Any] = {}
-    for name, feature in features.items():
-        described[name] = feature
-        if feature["dtype"] == "video" and not feature.get("info"):
-            video = next((out / "videos" / name).glob("*/*.mp4"))
-            described[name] = feature | {"info": get_video_info(video)}
-    return described
