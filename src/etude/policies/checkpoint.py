@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
+from safetensors import SafetensorError
 
 from etude.core import ConfigError, MismatchError
 from etude.core.files import read_json
@@ -17,9 +18,16 @@ from etude.data import FeatureStatistics
 from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Features
 from etude.policies.inputs import ImageInputs
 from etude.policies.inputs.step import add_inputs
-from etude.policies.kind import PolicyKind
+from etude.policies.kind import Pipeline, PolicyKind
 from etude.policies.kinds import find_kind
-from etude.policies.layout import CONFIG_FILE, load_weights, require_whole
+from etude.policies.layout import (
+    CONFIG_FILE,
+    POSTPROCESSOR_FILE,
+    PREPROCESSOR_FILE,
+    load_weights,
+    read_processor,
+    require_whole,
+)
 from etude.policies.model import ChunkModel
 from etude.policies.normalisation import for_features
 
@@ -76,7 +84,7 @@ def load_model(path: Path | str, features: Features | None = None) -> ChunkModel
     with _making(kind.name):
         policy = kind.make(config)
     load_weights(policy, folder)
-    model = ChunkModel(kind, policy.eval(), *make_pre_post_processors(config, pretrained_path=str(folder)))
+    model = ChunkModel(kind, policy.eval(), *_read_processors(folder, config))
     if features is not None:
         model.features.check(features, f"what '{folder}' is given")
     return model
@@ -99,6 +107,7 @@ def _config(kind: PolicyKind, features: Features, options: Mapping[str, Any]) ->
     with _making(kind.name):
         config = kind.config(input_features={**images, **state}, output_features=action, **settings)
         config.validate_features()
+    kind.check_trainable(config)
     return config
 
 
@@ -107,7 +116,7 @@ def _making(name: str) -> Generator[None]:
     """Say in a line why a policy cannot be made: a value it cannot take, an extra that is not installed, no network."""
     try:
         yield
-    except (TypeError, ValueError, NotImplementedError, ImportError, OSError) as error:
+    except (TypeError, ValueError, RuntimeError, ImportError, OSError) as error:
         raise ConfigError(f"policy '{name}' cannot be made so: {' '.join(str(error).split())}") from error
 
 
@@ -115,8 +124,33 @@ def _read_config(folder: Path) -> PreTrainedConfig:
     try:
         config = PreTrainedConfig.from_pretrained(folder)
     except (json.JSONDecodeError, ValueError, TypeError, KeyError) as error:
-        raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {error}") from error
+        raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {error}. Save it anew.") from error
+    strange = [key for key in config.input_features or {} if key != STATE_KEY and not key.startswith(IMAGE_PREFIX)]
+    if strange:
+        raise MismatchError(
+            f"the policy in '{folder}' looks at {', '.join(strange)}; here there are only '{STATE_KEY}' and "
+            f"'{IMAGE_PREFIX}<camera>': train one on these."
+        )
     config.device = "cpu"
     if "pretrained_backbone_weights" in config.__dataclass_fields__:
         vars(config)["pretrained_backbone_weights"] = None  # the weights are here: nothing to download
     return config
+
+
+def _read_processors(folder: Path, config: PreTrainedConfig) -> tuple[Pipeline, Pipeline]:
+    """The saved pipelines, on the processor, wherever they were saved."""
+    here = [
+        {"device_processor": {"device": "cpu"}} if "device_processor" in _steps(folder, name) else {}
+        for name in (PREPROCESSOR_FILE, POSTPROCESSOR_FILE)
+    ]
+    try:
+        return make_pre_post_processors(
+            config, pretrained_path=str(folder), preprocessor_overrides=here[0], postprocessor_overrides=here[1]
+        )
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError) as error:
+        what = " ".join(str(error).split())
+        raise MismatchError(f"the processors in '{folder}' cannot be read: {what} Save the checkpoint anew.") from error
+
+
+def _steps(folder: Path, name: str) -> list[str]:
+    return [str(step.get("registry_name")) for step in read_processor(folder, name)["steps"]]

@@ -32,6 +32,10 @@ def own_chunk(policy: Any, batch: dict[str, Tensor], noise: Tensor | None) -> Te
     return policy.predict_action_chunk(batch, **({} if noise is None else {"noise": noise}))
 
 
+def all_trainable(_config: Any) -> None:
+    """Any config of most kinds can be trained here."""
+
+
 def nothing_to_conclude(_policy: Any, _training: Batches, _validation: Batches) -> None:
     """Most policies are done when their last step is."""
 
@@ -46,6 +50,7 @@ class PolicyKind:
         make: Makes the untrained policy of a config.
         processors: Makes the pipelines before and after the policy, from its config and the statistics.
         defaults: Settings that replace the config's own.
+        check_trainable: Raises ConfigError where a policy of a config cannot be trained on windows of demonstrations.
         takes_noise: Whether a chunk starts from noise, (H, A) standard normal, which the caller may give.
         raw_images: Whether it takes images as uint8; the others get floats in [0, 1].
         loss: Mean loss of a normalised batch, a scalar; draws from torch's global stream.
@@ -60,6 +65,7 @@ class PolicyKind:
     make: Callable[[Any], PreTrainedPolicy]
     processors: Callable[[Any, Statistics], tuple[Pipeline, Pipeline]]
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    check_trainable: Callable[[Any], None] = all_trainable
     takes_noise: bool = False
     raw_images: bool = False
     loss: Callable[[Any, dict[str, Tensor]], Tensor] = own_loss

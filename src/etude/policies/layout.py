@@ -1,12 +1,14 @@
 """A checkpoint folder in LeRobot's layout: which files it has, and reading its weights strictly."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from etude.core import MismatchError
+from etude.core import EtudeError, MismatchError
+from etude.core.files import read_json
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 PREPROCESSOR_FILE, POSTPROCESSOR_FILE = "policy_preprocessor.json", "policy_postprocessor.json"
@@ -18,10 +20,43 @@ def require_whole(folder: Path) -> None:
     Raises:
         MismatchError: Names the files that are.
     """
-    names = (CONFIG_FILE, WEIGHTS_FILE, PREPROCESSOR_FILE, POSTPROCESSOR_FILE)
-    missing = [name for name in names if not (folder / name).is_file()]
+    if not folder.is_dir():
+        raise MismatchError(f"'{folder}' is not a folder: name a checkpoint, with {CONFIG_FILE} in it.")
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
+    missing += [name for file in (PREPROCESSOR_FILE, POSTPROCESSOR_FILE) for name in _missing_of(folder, file)]
     if missing:
-        raise MismatchError(f"'{folder}' is not a whole checkpoint: {', '.join(missing)} missing.")
+        raise MismatchError(
+            f"'{folder}' is not a whole checkpoint: {', '.join(missing)} missing. Copy the whole folder"
+            + (
+                "; one of LeRobot before 0.4 is converted by python -m lerobot.processor.migrate_policy_normalization."
+                if {PREPROCESSOR_FILE, POSTPROCESSOR_FILE} <= {*missing}
+                else " again, or save it anew."
+            )
+        )
+
+
+def read_processor(folder: Path, name: str) -> dict[str, Any]:
+    """Read the record of one of a checkpoint's processors.
+
+    Raises:
+        MismatchError: It is not one.
+    """
+    try:
+        record: dict[str, Any] = read_json(folder / name)
+    except EtudeError as error:
+        raise MismatchError(f"{error} Copy the checkpoint again, or save it anew.") from error
+    steps = record.get("steps") if isinstance(record, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(steps, list):
+        raise MismatchError(f"'{folder / name}' has no list of steps. Copy the checkpoint again, or save it anew.")
+    return record
+
+
+def _missing_of(folder: Path, name: str) -> list[str]:
+    """Which files a processor lacks: its record, or the states that it names."""
+    if not (folder / name).is_file():
+        return [name]
+    states = [str(step["state_file"]) for step in read_processor(folder, name)["steps"] if "state_file" in step]
+    return [state for state in states if not (folder / state).is_file()]
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -33,7 +68,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise MismatchError(f"'{file}' cannot be read: {error}.") from error
+        raise MismatchError(f"'{file}' cannot be read: {error}. Copy the checkpoint again, or save it anew.") from error
 
 
 def load_weights(module: nn.Module, folder: Path) -> None:

@@ -5,6 +5,7 @@ of their chunk in a queue. Each observation is asked about alone, with torch's s
 chunk depends on nothing else, whatever the policy draws.
 """
 
+import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -51,6 +52,7 @@ def lerobot_kind(name: str) -> PolicyKind:
         config=config,
         make=_make,
         processors=_processors,
+        check_trainable=_check_trainable,
         defaults={**shared, **TINY_DEFAULTS.get(name, {})},
         takes_noise=True,
         validation_loss=action_error,
@@ -67,7 +69,9 @@ def chunk_length(config: Any) -> int:
 
 def action_error(policy: Any, batch: dict[str, Tensor]) -> Tensor:
     """Mean absolute error of the predicted chunks over the actions that exist: comparable throughout training."""
-    chunks = _ask(policy, _observed(batch), chunk_length(policy.config))
+    with warnings.catch_warnings():  # VQ-BeT warns that it should not act before its first phase of training is over
+        warnings.filterwarnings("ignore", message="To evaluate in the environment")
+        chunks = _ask(policy, _observed(batch), chunk_length(policy.config))
     error = (chunks - batch[ACTION_KEY][:, : chunks.shape[1]]).abs().mean(2)
     real = (~batch[PAD_KEY][:, : chunks.shape[1]]).to(error.dtype)
     return (error * real).sum() / real.sum().clamp(min=1)
@@ -143,6 +147,15 @@ def _seed(noise: Tensor) -> int:
     return zlib.crc32(noise.contiguous().cpu().numpy().tobytes())
 
 
+def _check_trainable(config: PreTrainedConfig) -> None:
+    if not config.action_delta_indices:
+        raise ConfigError(f"policy '{config.type}' does not predict chunks of actions: use lerobot-train.")
+    if config.reward_delta_indices:
+        raise ConfigError(
+            f"policy '{config.type}' learns from rewards, which batches here do not hold: use lerobot-train."
+        )
+
+
 def _make(config: PreTrainedConfig) -> PreTrainedPolicy:
     try:
         return get_policy_class(config.type)(config)
@@ -151,10 +164,6 @@ def _make(config: PreTrainedConfig) -> PreTrainedPolicy:
 
 
 def _processors(config: PreTrainedConfig, statistics: Statistics) -> tuple[Pipeline, Pipeline]:
-    if config.reward_delta_indices is not None:
-        raise ConfigError(
-            f"policy '{config.type}' learns from rewards, which batches here do not hold: use lerobot-train."
-        )
     pipelines = make_pre_post_processors(config, dataset_stats=cast(dict[str, dict[str, Tensor]], statistics))
     if any(isinstance(step, TokenizerProcessorStep) for step in pipelines[0].steps):
         raise ConfigError(f"policy '{config.type}' follows words, which batches here do not hold: use lerobot-train.")

@@ -95,7 +95,7 @@ class ChunkPolicy:
                 f"the checkpoint looks through camera '{camera}'; the observation has "
                 f"{', '.join(observation.images) or 'no camera'}."
             )
-        image, expected = observation.images[camera], (*self._features.image_size, 3)
+        image, expected = observation.images[camera], (*self._features.image_sizes[camera], 3)
         if image.shape != expected:
             raise ShapeError(f"image of camera '{camera}'", expected, image.shape)
         return image

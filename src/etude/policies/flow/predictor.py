@@ -74,7 +74,7 @@ class FlowPredictor:
         )
         load_weights(nn.ModuleDict({"model": network}), folder)
         statistics = read_tensors(folder / normaliser["state_file"])
-        missing = [key for key in _statistics_keys() if key not in statistics]
+        missing = [key for key in _statistics_keys(features) if key not in statistics]
         if missing:
             raise MismatchError(f"'{folder / normaliser['state_file']}' lacks {', '.join(missing)}.")
         eps = float(normaliser["config"]["eps"])
@@ -92,9 +92,10 @@ class FlowPredictor:
         """
         if self._inputs:
             batch = see(batch, self._inputs, augment=False)
-        mean, std = (self._statistics[f"{STATE_KEY}.{name}"] for name in ("mean", "std"))
-        state = (batch[STATE_KEY] - mean) / (std + self._eps)
-        chunks = self._network.sample({**batch, STATE_KEY: state}, noise)
+        if self._network.state is not None:
+            mean, std = (self._statistics[f"{STATE_KEY}.{name}"] for name in ("mean", "std"))
+            batch = {**batch, STATE_KEY: (batch[STATE_KEY] - mean) / (std + self._eps)}
+        chunks = self._network.sample(batch, noise)
         mean, std = (self._statistics[f"{ACTION_KEY}.{name}"] for name in ("mean", "std"))
         return chunks * std + mean
 
@@ -111,5 +112,6 @@ def _only_normaliser(preprocessor: Mapping[str, Any]) -> dict[str, Any] | None:
     return found[0] if len(found) == 1 else None
 
 
-def _statistics_keys() -> list[str]:
-    return [f"{key}.{name}" for key in (STATE_KEY, ACTION_KEY) for name in ("mean", "std")]
+def _statistics_keys(features: Features) -> list[str]:
+    keys = (STATE_KEY, ACTION_KEY) if features.state_size else (ACTION_KEY,)
+    return [f"{key}.{name}" for key in keys for name in ("mean", "std")]
