@@ -44,6 +44,24 @@ def encode_rows(rows: Sequence[Row], types: Mapping[str, str] | None = None) -> 
     return _file(table)
 
 
+def join_rows(paths: Sequence[Path], by: str, constants: Mapping[str, int]) -> bytes:
+    """The records of some files as one file, without making Python values of them.
+
+    Args:
+        paths: The files.
+        by: Column to sort them by.
+        constants: Column -> the number that it has in all records.
+
+    Raises:
+        EtudeError: A file is damaged.
+    """
+    table = _read(paths, lambda _name: True).sort_by(by).combine_chunks()
+    for name, value in constants.items():
+        column = pa.array([value] * table.num_rows, pa.int64())
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return _file(table)
+
+
 def encode_tasks(tasks: Sequence[str]) -> bytes:
     """The content of meta/tasks.parquet: the text is pandas' index, which is how LeRobot looks for it."""
     columns = [("task_index", "int64", "int64"), ("task", "unicode", "object")]

@@ -5,13 +5,12 @@ crash comes after, `repair` can tell and finish.
 """
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import sync_directory, write_bytes
 from etude.data.layout import ROW_PATH, ROW_TYPES, STATS_PREFIX, location
-from etude.data.parquet import Row, encode_rows, read_rows
+from etude.data.parquet import Row, encode_rows, join_rows, read_rows
 
 _FOLDER, _NEW, _OLD = Path("meta/episodes"), Path("meta/.episodes.new"), Path("meta/.episodes.old")
 
@@ -45,19 +44,13 @@ def discard_row(root: Path, episode: int) -> None:
     (root / location(ROW_PATH, episode)).unlink(missing_ok=True)
 
 
-def merge_rows(root: Path, rows: Sequence[Row]) -> None:
-    """Put all rows into one file: LeRobot opens thousands of small files slowly.
-
-    Args:
-        root: The dataset.
-        rows: All its rows, with statistics.
-    """
-    if len(list((root / _FOLDER).glob("*/*.parquet"))) <= 1:
+def merge_rows(root: Path) -> None:
+    """Put all rows into one file: LeRobot opens thousands of small files slowly."""
+    files = sorted((root / _FOLDER).glob("*/*.parquet"))
+    if len(files) <= 1:
         return
     here = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
-    write_bytes(
-        root / _NEW / location(ROW_PATH, 0).relative_to(_FOLDER), encode_rows([row | here for row in rows], ROW_TYPES)
-    )
+    write_bytes(root / _NEW / location(ROW_PATH, 0).relative_to(_FOLDER), join_rows(files, "episode_index", here))
     sync_directory(root / _NEW)
     (root / _FOLDER).replace(root / _OLD)
     repair(root)

@@ -19,6 +19,7 @@ from etude.data.layout import (
     SIDECAR_INFO,
     SIDECAR_TYPES,
     STATS,
+    STATS_PREFIX,
     TASKS,
     VIDEO_PATH,
     episode_row,
@@ -156,7 +157,7 @@ class DatasetWriter:
     def finalize(self) -> None:
         """Merge the row files, make the derived files durable too, and let others write the dataset."""
         try:
-            merge_rows(self.root, self._rows)
+            merge_rows(self.root)
             for path in (INFO, STATS, TASKS, SIDECAR):
                 if (self.root / path).exists():
                     _sync(self.root / path)
@@ -196,7 +197,8 @@ class DatasetWriter:
 
     def _remember(self, row: Row) -> None:
         self.frames += row["length"]
-        self._rows.append(row)
+        # Statistics of thousands of episodes would be most of what is kept, and are merged here and on disk anyway.
+        self._rows.append({name: value for name, value in row.items() if not name.startswith(STATS_PREFIX)})
         for task in row["tasks"]:
             self._tasks.setdefault(task, len(self._tasks))
         for feature, statistics in row_statistics(row).items():
