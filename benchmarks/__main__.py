@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("collecting", "control_step", "importing", "training_samples", "training_step", "worlds")
+NAMES = ("act_training", "collecting", "control_step", "importing", "training_samples", "training_step", "worlds")
 
 
 def main() -> int:

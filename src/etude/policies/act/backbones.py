@@ -22,9 +22,9 @@ class BackboneChoice:
 
 
 BACKBONES = {
-    "light": BackboneChoice(about="light residual network, channel and spatial attention side by side", gate="bam"),
-    "light-cbam": BackboneChoice(about="the same, spatial after channel attention, by means and maxima", gate="cbam"),
-    "light-eca": BackboneChoice(about="the same, channel attention of a few numbers, then spatial", gate="eca"),
+    "light": BackboneChoice(about="light, attention to channels and places at once", gate="bam"),
+    "light-cbam": BackboneChoice(about="light, to channels and then places, by maxima too", gate="cbam"),
+    "light-eca": BackboneChoice(about="light, to channels by a few weights, then places", gate="eca"),
     "resnet18": BackboneChoice(about="torchvision's, that of LeRobot's ACT"),
     "resnet34": BackboneChoice(about="torchvision's"),
     "resnet50": BackboneChoice(about="torchvision's"),
