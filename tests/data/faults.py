@@ -313,3 +313,24 @@ def _append(path: Path, record: dict[str, Any]) -> None:
 
 
 IMAGES = replace(SPEC, storage="image")
+
+
+def shared(root: Path, *, video_of: int) -> None:
+    """A dataset whose two episodes share a data file and each camera's video, of which only some are in it."""
+    write_clean(root, episodes=2)
+    tables = [pq.read_table(data_file(root, episode)) for episode in range(2)]
+    pq.write_table(pa.concat_tables(tables), data_file(root, 0))
+    data_file(root, 1).unlink()
+    for camera in SPEC.cameras:
+        images = [np.stack(list(decode_video(video_file(root, camera, episode)))) for episode in range(video_of)]
+        video_file(root, camera, 1).unlink()
+        video_file(root, camera, 0).write_bytes(encode_video(np.concatenate(images), FPS))
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        for name in [name for name in rows[1] if name.endswith("/file_index")]:
+            rows[1][name] = 0
+        for camera in SPEC.cameras:
+            rows[1][f"videos/observation.images.{camera}/from_timestamp"] = FRAMES / FPS
+            rows[1][f"videos/observation.images.{camera}/to_timestamp"] = 2 * FRAMES / FPS
+
+    edit_rows(root, change)

@@ -21,6 +21,9 @@ from etude.data.spec import ACTION, STATE
 
 STILL_TIMES = 3.0
 """A camera is frozen when its picture stays the same for this many times as long as it does in other episodes."""
+RESTS = 5
+"""A camera whose picture stays the same for so many frames in other episodes has no noise: after a resting view it goes
+on smoothly, after it was frozen it leaps."""
 USUALLY_REPEATED = 0.05
 """A camera that repeats more than this share of its pictures in most episodes is slower than the recording."""
 _TRAVEL = 0.1  # Share of its range that a joint must travel for the picture to be expected to change.
@@ -41,7 +44,7 @@ def files(e: Evidence, norms: Norms) -> Iterator[Finding]:
             yield e.finding("video length", "broken", message, camera=camera, first=seen.frames, last=wanted - 1)
         if clip is not None and e.raw.length is not None and clip.length != e.raw.length:
             message = f"the metadata says {e.raw.length} frames, and {clip.length} of camera '{camera}'"
-            yield e.finding("video length", "broken", message, camera=camera)
+            yield e.finding("length", "broken", message, camera=camera)
         if seen.beyond:
             message = f"the video of camera '{camera}' has {seen.beyond} frames too many"
             yield e.finding("video length", "warning", message, camera=camera)
@@ -153,10 +156,12 @@ def _travels(e: Evidence, norms: Norms, first: int, last: int) -> bool:
 
 def _frozen_severity(e: Evidence, norm: CameraNorm, seen: Traits, first: int, last: int) -> Severity | None:
     frames, usually = last - first + 1, norm.usually_still(but=e.index)
-    if usually is not None and frames > STILL_TIMES * usually:
-        return "broken"
-    if last + 1 < len(seen):
+    goes_on = last + 1 < len(seen)
+    if goes_on:
         after = seen.change[last + 2 : last + 7]
         if seen.change[last + 1] > max(4 * float(np.median(after)) if len(after) else 0.0, 8 * SAME):
             return "broken"
+    rests = usually is not None and usually >= RESTS
+    if usually is not None and frames > STILL_TIMES * usually and not (rests and goes_on):
+        return "broken"
     return "warning" if frames >= 0.95 * len(seen) or (usually is None and frames >= 0.5 * len(seen)) else None
