@@ -48,8 +48,8 @@ def run(options: Options) -> None:
     if datasets:
         show(_table(datasets))
     if options.clear:
-        show(f"removed {freed / 1e9:.2f} GB")
-    show(f"{store.size_bytes / 1e9:.2f} of {store.limit_bytes / 1e9:g} GB in {store.folder}")
+        show(f"removed {freed / 1e9:.3g} GB")
+    show(f"{store.size_bytes / 1e9:.3g} of {store.limit_bytes / 1e9:g} GB in {store.folder}")
 
 
 def _json(stored: "Stored", used_s: float, in_use: bool) -> dict[str, Any]:
@@ -70,5 +70,5 @@ def _table(datasets: "Sequence[tuple[Stored, float, bool]]") -> object:
     for stored, used_s, in_use in datasets:
         images = ", ".join(f"{camera} {height}x{width}" for camera, (height, width) in stored.image_sizes.items())
         used = "in use" if in_use else time.strftime("%Y-%m-%d %H:%M", time.localtime(used_s))
-        table.add_row(stored.dataset, str(stored.frames), images, f"{sum(stored.files.values()) / 1e9:.2f}", used)
+        table.add_row(stored.dataset, str(stored.frames), images, f"{sum(stored.files.values()) / 1e9:.3g}", used)
     return table

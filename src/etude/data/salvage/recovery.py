@@ -100,7 +100,7 @@ def _info(root: Path, like: Path | None) -> dict[str, Any]:
         if like is None:
             raise EtudeError(
                 f"'{root / INFO}' is missing or was cut off: pass a dataset recorded with the same robot and settings "
-                "as --like, to take it from there."
+                "as --like, to take it from there; one episode recorded anew is enough."
             ) from None
         info = _described_by(like / INFO)
     if info.get("codebase_version") != "v3.0":
