@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from etude.core import EtudeError
 
+_AT_ONCE = 16  # files
+
 type Row = dict[str, Any]
 """One record of a Parquet file: column name -> plain value."""
 
@@ -55,7 +57,12 @@ def join_rows(paths: Sequence[Path], by: str, constants: Mapping[str, int]) -> b
     Raises:
         EtudeError: A file is damaged.
     """
-    table = _read(paths, lambda _name: True).sort_by(by).combine_chunks()
+    table = pa.table({})
+    for start in range(0, len(paths), _AT_ONCE):
+        # Hundreds of columns of one number each take a hundred times their size until they are joined.
+        tables = [table, _read(paths[start : start + _AT_ONCE], lambda _name: True)]
+        table = pa.concat_tables(tables[start == 0 :], promote_options="default").combine_chunks()
+    table = table.sort_by(by).combine_chunks()
     for name, value in constants.items():
         column = pa.array([value] * table.num_rows, pa.int64())
         table = table.set_column(table.schema.get_field_index(name), name, column)
