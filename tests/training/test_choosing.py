@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.demonstrations import CONFIG, Demonstrations, tiny_flow
+from training.demonstrations import CONFIG, FEATURES, HORIZON, STATISTICS, Demonstrations, tiny_flow
 
 from etude.core import MissingDependencyError, Rate
-from etude.policies.checkpoint import load_model
+from etude.policies.checkpoint import build_policy, load_model
 from etude.training.optimisers import make_optimiser
 from etude.training.progress import Best
 from etude.training.train import TrainResult, train
@@ -140,3 +140,12 @@ def test_eight_bits_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes.optim", None)
     with pytest.raises(MissingDependencyError, match=r"install etude\[8bit\], or choose adamw"):
         make_optimiser(tiny_flow().module, replace(CONFIG, optimizer="adam8bit"))
+
+
+def test_a_memory_is_filled_with_every_moment_that_was_learned_from(tmp_path: Path) -> None:
+    data = Demonstrations()
+    sizes = {"horizon": HORIZON, "vision_widths": (8, 16), "keypoints": 8, "embedding_size": 16}
+    model = build_policy("vinn", FEATURES, STATISTICS, np.random.default_rng(0), **sizes)
+    result = train(model, data, [data.batch(100)], replace(CONFIG, steps=4, validate_every=2), tmp_path)
+    kept: Any = load_model(result.checkpoint).policy
+    assert kept.memory.filled == len(data.state)
