@@ -121,7 +121,7 @@ def test_view_makes_a_video_of_every_frame(run: Run, tmp_path: Path):
         (["dataset", "--episode", "3"], "has the episodes 0 to 2"),
         (["dataset", "--episode", "-1"], "--episode -1: needs at least 0"),
         (["."], "is not a LeRobot dataset"),
-        (["nowhere"], "is not a LeRobot dataset"),
+        (["nowhere"], "there is no dataset 'nowhere'"),
         (["dataset", "--out", "there.mp4"], "already exists"),
         (["damaged", "--episode", "1"], "cannot be read"),
     ],

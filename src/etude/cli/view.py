@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Make a video of one episode of a LeRobot v3 dataset: all cameras, beside plots of every state and action.
+    """Make a video of one episode of a LeRobot dataset: all cameras, beside plots of every state and action.
 
     Examples:
         etude view data/first --episode 0
         etude view data/first --episode 3 --out third.mp4
 
     Attributes:
-        dataset: Folder of the dataset, Etude's or another's.
+        dataset: Folder of the dataset, Etude's or another's, or its name on the Hugging Face Hub.
         episode: Its number, from 0.
         out: The video (.mp4); by default a new file here.
     """
 
-    dataset: Annotated[Positional[Path], arg(metavar="DATASET")]
+    dataset: Annotated[Positional[str], arg(metavar="DATASET")]
     episode: int = 0
     out: Annotated[Path | None, arg(metavar="FILE")] = None
 
@@ -40,11 +40,11 @@ class Options:
 
 def run(options: Options) -> None:
     """View."""
-    from etude.data import DatasetMeta, read_images, require_episode
+    from etude.data import DatasetMeta, find_dataset, read_images, require_episode
     from etude.evaluation import recorded_frames, shoot
 
     require_video_name(options.out)
-    meta, episode = DatasetMeta.open(options.dataset), options.episode
+    meta, episode = DatasetMeta.open(find_dataset(options.dataset)), options.episode
     require_episode(meta, episode)
     length = meta.lengths[episode]
     video = options.out or free_name(Path(f"{meta.root.resolve().name}-episode-{episode}.mp4"))
