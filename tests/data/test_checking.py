@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,30 @@ def test_old_datasets_and_images_are_repaired_too(clean: Path, tmp_path: Path):
         assert not check(tmp_path / f"{name}-repaired").report.findings
     images = DatasetMeta.open(tmp_path / "images-repaired")
     np.testing.assert_array_equal(read_episode(images, 1).images["front"], recorded(1).images["front"])
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "told"),
+    [
+        (
+            "meta/episodes.jsonl",
+            lambda text: text.replace('"length": 60', '"length": 59', 1),
+            "metadata says 59 frames",
+        ),
+        ("meta/episodes.jsonl", lambda text: text + "{oops", "line 5 is not valid JSON"),
+        ("meta/episodes.jsonl", lambda text: text.partition("\n")[2], "row of episode 0 is missing"),
+        ("meta/episodes_stats.jsonl", lambda text: text.replace('"max": [', '"max": [7e7, ', 1), "statistics"),
+        ("meta/tasks.jsonl", lambda text: "", "stands for no task"),
+        ("meta/info.json", lambda text: text.replace('"total_videos": 8', '"total_videos": 9'), "'total_videos' is 9"),
+    ],
+)
+def test_old_metadata_that_is_broken_is_found(clean: Path, tmp_path: Path, path: str, change: Any, told: str):
+    root = tmp_path / "legacy"
+    legacy(clean, root)
+    (root / path).write_text(change((root / path).read_text()))
+    report = check(root, pictures=False).report
+    assert report.broken
+    assert any(told in finding.message for finding in report.findings), [f.message for f in report.findings]
 
 
 def test_nothing_whole_is_no_dataset(copy: Path, tmp_path: Path):

@@ -96,7 +96,7 @@ def _draw(checkup: "Checkup", path: Path) -> bool:
 
     strips = [
         OutlierStrip(
-            title=f"episode {one.finding.episode}: {one.finding.severity}",
+            title=f"episode {one.finding.episode}: {checkup.report.verdict(one.finding.episode)}",
             message=one.finding.message,
             images=one.images,
             camera=one.camera,

@@ -49,10 +49,12 @@ def outliers(checkup: Checkup, most: int = 8, images: int = 5) -> list[Outlier]:
     for finding in checkup.report.findings:
         if finding.episode is None or finding.severity == "note":
             continue
-        rank = 2 * (finding.severity == "warning") + (finding.first is None)  # what can be shown first
+        # Statistics that do not match follow from something else, which shows more.
+        rank = 2 * (finding.severity == "warning" or finding.check == "statistics") + (finding.first is None)
         if finding.episode not in worst or rank < worst[finding.episode][0]:
             worst[finding.episode] = (rank, finding)
-    chosen = sorted(worst.values(), key=lambda item: (item[0] // 2, item[1].episode))[:most]
+    broken = {episode: checkup.report.verdict(episode) == "broken" for episode in worst}
+    chosen = sorted(worst.values(), key=lambda item: (not broken.get(item[1].episode or 0), item[1].episode))[:most]
     of_index = {e.index: e for e in checkup.evidence}
     return [_outlier(checkup, of_index[f.episode], f, images) for _, f in chosen if f.episode in of_index]
 
