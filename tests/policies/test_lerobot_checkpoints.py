@@ -17,9 +17,9 @@ from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from lerobot.policies.factory import make_pre_post_processors
 from safetensors.torch import load_file, save_file
 
-from etude.core import ConfigError, MismatchError
+from etude.core import ConfigError, MismatchError, Observation
 from etude.data import FeatureStatistics
-from etude.policies import Features
+from etude.policies import CheckpointPolicy, Features
 from etude.policies.checkpoint import build_policy, load_model
 from etude.policies.names import check_policy_name, lerobot_names
 
@@ -83,6 +83,43 @@ def test_it_predicts_what_lerobots_pipeline_does(written: Path) -> None:
         batch = before(seen)
         action = after(lerobot.select_action(dict(batch), **options))
         np.testing.assert_allclose(chunk[0, index], action[0], atol=1e-5)
+
+
+def test_a_policy_that_looks_back_is_rolled_out_as_lerobot_does(written: Path) -> None:
+    policy = CheckpointPolicy(str(written), execute=4).create()
+    lerobot: Any = {"act": ACTPolicy, "diffusion": DiffusionPolicy}[load_model(written).name].from_pretrained(written)
+    if lerobot.name == "act":
+        lerobot.config.n_action_steps = 4
+        lerobot.reset()
+    before, after = make_pre_post_processors(lerobot.config, pretrained_path=str(written))
+    rng, memory = np.random.default_rng(1), policy.begin(np.random.default_rng(0))
+    stream, left = np.random.default_rng(0), list[Any]()
+    for step in range(10):
+        image, state = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8), rng.standard_normal(3).astype(np.float32)
+        if not left:
+            left = list(policy.act([Observation(images={"front": image}, state=state)], [memory])[0])
+        elif lerobot.name == "diffusion":
+            raise AssertionError("it must be shown every observation")
+        options = lerobot_noise(lerobot, stream) if step % 4 == 0 else {}
+        seen = {"observation.images.front": torch.from_numpy(image).permute(2, 0, 1) / 255}
+        batch = before({**seen, "observation.state": torch.from_numpy(state)})
+        expected = after(lerobot.select_action(dict(batch), **options))[0]
+        np.testing.assert_allclose(left.pop(0), expected, atol=1e-5)
+
+
+def lerobot_noise(lerobot: Any, stream: np.random.Generator) -> dict[str, torch.Tensor]:
+    """The noise that a chunk starts from here, for LeRobot; what the first action needs comes from torch's stream."""
+    if lerobot.name == "act":
+        return {}
+    noise = torch.from_numpy(stream.standard_normal((HORIZON - 1, 2), dtype=np.float32))[None]
+    torch.manual_seed(zlib.crc32(noise.numpy().tobytes()))
+    return {"noise": torch.cat([torch.randn(1, 1, 2), noise], dim=1)}
+
+
+def test_looking_back_goes_with_no_other_execution(written: Path) -> None:
+    if load_model(written).observed > 1:
+        with pytest.raises(ConfigError, match="looks at 2 observations at once"):
+            CheckpointPolicy(str(written), execute=4, overlap=1).create()
 
 
 def test_one_saved_on_a_gpu_or_from_imagenet_loads_here_without_either(written: Path, tmp_path: Path) -> None:

@@ -58,11 +58,10 @@ class CheckpointPolicy:
     def create(self) -> "Metered":
         """Load the checkpoint, strictly, with its execution around it."""
         from etude.policies.execution.latency import Meter, Metered
-        from etude.policies.execution.receding import RecedingHorizon
         from etude.policies.execution.smoothing import Smoothing
 
         meter = Meter()
-        policy: Policy = RecedingHorizon(self._chunks(meter), execute=self.execute, overlap=self.overlap)
+        policy = self._executed(self._model(), meter)
         return Metered(Smoothing(policy, share=self.smooth) if self.smooth else policy, meter)
 
     def in_real_time(self, rng: np.random.Generator) -> "BackgroundInference":
@@ -75,20 +74,39 @@ class CheckpointPolicy:
         from etude.policies.execution.realtime import BackgroundInference
 
         return BackgroundInference(
-            self._chunks(Meter()), rng, execute=self.execute, overlap=self.overlap, smooth=self.smooth
+            self._chunks(self._model(), Meter()), rng, execute=self.execute, overlap=self.overlap, smooth=self.smooth
         )
 
-    def _chunks(self, meter: "Meter") -> Policy:
+    def _executed(self, model: "Predictor", meter: "Meter") -> Policy:
+        """The policy that executes the beginning of each chunk."""
+        from etude.policies.execution.chunks import ChunkPolicy
+        from etude.policies.execution.history import LookingBack
+        from etude.policies.execution.receding import RecedingHorizon
+
+        if model.observed > 1 and not self.overlap and self.ensemble is None:
+            self._check(model)
+            chunks = ChunkPolicy(model, batch_size=self.batch_size, threads=self.threads, meter=meter)
+            return LookingBack(chunks, observed=model.observed, execute=self.execute)
+        return RecedingHorizon(self._chunks(model, meter), execute=self.execute, overlap=self.overlap)
+
+    def _check(self, model: "Predictor") -> None:
+        if self.execute + self.overlap > model.horizon:
+            more = f" + overlap = {self.overlap}" if self.overlap else ""
+            raise MismatchError(
+                f"execute = {self.execute}{more} is more than the checkpoint's horizon of {model.horizon} actions."
+            )
+
+    def _chunks(self, model: "Predictor", meter: "Meter") -> Policy:
         """The policy that predicts whole chunks."""
         # Torch takes seconds to import, LeRobot several more: a config waits for neither, a worker only for torch.
         from etude.policies.execution.chunks import ChunkPolicy
         from etude.policies.execution.ensembling import TemporalEnsemble
 
-        model = self._model()
-        if self.execute + self.overlap > model.horizon:
-            more = f" + overlap = {self.overlap}" if self.overlap else ""
-            raise MismatchError(
-                f"execute = {self.execute}{more} is more than the checkpoint's horizon of {model.horizon} actions."
+        self._check(model)
+        if model.observed > 1:
+            raise ConfigError(
+                f"the policy in '{self.path}' looks at {model.observed} observations at once, which goes neither with "
+                "overlap, nor with ensemble, nor in real time."
             )
         policy = ChunkPolicy(model, batch_size=self.batch_size, threads=self.threads, meter=meter)
         if self.ensemble is None:

@@ -79,12 +79,12 @@ def predict(policy: DiffusionPolicy, batch: dict[str, Tensor], noise: Tensor | N
         policy: In eval mode.
         batch: One observation each, which stands for all that it looks at, as in LeRobot at an episode's beginning; or
             with an axis of time, (B, n_obs_steps, …).
-        noise: (B, horizon, A).
+        noise: (B, H, A), or with that of the actions before the present, (B, horizon, A); else those are drawn.
     Returns:
         (B, H, A), from the present on.
     """
     observed = {key: batch[key] for key in policy.config.input_features or {}}
-    if policy.config.noise_scheduler_type == "DDIM":
+    if policy.config.noise_scheduler_type == "DDIM" and policy.config.n_obs_steps == 1:
         return _sample(policy, observed, noise)
     return row_by_row(lambda row, start: _sample(policy, row, start), observed, noise)  # DDPM draws at every step
 
@@ -101,6 +101,8 @@ def _sample(policy: DiffusionPolicy, observed: dict[str, Tensor], noise: Tensor 
     if policy.config.image_features:
         observed[OBS_IMAGES] = torch.stack([observed[key] for key in policy.config.image_features], dim=-4)
     condition = policy.diffusion._prepare_global_conditioning(observed)  # pyright: ignore[reportPrivateUsage]
+    if noise is not None and noise.shape[1] == chunk_length(policy.config):
+        noise = torch.cat([torch.randn(len(noise), steps - 1, noise.shape[2]).to(noise), noise], dim=1)
     chunks = policy.diffusion.conditional_sample(len(condition), global_cond=condition, noise=noise)
     return chunks[:, steps - 1 :]
 

@@ -126,7 +126,12 @@ def row_by_row(
 
 
 def _predict(policy: Any, batch: dict[str, Tensor], noise: Tensor | None) -> Tensor:
-    length = chunk_length(policy.config)
+    length, observed = chunk_length(policy.config), int(getattr(policy.config, "n_obs_steps", 1))
+    if observed > 1:
+        raise ConfigError(
+            f"policy '{policy.name}' looks at {observed} observations at once, which only lerobot-eval can show it: "
+            "train it with n_obs_steps=1."
+        )
     return row_by_row(lambda observed, _noise: _ask(policy, observed, length), _observed(batch), noise)
 
 

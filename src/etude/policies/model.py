@@ -65,6 +65,11 @@ class ChunkModel:
         return self.kind.horizon(self.policy.config)
 
     @property
+    def observed(self) -> int:
+        """Observations in a row that it looks at, the present among them; training is on one."""
+        return int(getattr(self.policy.config, "n_obs_steps", 1))
+
+    @property
     def takes_noise(self) -> bool:
         """Whether a chunk starts from noise, (H, A) standard normal, which the caller may give."""
         return self.kind.takes_noise

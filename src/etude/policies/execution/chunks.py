@@ -28,8 +28,16 @@ class Predictor(Protocol):
         """Actions in a chunk, H."""
         ...
 
+    @property
+    def observed(self) -> int:
+        """Observations in a row that it looks at, the present among them."""
+        ...
+
     def predict(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
-        """Chunks (B, H, A) for images and states under LeRobot's keys, and noise (B, H, A)."""
+        """Chunks (B, H, A) for images and states under LeRobot's keys, and noise (B, H, A).
+
+        Where several observations are looked at, images and states have an axis of time, (B, observed, …).
+        """
         ...
 
 
@@ -58,26 +66,32 @@ class ChunkPolicy:
         self, observations: Sequence[Observation], memories: Sequence[np.random.Generator]
     ) -> Sequence[ActionChunk]:
         """One chunk per observation, (H, A) float32."""
+        return self.act_on([(observation,) for observation in observations], memories)
+
+    def act_on(
+        self, histories: Sequence[Sequence[Observation]], memories: Sequence[np.random.Generator]
+    ) -> Sequence[ActionChunk]:
+        """One chunk per row of observations, the present last; all rows as long as the model looks back."""
         shape = (self._model.horizon, self._features.action_size)
         noise = [rng.standard_normal(shape, dtype=np.float32) for rng in memories]
         chunks: list[ActionChunk] = []
         with torch_threads(self._threads):
-            for start in range(0, len(observations), self._batch_size):
+            for start in range(0, len(histories), self._batch_size):
                 window = slice(start, start + self._batch_size)
-                chunks.extend(self._predict(observations[window], noise[window]))
+                chunks.extend(self._predict(histories[window], noise[window]))
         return chunks
 
-    def _predict(self, observations: Sequence[Observation], noise: Sequence[NDArray[Any]]) -> list[ActionChunk]:
+    def _predict(self, histories: Sequence[Sequence[Observation]], noise: Sequence[NDArray[Any]]) -> list[ActionChunk]:
         batch: dict[str, Tensor] = {}
         if self._features.state_size:
-            batch[STATE_KEY] = self._stack([self._state(o) for o in observations])
+            batch[STATE_KEY] = self._stack([_over_time([self._state(o) for o in history]) for history in histories])
         for camera in self._features.cameras:
-            images = self._stack([self._image(o, camera) for o in observations])
-            batch[IMAGE_PREFIX + camera] = images.permute(0, 3, 1, 2)
+            images = self._stack([_over_time([self._image(o, camera) for o in history]) for history in histories])
+            batch[IMAGE_PREFIX + camera] = images.movedim(-1, -3)
         begun = time.perf_counter()
         chunks = self._model.predict(batch, self._stack(noise)).numpy()
-        self._meter.add(time.perf_counter() - begun, len(observations))
-        return list(chunks[: len(observations)])
+        self._meter.add(time.perf_counter() - begun, len(histories))
+        return list(chunks[: len(histories)])
 
     def _stack(self, rows: Sequence[NDArray[Any]]) -> Tensor:
         """Stack, repeating the first row up to the batch size."""
@@ -99,3 +113,8 @@ class ChunkPolicy:
         if image.shape != expected:
             raise ShapeError(f"image of camera '{camera}'", expected, image.shape)
         return image
+
+
+def _over_time(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """One observation as it is, several with an axis of time before."""
+    return rows[0] if len(rows) == 1 else np.stack(rows)

@@ -49,6 +49,11 @@ class FlowPredictor:
         """Actions in a chunk, H."""
         return self._network.settings.horizon
 
+    @property
+    def observed(self) -> int:
+        """Only the present."""
+        return 1
+
     @classmethod
     def load(cls, folder: Path) -> Self | None:
         """Read a checkpoint; None where it is not a flow policy normalised in our way, which needs LeRobot.
