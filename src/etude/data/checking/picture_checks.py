@@ -7,7 +7,7 @@ import numpy as np
 from etude.data.checking.evidence import Evidence
 from etude.data.checking.finding import Finding, Severity, span, spots
 from etude.data.checking.looking import Seen
-from etude.data.checking.norms import CameraNorm, Norms, long_frames, moving
+from etude.data.checking.norms import JUMP_PICTURE, CameraNorm, Norms, long_frames, moving
 from etude.data.checking.pictures import (
     SAME,
     Traits,
@@ -156,12 +156,14 @@ def _travels(e: Evidence, norms: Norms, first: int, last: int) -> bool:
 
 def _frozen_severity(e: Evidence, norm: CameraNorm, seen: Traits, first: int, last: int) -> Severity | None:
     frames, usually = last - first + 1, norm.usually_still(but=e.index)
-    goes_on = last + 1 < len(seen)
+    rests, goes_on = usually is not None and usually >= RESTS, last + 1 < len(seen)
     if goes_on:
         after = seen.change[last + 2 : last + 7]
-        if seen.change[last + 1] > max(4 * float(np.median(after)) if len(after) else 0.0, 8 * SAME):
+        least = max(4 * float(np.median(after)) if len(after) else 0.0, 8 * SAME)
+        if rests and np.isfinite(norm.change):  # something may also bump into a resting view
+            least = max(least, 0.5 * norm.change / JUMP_PICTURE)
+        if seen.change[last + 1] > least:
             return "broken"
-    rests = usually is not None and usually >= RESTS
     if usually is not None and frames > STILL_TIMES * usually and not (rests and goes_on):
         return "broken"
     return "warning" if frames >= 0.95 * len(seen) or (usually is None and frames >= 0.5 * len(seen)) else None
