@@ -128,7 +128,7 @@ def test_train_goes_on_only_with_the_same_options(run: Run, workshop: Path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--dataset", "nowhere"], "there is no folder 'nowhere'"),
+        (["--dataset", "nowhere"], "there is no dataset 'nowhere'"),
         (["--dataset", "{dataset}:heavy"], "the weight 'heavy' is not a number"),
         (["--dataset", "{dataset}:-1"], "a weight must be positive"),
         (["--dataset", "{folder}"], "does not exist"),
