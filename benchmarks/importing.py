@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.timing import Comparison, Side, compare
 from etude.core import stream
-from etude.data.hdf5.importing import ImportConfig, find_demonstrations, import_demonstrations, plan_import
+from etude.data.hdf5.importing import import_demonstrations
+from etude.data.hdf5.planning import ImportConfig, find_demonstrations, plan_import
 
 FRAMES, SIZE, CAMERAS, FPS = 200, 84, ("table_cam", "wrist_cam"), 20
 STATE = ("eef_pos", "eef_quat", "gripper_pos")

@@ -11,7 +11,7 @@ from data.hdf5_files import write_act, write_isaaclab, write_robomimic
 from data.test_hdf5_import import load
 
 from etude.core import EtudeError
-from etude.data.hdf5.importing import ImportConfig
+from etude.data.hdf5.planning import ImportConfig
 from etude.data.hdf5.tree import read_tree
 
 SIZE = 16

@@ -15,7 +15,7 @@ from data.test_hdf5_import import load, tree
 from etude.core import EtudeError, RunExistsError, UnknownNameError
 from etude.data import DatasetMeta, DatasetWriter, encode, spec_of
 from etude.data.hdf5.exporting import export_hdf5
-from etude.data.hdf5.importing import ImportConfig
+from etude.data.hdf5.planning import ImportConfig
 
 SIZE = 16
 type Make = Callable[[Path], Path]

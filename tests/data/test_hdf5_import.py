@@ -19,15 +19,9 @@ from data.hdf5_files import (
 from etude.core import Case, EtudeError, Perturbation, stream
 from etude.data import DatasetMeta, RecordedEpisode, read_episode
 from etude.data.hdf5.files import open_hdf5
-from etude.data.hdf5.importing import (
-    ImportConfig,
-    find_demonstrations,
-    find_files,
-    import_demonstrations,
-    plan_import,
-    split,
-)
+from etude.data.hdf5.importing import import_demonstrations, split
 from etude.data.hdf5.layouts import detect
+from etude.data.hdf5.planning import ImportConfig, find_demonstrations, find_files, plan_import
 from etude.data.hdf5.quaternions import quaternion_starts
 
 SIZE = 16

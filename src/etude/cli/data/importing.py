@@ -15,7 +15,7 @@ from etude.cli.usage import require_at_least
 from etude.core import ConfigError, EtudeError, MismatchError
 
 if TYPE_CHECKING:
-    from etude.data.hdf5.importing import ImportPlan
+    from etude.data.hdf5.planning import ImportPlan
 
 SETTINGS = Path("meta/etude/import.json")
 
@@ -81,13 +81,8 @@ class Options:
 
 def run(options: Options) -> None:
     """Import."""
-    from etude.data.hdf5.importing import (
-        ImportConfig,
-        find_demonstrations,
-        find_files,
-        import_demonstrations,
-        plan_import,
-    )
+    from etude.data.hdf5.importing import import_demonstrations
+    from etude.data.hdf5.planning import ImportConfig, find_demonstrations, find_files, plan_import
 
     require_free(options.out, resume=options.resume)
     _require_same_split(options)
