@@ -1,6 +1,6 @@
 """The processes that train together: each computes parts of every batch, and all take the same step.
 
-`accelerate launch -m etude.cli train …` starts them; what each does is decided here, from the environment they are given.
+`accelerate launch -m etude.cli train …` starts them; what each does is decided here, from the environment they get.
 """
 
 import os
