@@ -46,7 +46,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def save(folder: Path, image_size: tuple[int, int] = SIZE, **options: Any) -> Path:
     features = Features(cameras=CAMERAS, image_size=image_size, state_size=3, action_size=2)
     settings = {"horizon": 4, "n_action_steps": 2, "vision_widths": (8,), "keypoints": 4, **options}
-    build_policy("flow", features, STATISTICS, np.random.default_rng(0), **settings).save(folder / "checkpoint")
+    model = build_policy("flow", features, STATISTICS, np.random.default_rng(0), **settings)
+    last = model.module.get_parameter("model.field.leave.weight").data  # zero until it is trained
+    last.fill_(0.1)
+    model.save(folder / "checkpoint")
     return folder
 
 

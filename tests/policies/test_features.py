@@ -10,7 +10,7 @@ from torch import nn
 from training.demonstrations import FEATURES, HORIZON, SIZE, STATISTICS, TINY, Demonstrations
 
 from etude.data import FeatureStatistics
-from etude.policies.attention.looking import CameraLook, join, look_through, shares
+from etude.policies.attention.looking import CameraLook, action_offsets, join, look_through, shares
 from etude.policies.attention.probes import attention_weights
 from etude.policies.checkpoint import build_policy
 from etude.policies.inputs import CameraView, ImageInputs
@@ -92,10 +92,14 @@ def test_keypoints_are_the_centres_of_the_softmax(name: str) -> None:
         np.testing.assert_allclose(seen.keypoints.mean(1), centre, atol=1e-5)
 
 
-def test_another_policy_of_lerobots_shows_which_pixels_move_its_loss() -> None:
+@pytest.mark.parametrize("observations", [1, 2])
+def test_another_policy_of_lerobots_shows_which_pixels_move_its_loss(observations: int) -> None:
     features = replace(FEATURES, cameras=("front",), image_size=(96, 96))
-    model = build("vqbet", features=features)
-    frames = batch()
+    model = build("vqbet", features=features, n_obs_steps=observations)
+    network: Any = model.policy
+    network.vqbet.action_head.vqvae_model.discretized.fill_(True)  # its first phase of training is over
+    window = len(action_offsets(model))
+    frames = {**batch(), "action": torch.zeros(COUNT, window, 2), "action_is_pad": torch.zeros(COUNT, window) > 0}
     frames["observation.images.front"] = torch.randint(0, 256, (COUNT, 3, 96, 96), dtype=torch.uint8)
     (seen,) = look_through(model, frames, np.random.default_rng(0)).values()
     assert (seen.moved, seen.features, seen.maps) == ("loss", None, {})

@@ -102,10 +102,10 @@ def _looks(
 ) -> "dict[str, CameraLook]":
     """What the policy looks at in some frames of the episode."""
     from etude.policies.attention.frames import frames_of
-    from etude.policies.attention.looking import join, look_through
+    from etude.policies.attention.looking import action_offsets, join, look_through
 
     rng, parts = stream(options.seed, "looks"), list["dict[str, CameraLook]"]()
-    batch = frames_of(meta, options.episode, chosen, model.features, model.horizon)
+    batch = frames_of(meta, options.episode, chosen, model.features, action_offsets(model))
     with watch()("looking", len(chosen)) as update:
         for start in range(0, len(chosen), _BATCH):
             window = slice(start, start + _BATCH)

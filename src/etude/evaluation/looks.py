@@ -10,7 +10,7 @@ from etude.evaluation.heatmaps import enlarged, overlaid, pointed, principal_col
 if TYPE_CHECKING:
     from etude.policies.attention.looking import CameraLook
 
-_CHANNELS = ("strongest channel", "2nd channel")
+_CHANNELS = ("1st channel", "2nd channel")
 _BLUR = 40  # an image's longer side in radii of the blur of its pixels' influence
 
 

@@ -13,7 +13,7 @@ from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, PAD_KEY, STATE_KEY
 
 
 def frames_of(
-    meta: DatasetMeta, episode: int, frames: Sequence[int], features: Features, horizon: int
+    meta: DatasetMeta, episode: int, frames: Sequence[int], features: Features, offsets: Sequence[int]
 ) -> dict[str, Tensor]:
     """Some frames of an episode with the chunks that were demonstrated there.
 
@@ -22,7 +22,7 @@ def frames_of(
         episode: Index of the episode.
         frames: Indices in it, ascending.
         features: What the policy is given; images of another size are resized, as a cache would.
-        horizon: Actions in a chunk, H.
+        offsets: Steps from a frame to the H actions that the policy is trained on there.
     Returns:
         Images (N, 3, height, width) uint8, state (N, S), action (N, H, A) and action_is_pad (N, H).
     Raises:
@@ -33,11 +33,10 @@ def frames_of(
     features.check(replace(given, image_size=resized), f"dataset '{meta.root}'")
     names = [ACTION_KEY, *([STATE_KEY] if features.state_size else [])]
     numbers = {name: values.astype(np.float32) for name, values in read_numbers(meta, episode, names).items()}
-    steps = np.array(frames)[:, None] + np.arange(horizon)
-    last = meta.lengths[episode] - 1
+    steps, last = np.array(frames)[:, None] + np.array(offsets), meta.lengths[episode] - 1
     batch = {
-        ACTION_KEY: torch.from_numpy(numbers[ACTION_KEY][np.minimum(steps, last)]),
-        PAD_KEY: torch.from_numpy(steps > last),
+        ACTION_KEY: torch.from_numpy(numbers[ACTION_KEY][steps.clip(0, last)]),
+        PAD_KEY: torch.from_numpy((steps < 0) | (steps > last)),
     }
     if features.state_size:
         batch[STATE_KEY] = torch.from_numpy(numbers[STATE_KEY][list(frames)])

@@ -8,6 +8,7 @@ their chunk answer with their loss on the demonstrated one.
 """
 
 import inspect
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MethodType
@@ -16,6 +17,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from etude.core import EtudeError
 from etude.policies.features import IMAGE_PREFIX
 from etude.policies.model import ChunkModel
 
@@ -58,10 +60,30 @@ def _answer(model: ChunkModel, ready: dict[str, Tensor], noise: Tensor | None) -
     with torch.enable_grad(), _differentiable(model.policy):
         if encode is not None:
             return "features", encode(ready)
-        chunk = model.kind.predict(model.policy, ready, noise)
-        if chunk.requires_grad:
-            return "actions", chunk
-        return "loss", model.kind.loss(model.policy, ready)
+        chunk = _chunk(model, ready, noise)
+        return ("loss", _loss(model, ready)) if chunk is None else ("actions", chunk)
+
+
+def _chunk(model: ChunkModel, ready: dict[str, Tensor], noise: Tensor | None) -> Tensor | None:
+    """The chunk, where it can be differentiated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="To evaluate in the environment")  # VQ-BeT's, in its first phase
+        try:
+            chunk = model.kind.predict(model.policy, ready, noise)
+        except EtudeError:  # it looks at more than one observation
+            return None
+    return chunk if chunk.requires_grad else None
+
+
+def _loss(model: ChunkModel, ready: dict[str, Tensor]) -> Tensor:
+    """The loss; a policy that looks at several observations is given the present one in place of all."""
+    config: Any = model.policy.config
+    steps = len(config.observation_delta_indices or [0])
+    if steps == 1:
+        return model.kind.loss(model.policy, ready)
+    seen = {key: ready[key][:, None].expand(-1, steps, *ready[key].shape[1:]) for key in config.input_features}
+    loss, _ = model.policy.forward({**ready, **seen})
+    return loss
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -65,6 +66,11 @@ def look_through(model: ChunkModel, batch: Mapping[str, Tensor], rng: np.random.
         camera: _look(seen[IMAGE_PREFIX + camera], weights[IMAGE_PREFIX + camera], moved, parts.get(camera, Parts()))
         for camera in cameras
     }
+
+
+def action_offsets(model: ChunkModel) -> list[int]:
+    """Steps from a frame to the actions that a policy is trained on there."""
+    return list(cast(list[int], model.policy.config.action_delta_indices))
 
 
 def join(looks: Sequence[Mapping[str, CameraLook]]) -> dict[str, CameraLook]:
