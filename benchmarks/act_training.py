@@ -3,7 +3,8 @@
 Both fit the same network (ACT at a size for a few cores, two 96x96 cameras, chunks of 16) to the same windows, eight a
 step, with AdamW, in as many threads. Each runs as a user would run it; a step's time is taken between its progress
 reports, past the first few. LeRobot's default is float32 and four loading processes; it is also given one, and
-bfloat16. Ours keeps averaged weights besides, and trains a ResNet's normalisation where LeRobot's is frozen.
+bfloat16. Ours keeps averaged weights besides, and trains a ResNet's normalisation where LeRobot's is frozen;
+with the light backbone LeRobot trains our network through our plugin, so that only the training differs.
 """
 
 import json
