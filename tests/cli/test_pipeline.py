@@ -200,12 +200,27 @@ def test_eval_of_a_checkpoint_sits_a_suite(run: Run, workshop: Path, tmp_path: P
     summary = json.loads(out)
     assert summary["suite"]["name"] == "dark"
     assert summary["success"]["n"] == 2
+    assert summary["latency"]["calls"] > 0
+    assert "latency" not in json.loads((tmp_path / "r" / "summary.json").read_text())
     assert [outcome.case for outcome in read_outcomes(tmp_path / "r" / "outcomes.parquet")] == list(cases)
+
+
+def test_eval_executes_chunks_as_it_is_told(run: Run, workshop: Path, tmp_path: Path):
+    command = ["eval", TASK, "--policy", workshop / "policy", "--episodes", 1, "--processes", 1, "--out"]
+    how = ["--execute", 4, "--ensemble", 0.01, "--smooth", 0.5, "--overlap", 1]
+    assert "ms a call (median)" in run(*command, tmp_path / "r", *how)[0]
+    told = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert [told[name] for name in ("execute", "ensemble", "smooth", "overlap")] == [4, 0.01, 0.5, 1]
+    assert (
+        "smooth was 0.5 and is now 0.2" in run(*command, tmp_path / "r", *how, "--smooth", 0.2, "--resume", code=2)[1]
+    )
 
 
 @pytest.mark.parametrize(
     ("task", "options", "told"),
     [
+        (TASK, ["--policy", "{policy}", "--overlap", "8"], "--overlap 8: must be at least 0 and less than --execute 8"),
+        (TASK, ["--policy", "{policy}", "--smooth", "1"], "--smooth 1: must be in [0, 1)"),
         (TASK, ["--policy", "expurt"], "Did you mean 'expert'?"),
         (TASK, ["--policy", "{dataset}"], "holds no checkpoint"),
         (

@@ -109,7 +109,7 @@ def run(options: Options) -> None:
         show_json({**record, "latency": latency.to_json() if latency else None})
         return
     written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
-    show(table(summary, task.subtasks), "", *([latency] if latency else []), f"{written} in {options.out}")
+    show(table(summary, task.subtasks), "", *([str(latency)] if latency else []), f"{written} in {options.out}")
     if options.policy in ("expert", "random"):
         show_next(f"etude collect {task.name} --episodes 50 --out data/first")
     else:
