@@ -348,7 +348,7 @@ def test_tasks_show_lists_every_factor_and_draws_what_each_does(run: Run, tmp_pa
         assert name in out
     written = {str(path.relative_to(tmp_path / "pictures")) for path in (tmp_path / "pictures").rglob("*.*")}
     pictures = {"nominal.png", *(f"sweeps/{name}.png" for name in task.space.names)}
-    assert written == pictures | {"index.html"}
+    assert written == pictures | {"index.html", "settings.json"}
     assert all(f'src="{picture}"' in page for picture in pictures)
     assert "http" not in page
     shown = json.loads(run("tasks", "show", TASK, "--json")[0])
