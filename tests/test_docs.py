@@ -59,6 +59,21 @@ def test_lerobots_commands_run_without_a_network_and_write_what_they_measured(tm
     assert len(list((tmp_path / "policies/lerobot/eval").rglob("*.mp4"))) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_the_page_on_policies_shows_runs_in_order(tmp_path: Path):
+    page = ROOT / "docs" / "policies.md"
+    (inputs,) = blocks(page, "json")
+    (tmp_path / "inputs.json").write_text(inputs)
+    run_all(commands(page), tmp_path)
+    for code in blocks(page, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+    assert {file.name for file in (tmp_path / "pictures/flow").glob("*.png")} == {"front.png", "wrist.png"}
+
+
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
     page = ROOT / "docs" / "own-task.md"
     module = "\n\n".join(block.strip("\n") for block in blocks(page, "python")) + "\n"
