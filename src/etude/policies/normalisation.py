@@ -12,6 +12,10 @@ STD_FLOOR = 1e-2
 """No deviation is taken for smaller than this (in the feature's own unit): what hardly moved in the demonstrations
 must not be blown up when it does move."""
 
+NORMALISATION = {"VISUAL": "IDENTITY", "STATE": "MEAN_STD", "ACTION": "MEAN_STD"}
+"""Kind of feature -> LeRobot's name for how Etude's own policies normalise it. Images are scaled inside the network, so
+that their statistics never matter."""
+
 type Statistics = Mapping[str, Mapping[str, Any]]
 """Feature by LeRobot's name -> {"mean", "std", …}, each of the feature's size."""
 

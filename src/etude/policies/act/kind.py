@@ -7,7 +7,7 @@ from torch import Tensor
 
 from etude.policies.act.configuration_etude_act import EtudeActConfig
 from etude.policies.act.modeling_etude_act import make_act
-from etude.policies.act.processor_etude_act import make_etude_act_pre_post_processors
+from etude.policies.chunked.processing import make_processors
 from etude.policies.kind import PolicyKind
 
 
@@ -22,6 +22,6 @@ ACT = PolicyKind(
     name="act",
     config=EtudeActConfig,
     make=make_act,
-    processors=make_etude_act_pre_post_processors,
+    processors=make_processors,
     validation_loss=reconstruction_loss,
 )

@@ -15,11 +15,12 @@ from etude.core import MismatchError
 from etude.core.files import read_json
 from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, STATE_KEY, Features
 from etude.policies.flow.network import FlowModel
-from etude.policies.flow.settings import NORMALISATION, FlowSettings
+from etude.policies.flow.settings import FlowSettings
 from etude.policies.inputs.reading import read_inputs
 from etude.policies.inputs.settings import STEP_NAME, FittedInputs
 from etude.policies.inputs.views import see
 from etude.policies.layout import CONFIG_FILE, PREPROCESSOR_FILE, load_weights, read_tensors
+from etude.policies.normalisation import NORMALISATION
 
 
 class FlowPredictor:

@@ -1,21 +1,5 @@
-"""The flow policy's normalisation, kept beside its weights in every checkpoint."""
+"""Where LeRobot looks for the processors of "flow", under the name it looks for."""
 
-from typing import Any
+from etude.policies.chunked.processing import make_processors as make_flow_pre_post_processors
 
-from lerobot.processor import PolicyProcessorPipeline, make_default_pre_post_processors
-
-from etude.policies.flow.configuration_flow import FlowConfig
-from etude.policies.normalisation import Statistics, with_floor
-
-
-def make_flow_pre_post_processors(
-    config: FlowConfig, dataset_stats: Statistics | None = None
-) -> tuple[PolicyProcessorPipeline[Any, Any], PolicyProcessorPipeline[Any, Any]]:
-    """Make the pipelines that normalise observations and actions, and turn predicted actions back.
-
-    Args:
-        config: The policy's.
-        dataset_stats: Feature -> {"mean", "std", …}; deviations are kept from vanishing.
-    """
-    stats = with_floor(dataset_stats) if dataset_stats else None
-    return make_default_pre_post_processors(config, stats, normalizer_device=config.device)
+__all__ = ["make_flow_pre_post_processors"]

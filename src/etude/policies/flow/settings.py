@@ -4,10 +4,6 @@ from dataclasses import dataclass
 
 from etude.core import ConfigError
 
-NORMALISATION = {"VISUAL": "IDENTITY", "STATE": "MEAN_STD", "ACTION": "MEAN_STD"}
-"""Kind of feature -> LeRobot's name for how it is normalised. Images are scaled inside the network, so that their
-statistics never matter."""
-
 
 # LeRobot's configs can be written to, and a dataclass that one of them extends cannot be frozen.
 @dataclass(kw_only=True)
@@ -41,19 +37,14 @@ class FlowSettings:
     colour_jitter: float = 0.1
 
     def check(self) -> None:
-        """Check the values.
+        """Check the values that are not checked for all policies.
 
         Raises:
             ConfigError: One that cannot work.
         """
-        counts = ("horizon", "n_action_steps", "keypoints", "embedding_size", "head_width", "head_blocks")
-        for name in (*counts, "integration_steps", "noise_draws"):
+        for name in ("keypoints", "embedding_size", "head_width", "head_blocks", "integration_steps", "noise_draws"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
-        if not self.vision_widths or min(self.vision_widths) < 1:
-            raise ConfigError(f"vision_widths = {self.vision_widths} must be one or more positive channel counts.")
-        if self.n_action_steps > self.horizon:
-            raise ConfigError(f"n_action_steps = {self.n_action_steps} must be at most horizon = {self.horizon}.")
         if self.shift_px < 0:
             raise ConfigError(f"shift_px = {self.shift_px} must be at least 0.")
         if not 0 <= self.colour_jitter < 1:

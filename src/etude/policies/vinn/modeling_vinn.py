@@ -1,14 +1,13 @@
 """VINN behind LeRobot's policy interface."""
 
-from collections import deque
 from collections.abc import Iterable
-from typing import Any, Unpack, cast
+from typing import Any, cast
 
 import torch
-from lerobot.policies.pretrained import ActionSelectKwargs, PreTrainedPolicy
 from torch import Tensor, nn
 
 from etude.core import MismatchError
+from etude.policies.chunked.modeling import ChunkedPolicy
 from etude.policies.features import ACTION_KEY, PAD_KEY, STATE_KEY
 from etude.policies.vinn.configuration_vinn import VinnConfig
 from etude.policies.vinn.memory import Memory
@@ -18,37 +17,21 @@ NEIGHBOURS = (1, 2, 4, 8, 16, 32, 64)
 """Numbers of neighbours that are tried on the validation episodes."""
 
 
-class VinnPolicy(PreTrainedPolicy):
-    """LeRobot's policy interface over the memory; batches carry LeRobot's keys and normalised values."""
+class VinnPolicy(ChunkedPolicy):
+    """LeRobot's policy interface over the memory."""
 
     config_class: Any = VinnConfig
     name: Any = "vinn"
 
     def __init__(self, config: VinnConfig, **_unused: Any) -> None:
         super().__init__(config)
-        config.validate_features()
-        self.config: VinnConfig = config
-        state, action = config.robot_state_feature, config.action_feature
-        assert action is not None  # validate_features
-        self.state_size = state.shape[0] if state else 0
+        assert config.action_feature is not None  # validate_features
         # Names of modules cannot contain dots.
         self.vision = nn.ModuleDict({key.replace(".", "_"): Representation(config) for key in config.image_features})
         parts, weights = [config.embedding_size] * len(self.vision), [1.0] * len(self.vision)
         if self.state_size:
             parts, weights = [*parts, self.state_size], [*weights, config.state_weight]
-        self.memory = Memory(config.memory_size, parts, weights, (config.horizon, action.shape[0]))
-        self.reset()
-
-    # LeRobot's annotation says dict; its optimisers take groups of parameters, as its own policies return them.
-    def get_optim_params(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """All parameters, at one learning rate, laid out so that LeRobot can save the state of their optimiser."""
-        for parameter in self.parameters():
-            parameter.data = parameter.data.contiguous()  # convolutions are channels-last; safetensors refuse that
-        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
-
-    def reset(self) -> None:
-        """Forget what is left of the last chunk."""
-        self._queue: deque[Tensor] = deque(maxlen=self.config.n_action_steps)
+        self.memory = Memory(config.memory_size, parts, weights, (config.horizon, config.action_feature.shape[0]))
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """The representations' loss, mean over the cameras; draws from torch's global stream."""
@@ -65,28 +48,18 @@ class VinnPolicy(PreTrainedPolicy):
         parts = [camera(batch[key]).float() for key, camera in self._cameras()]
         return torch.cat([*parts, batch[STATE_KEY]] if self.state_size else parts, dim=1)
 
-    @torch.no_grad()
-    def predict_action_chunk(self, batch: dict[str, Tensor], **_unused: Unpack[ActionSelectKwargs]) -> Tensor:
-        """A chunk per observation, (B, H, A).
+    def chunk(self, batch: dict[str, Tensor], noise: Tensor | None) -> Tensor:
+        """What followed the moments most like each observation, (B, H, A).
 
         Raises:
-            MismatchError: Nothing is remembered.
+            MismatchError: It remembers nothing yet.
         """
         if not self.memory.filled:
             raise MismatchError(
                 "policy 'vinn' remembers nothing yet: `etude train` fills its memory after the last step, "
                 "`lerobot-train` while it trains with --policy.memory_size=20000."
             )
-        self.eval()
         return self.memory.look_up(self.encode(batch), self.config.neighbours)
-
-    @torch.no_grad()
-    def select_action(self, batch: dict[str, Tensor], **kwargs: Unpack[ActionSelectKwargs]) -> Tensor:
-        """One action, (B, A); a new chunk is looked up when the last is used up."""
-        if not self._queue:
-            chunk = self.predict_action_chunk(batch, **kwargs)
-            self._queue.extend(chunk[:, : self.config.n_action_steps].unbind(dim=1))
-        return self._queue.popleft()
 
     @torch.no_grad()
     def remember(self, batches: Iterable[dict[str, Tensor]]) -> None:
