@@ -11,6 +11,7 @@ from training.demonstrations import FEATURES, STATISTICS, TINY, Demonstrations, 
 from etude.policies.checkpoint import build_policy
 from etude.policies.features import ACTION_KEY, PAD_KEY
 from etude.policies.flow.augmentation import to_unit_range
+from etude.policies.flow.head import VelocityField
 from etude.policies.flow.predictor import FlowPredictor
 from etude.policies.flow.vision import SpatialSoftmax
 from etude.policies.inputs.augmentation import random_shift
@@ -75,6 +76,21 @@ def test_an_untrained_field_leaves_the_noise_as_it_is() -> None:
     batch = to_tensors(Demonstrations(batch_size=4).batch(0))
     noise = torch.randn(4, model.horizon, 2, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.predict(batch, noise), noise * 0.5)  # the action's deviation
+
+
+def test_noise_of_more_numbers_than_the_head_is_wide_gets_past_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        field = VelocityField(chunk_size=32, condition_size=4, width=8, blocks=1)
+    optimizer = torch.optim.Adam(field.parameters(), lr=0.02)
+    for _ in range(300):
+        noise = torch.randn(64, 8, 4, generator=generator)  # the actions are zeros, half of the way gone: v = -noise
+        error = (field(noise / 2, torch.full((64,), 0.5), torch.zeros(64, 4)) + noise).square().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    assert float(error.detach()) < 0.05  # eight numbers that pass of 32 would leave 0.75
 
 
 def test_the_reader_without_lerobot_predicts_the_same_bits(tmp_path: Path) -> None:

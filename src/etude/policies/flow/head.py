@@ -10,7 +10,12 @@ TIME_FREQUENCIES = 16
 
 
 class VelocityField(nn.Module):
-    """v(x_t, t | c) over flattened chunks: a residual MLP whose layers are scaled and shifted by (c, t)."""
+    """v(x_t, t | c) over flattened chunks: a residual MLP whose layers are scaled and shifted by (c, t).
+
+    Noise is in every number of x_t, and v has to carry all of it: a chunk of more numbers than the MLP is wide cannot get
+    through. Then x_t, times a gate that (c, t) sets, is led around it, and the MLP is left with the actions: with 14
+    joints and 32 steps the loss fell from 0.61 to 0.07. Chunks that fit do better without (docs/results.md).
+    """
 
     def __init__(self, chunk_size: int, condition_size: int, width: int, blocks: int) -> None:
         super().__init__()
@@ -18,8 +23,11 @@ class VelocityField(nn.Module):
         self.enter = nn.Linear(chunk_size, width)
         self.blocks = nn.ModuleList(ModulatedBlock(width, condition_size) for _ in range(blocks))
         self.leave = nn.Linear(width, chunk_size)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.around = nn.Linear(condition_size, 1) if chunk_size > width else None
+        for layer in (self.leave, self.around):
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """Evaluate the field.
@@ -35,7 +43,8 @@ class VelocityField(nn.Module):
         hidden = self.enter(x.flatten(1))
         for block in self.blocks:
             hidden = block(hidden, context)
-        return self.leave(F.silu(hidden)).view_as(x)
+        velocity = self.leave(F.silu(hidden)).view_as(x)
+        return velocity if self.around is None else velocity + self.around(context)[:, :, None] * x
 
 
 class ModulatedBlock(nn.Module):
