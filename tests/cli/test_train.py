@@ -108,11 +108,36 @@ def test_datasets_are_mixed_with_mappings_and_weights_of_episodes(run: Run, data
     assert load_model(tmp_path / "p" / "checkpoint").features.cameras == ("front", "wrist")
 
 
-def test_images_are_resized_and_cropped(run: Run, data: Path, tmp_path: Path):
+def test_images_are_resized_once_and_the_checkpoint_takes_them_as_they_come(run: Run, data: Path, tmp_path: Path):
+    run("--dataset", data, "--out", tmp_path / "p", *SMALL, "--image-size", 16)
+    model = load_model(tmp_path / "p" / "checkpoint")
+    assert model.inputs is not None
+    assert model.features.image_size == (24, 24)
+    assert model.inputs.fitted.sizes == {"front": (16, 16), "wrist": (16, 16)}
+    run("--dataset", data, "--out", tmp_path / "q", *SMALL, "--warm-start", tmp_path / "p")
+    assert load_model(tmp_path / "q" / "checkpoint").features.image_size == (24, 24)
+
+
+def test_options_of_what_is_seen_come_on_top_of_a_file(run: Run, data: Path, tmp_path: Path):
     (tmp_path / "inputs.json").write_text('{"cameras": {"front": {"crop": [0.25, 0.25, 1, 1]}}, "size": [16, 16]}')
-    options = ["--image-size", 20, 20, "--inputs", tmp_path / "inputs.json"]
+    options = [
+        "--inputs",
+        tmp_path / "inputs.json",
+        "--image-size",
+        12,
+        18,
+        "--hide",
+        "wrist=0,0,1,0.5",
+        "--jitter",
+        0.1,
+    ]
     run("--dataset", data, "--out", tmp_path / "p", *SMALL, *options)
-    assert load_model(tmp_path / "p" / "checkpoint").features.image_size == (20, 20)
+    step = load_model(tmp_path / "p" / "checkpoint").inputs
+    assert step is not None
+    assert step.fitted.sizes == {"front": (12, 18), "wrist": (12, 18)}
+    assert step.fitted.view("front").crop == (0.25, 0.25, 1, 1)
+    assert step.fitted.view("wrist").hide == ((0, 0, 1, 0.5),)
+    assert (step.fitted.inputs.shift, step.fitted.inputs.colour_jitter) == (0, 0.1)
 
 
 @pytest.mark.parametrize(

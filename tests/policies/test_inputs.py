@@ -206,6 +206,17 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
         see({"observation.images.front": picture(24, 24)}, INPUTS.fit(RAW), augment=False)
 
 
+def test_images_that_were_resized_before_are_seen_as_they_would_be() -> None:
+    fitted = ImageInputs(size=(12, 16), cameras={"front": CameraView(hide=((0, 0, 0.5, 1),))}).fit(
+        Features(cameras=("front",), image_size=(24, 32), state_size=0, action_size=1)
+    )
+    large = torch.rand(2, 3, 24, 32)
+    small = large.unflatten(-1, (16, 2)).unflatten(-3, (12, 2)).mean((-3, -1))
+    seen = [see({"observation.images.front": images}, fitted, augment=False) for images in (large, small)]
+    torch.testing.assert_close(seen[0], seen[1])
+    assert ImageInputs(size=(12, 16), cameras={"front": CameraView(crop=(0, 0, 0.5, 1))}).early_size is None
+
+
 def test_settings_survive_json() -> None:
     assert ImageInputs.from_json(json.loads(json.dumps(INPUTS.to_json()))) == INPUTS
     assert ImageInputs.from_json({}) == ImageInputs()

@@ -7,6 +7,7 @@ from pathlib import Path
 from etude.cli.terminal import duration
 from etude.core.files import read_json, write_bytes
 from etude.loop.progress import Update
+from etude.policies.features import Size
 from etude.training.config import TrainConfig
 from etude.training.fitting import Exercise
 
@@ -55,12 +56,13 @@ def tell(line: str) -> None:
 
 def describe(exercise: Exercise, config: TrainConfig) -> str:
     """What is trained, on what, and where."""
-    from etude.training.precision import resolve_device, resolve_precision
+    from etude.training.placing import resolve_device, resolve_precision
     from etude.training.team import team_size
 
     episodes, held_out = exercise.episodes
-    sizes = exercise.model.features.image_sizes
-    cameras = ", ".join(f"{name} {height}x{width}" for name, (height, width) in sizes.items()) or "no cameras"
+    given, inputs = exercise.model.features.image_sizes, exercise.model.inputs
+    seen = inputs.fitted.sizes if inputs else given
+    cameras = ", ".join(_camera(name, size, seen[name]) for name, size in given.items()) or "no cameras"
     device = resolve_device(config.device).type
     numbers = str(resolve_precision(config.precision, device)).removeprefix("torch.")
     processes = f" in {team_size()} processes" if team_size() > 1 else ""
@@ -69,6 +71,12 @@ def describe(exercise: Exercise, config: TrainConfig) -> str:
         f"out), {exercise.frames:,} frames, {cameras}; {config.steps} steps of {config.batch_size} windows of "
         f"{exercise.model.horizon} actions, {numbers} on {device}{processes}"
     )
+
+
+def _camera(name: str, given: Size, seen: Size) -> str:
+    """How large a camera's images are, and as how large the network sees them."""
+    seen_as = f" seen as {seen[0]}x{seen[1]}" if seen != given else ""
+    return f"{name} {given[0]}x{given[1]}{seen_as}"
 
 
 def draw(out: Path) -> None:

@@ -11,6 +11,7 @@ from etude.cli.choosing import parse_settings
 from etude.cli.configuration import options_of
 from etude.cli.datasets import parse_datasets, require_one_space
 from etude.cli.drawing import Spread
+from etude.cli.inputs import image_inputs
 from etude.cli.output import SETTINGS, remember_options, resumable_folder
 from etude.cli.rollouts import Exam, executor_for
 from etude.cli.terminal import show, show_json, show_next, watch
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _ALIKE = ("processes", "wandb")
 """Options that do not change the result."""
 
+_BOX = "CAMERA=LEFT,TOP,RIGHT,BOTTOM …"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -39,6 +42,7 @@ class Options:
         etude train --dataset data/first --policy flow --out runs/first
         etude train --dataset data/first:1 data/targeted:3 --warm-start runs/first --steps 1000 --out runs/second
         etude train --dataset data/first --policy act --set chunk_size=32 --steps 2000 --out runs/act
+        etude train --dataset data/first --image-size 96 --crop front=0.1,0,0.9,1 --jitter 0.1 --out runs/cropped
         etude train --dataset data/first --eval-task franka-stack:cubes=2 --eval-every 1000 --out runs/judged
 
     Attributes:
@@ -46,8 +50,15 @@ class Options:
         out: Folder for the checkpoint, the curves and what --resume needs.
         policy: Kind of policy.
         set: Fields of the policy's configuration that differ from its defaults.
-        inputs: JSON file of what the network sees of the images: size, crops, masks, shift, colour jitter.
-        image_size: Height and width to resize images to, once, when they are decoded [px].
+        inputs: JSON file of what the network sees of the images: size, crops, masks, shift, colour jitter. The
+            checkpoint remembers it; the six options that follow come on top.
+        image_size: What images are resized to [px]: one number, or height and width. Where nothing is cropped this is
+            done once, when the dataset is decoded.
+        crop: The part of a camera's images that is cut out, in fractions of width and height.
+        keep: Boxes of a camera's images outside which everything is grey.
+        hide: Boxes of a camera's images that are grey.
+        shift: Largest random shift of images while training, as a fraction of the image.
+        jitter: Largest random change of contrast and colours while training, as a fraction.
         map: Mapping of a dataset's features to those of the others, a JSON file: what is padded, selected, renamed.
         episode_weights: Weight of each episode of a dataset, a JSON list.
         warm_start: Checkpoint to go on from; its normalisation is kept, and --policy is not used.
@@ -83,7 +94,12 @@ class Options:
     policy: str = "flow"
     set: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE …")] = ()
     inputs: Annotated[Path | None, arg(metavar="FILE")] = None
-    image_size: Annotated[tuple[int, int] | None, arg(metavar="HEIGHT WIDTH")] = None
+    image_size: Annotated[tuple[int, ...], arg(metavar="PX | HEIGHT WIDTH")] = ()
+    crop: Annotated[tuple[str, ...], arg(metavar=_BOX)] = ()
+    keep: Annotated[tuple[str, ...], arg(metavar=_BOX)] = ()
+    hide: Annotated[tuple[str, ...], arg(metavar=_BOX)] = ()
+    shift: Annotated[float | None, arg(metavar="SHARE")] = None
+    jitter: Annotated[float | None, arg(metavar="SHARE")] = None
     map: Annotated[tuple[str, ...], arg(metavar="DATASET=FILE …")] = ()
     episode_weights: Annotated[tuple[str, ...], arg(metavar="DATASET=FILE …")] = ()
     warm_start: Annotated[Path | None, arg(metavar="DIR")] = None
@@ -120,8 +136,6 @@ class Options:
         require_at_least(0, seed=self.seed, keep_last=self.keep_last)
         if not 0 <= self.held_out < 1:
             raise ConfigError(f"--held-out {self.held_out:g}: a share from 0 to below 1, e.g. 0.1.")
-        if self.image_size is not None:
-            require_at_least(8, image_size=min(self.image_size))
 
 
 def run(options: Options) -> None:
@@ -135,7 +149,7 @@ def run(options: Options) -> None:
     from etude.training.fitting import fit, prepare
 
     exam = _exam(options)
-    exercise = prepare(datasets, choice, seed=options.seed, held_out=options.held_out, image_size=options.image_size)
+    exercise = prepare(datasets, choice, seed=options.seed, held_out=options.held_out)
     if exam:
         exam.require_fit(exercise.model.features)
     config = _config(options, exercise)
@@ -181,14 +195,24 @@ def _choice(options: Options) -> "PolicyChoice":
         EtudeError: No such checkpoint, or image inputs that cannot be.
     """
     from etude.loop.wiring import find_checkpoint
-    from etude.policies.inputs import ImageInputs
     from etude.policies.kinds import find_kind
     from etude.policies.names import check_policy_name
     from etude.training.fitting import PolicyChoice
 
     check_policy_name(options.policy)
-    if options.warm_start and (options.set or options.inputs):
-        raise ConfigError("--warm-start goes on from a policy as it is: leave out --set and --inputs.")
+    inputs = image_inputs(
+        options.inputs,
+        size=options.image_size,
+        crop=options.crop,
+        keep=options.keep,
+        hide=options.hide,
+        shift=options.shift,
+        jitter=options.jitter,
+    )
+    if options.warm_start and (options.set or inputs):
+        raise ConfigError(
+            "--warm-start goes on from a policy as it is: leave out --set, --inputs and what belongs to it."
+        )
     settings = parse_settings(options.set)
     known = find_kind(options.policy).config.__dataclass_fields__ if settings else {}
     for name in settings:
@@ -197,7 +221,7 @@ def _choice(options: Options) -> "PolicyChoice":
     return PolicyChoice(
         name=options.policy,
         options=settings,
-        inputs=ImageInputs.from_json(read_json(options.inputs)) if options.inputs else None,
+        inputs=inputs,
         warm_start=find_checkpoint(options.warm_start) if options.warm_start else None,
     )
 

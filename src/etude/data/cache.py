@@ -33,6 +33,7 @@ class FrameCache:
     Attributes:
         meta: The dataset; its features tell the shapes of the images as they are here.
         images: Camera name -> (N, H, W, 3).
+        recorded_sizes: Camera name -> height and width of its images in the dataset [px].
         state: Proprioception, (N, S).
         action: Actions, (N, A).
         starts: First frame of each episode, (E,).
@@ -43,6 +44,7 @@ class FrameCache:
 
     meta: DatasetMeta
     images: Mapping[str, Frames]
+    recorded_sizes: Mapping[str, tuple[int, int]]
     state: Float32[NDArray[np.float32], "N S"]
     action: Float32[NDArray[np.float32], "N A"]
     starts: Int64[NDArray[np.int64], " E"]
@@ -145,13 +147,15 @@ def _load(plan: Plan, store: Store, lease: Lease) -> FrameCache:
                 part[here], row[here] = index, np.arange(at, at + lengths[episode])
         return Frames([array(name) for name, _ in plan.clips[camera]], part, row)
 
-    features = dict(meta.features)
+    features, recorded = dict(meta.features), dict[str, tuple[int, int]]()
     for camera, key in meta.camera_keys.items():
+        recorded[camera] = (features[key].shape[0], features[key].shape[1])
         shape = (*plan.sizes[camera], 3)
         features[key] = replace(features[key], shape=shape, names=("height", "width", "channels"))
     return FrameCache(
         meta=replace(meta, features=MappingProxyType(features)),
         images=MappingProxyType({camera: frames(camera) for camera in meta.cameras}),
+        recorded_sizes=MappingProxyType(recorded),
         state=array(plan.numbers[STATE]),
         action=array(plan.numbers[ACTION]),
         starts=_read_only(starts),

@@ -131,9 +131,10 @@ def remap(cache: FrameCache, mapping: FeatureMapping) -> FrameCache:
                 arrays[name], features[name].names, sources, f"{name} in '{cache.meta.root}'"
             )
             features[name] = Feature(features[name].dtype, (len(sources),), names)
-    images = cache.images
+    images, recorded = cache.images, cache.recorded_sizes
     if mapping.cameras is not None:
         images = {new: _camera(cache, old) for new, old in mapping.cameras.items()}
+        recorded = {new: recorded[old or next(iter(recorded))] for new, old in mapping.cameras.items()}
         features = {name: f for name, f in features.items() if name not in cache.meta.camera_keys.values()}
         features |= {
             IMAGE + new: replace(_image_feature(cache, old), shape=images[new].shape[1:])
@@ -143,6 +144,7 @@ def remap(cache: FrameCache, mapping: FeatureMapping) -> FrameCache:
         cache,
         meta=replace(cache.meta, features=MappingProxyType(features)),
         images=MappingProxyType(dict(images)),
+        recorded_sizes=MappingProxyType(dict(recorded)),
         state=arrays[STATE],
         action=arrays[ACTION],
     )

@@ -132,7 +132,6 @@ def prepare(
     *,
     seed: int,
     held_out: float = HELD_OUT,
-    image_size: tuple[int, int] | None = None,
 ) -> Exercise:
     """Open the datasets, hold episodes out, and make the policy.
 
@@ -141,18 +140,19 @@ def prepare(
         policy: What to train.
         seed: Draws the initial weights and the episodes held out.
         held_out: Share of every dataset's episodes that is not learned from.
-        image_size: Height and width [px] to resize images to; by default they stay as they are.
 
     Raises:
         MismatchError: Datasets, or dataset and checkpoint, differ in features.
     """
     from etude.policies.checkpoint import build_policy, load_model
 
-    caches = [dataset.open(image_size) for dataset in datasets]
+    model = load_model(policy.warm_start) if policy.warm_start else None
+    inputs = (model.inputs.fitted.inputs if model.inputs else None) if model else policy.inputs
+    caches = [dataset.open(inputs.early_size if inputs else None) for dataset in datasets]
     require_equal_arrays(caches)
-    features = features_of(caches[0])
-    if policy.warm_start is not None:
-        model = load_model(policy.warm_start, features)
+    features = features_of(caches)
+    if model is not None:
+        model.features.check(features, f"what '{policy.warm_start}' is given")
     else:
         means = statistics(*caches, pixels=False)
         rng = stream(seed, "initial weights")
@@ -161,11 +161,17 @@ def prepare(
     return Exercise(model=model, learned=learned, held_out=held)
 
 
-def features_of(cache: FrameCache) -> Features:
-    """What a policy sees and does that learns from these frames."""
-    shapes = {name: feature.shape for name, feature in cache.meta.features.items()}
-    images = {IMAGE_PREFIX + camera: images.shape[1:] for camera, images in cache.images.items()}
-    return Features.from_shapes({**shapes, **images})
+def features_of(caches: Sequence[FrameCache]) -> Features:
+    """What a policy will be given and do that learns from these frames.
+
+    Its images are as large as those of the datasets, however small they lie in the caches; where the datasets differ in
+    that, as large as in the caches.
+    """
+    first = caches[0]
+    shapes = {name: feature.shape for name, feature in first.meta.features.items()}
+    if all(dict(cache.recorded_sizes) == dict(first.recorded_sizes) for cache in caches):
+        shapes |= {IMAGE_PREFIX + camera: (*size, 3) for camera, size in first.recorded_sizes.items()}
+    return Features.from_shapes(shapes)
 
 
 def train_on(

@@ -63,6 +63,11 @@ class ImageInputs:
         """Whether images are varied at random while training."""
         return bool(self.shift or self.colour_jitter)
 
+    @property
+    def early_size(self) -> Size | None:
+        """What images may be resized to once, before training; None where parts of them are cut out at full size."""
+        return None if any(view.crop for view in self.cameras.values()) else self.size
+
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """Read what `to_json` gave, or a person wrote: every field may be left out.
@@ -126,6 +131,10 @@ class FittedInputs:
     def sizes(self) -> dict[str, Size]:
         """Camera -> (height, width) of what the network sees, in pixels."""
         return {camera: self.inputs.size or _cut(self.view(camera).crop, size) for camera, size in self.raw.items()}
+
+    def takes(self, camera: str, size: Size) -> bool:
+        """Whether a camera's images may have this size: that of the camera, or already the one the network sees."""
+        return size in (self.raw[camera], self.inputs.early_size)
 
     def seen(self, features: Features) -> Features:
         """What the network sees where the cameras give `features`."""

@@ -31,7 +31,12 @@ def see(batch: Mapping[str, Tensor], fitted: FittedInputs, *, augment: bool) -> 
     for camera, size in fitted.raw.items():
         key = IMAGE_PREFIX + camera
         if key in batch:
-            _check(key, batch[key], size)
+            given = (batch[key].shape[-2], batch[key].shape[-1])
+            if not fitted.takes(camera, given):
+                raise MismatchError(
+                    f"'{key}' is {given[0]} × {given[1]} px; the checkpoint's inputs were made for {size[0]} × "
+                    f"{size[1]} px."
+                )
             images = batch[key].reshape(-1, *batch[key].shape[-3:])
             images = view(images, fitted.view(camera), fitted.inputs.size)
             if augment:
@@ -59,6 +64,8 @@ def view(images: Tensor, camera: CameraView, size: Size | None) -> Tensor:
         part = torch.where(shown, part, GREY)
     if size is None or size == tuple(part.shape[-2:]):
         return part
+    if part.shape[-2] % size[0] == 0 and part.shape[-1] % size[1] == 0:
+        return F.interpolate(part, size, mode="area")  # as datasets are, when they are decoded
     return F.interpolate(part, size, mode="bilinear", antialias=True)
 
 
@@ -77,11 +84,3 @@ def _varied(images: Tensor, fitted: FittedInputs) -> Tensor:
     if limit_px:
         images = random_shift(images.permute(0, 2, 3, 1), limit_px).permute(0, 3, 1, 2)
     return jittered(images, fitted.inputs.colour_jitter) if fitted.inputs.colour_jitter else images
-
-
-def _check(key: str, images: Tensor, size: Size) -> None:
-    given = tuple(images.shape[-2:])
-    if given != tuple(size):
-        raise MismatchError(
-            f"'{key}' is {given[0]} × {given[1]} px; the checkpoint's inputs were made for {size[0]} × {size[1]} px."
-        )
