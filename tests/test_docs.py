@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from etude.policies.inputs import ImageInputs
+
 ROOT = Path(__file__).parents[1]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)|<img[^>]* src=\"([^\"]+)\"")
@@ -64,7 +66,7 @@ def test_lerobots_commands_run_without_a_network_and_write_what_they_measured(tm
 def test_what_the_page_on_policies_shows_runs_in_order(tmp_path: Path):
     page = ROOT / "docs" / "policies.md"
     (inputs,) = blocks(page, "json")
-    (tmp_path / "inputs.json").write_text(inputs)
+    assert ImageInputs.from_json(json.loads(inputs)).size == (24, 24)
     run_all(commands(page), tmp_path)
     for code in blocks(page, "python"):
         done = subprocess.run(
