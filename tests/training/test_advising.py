@@ -11,7 +11,7 @@ from etude.core import ConfigError
 from etude.data import WindowBatch
 from etude.training import advising
 from etude.training.advising import LARGEST, advise_batch_size
-from etude.training.precision import resolve_device
+from etude.training.placing import resolve_device
 
 
 def batch(size: int) -> WindowBatch:

@@ -12,8 +12,8 @@ from training.demonstrations import CONFIG, FEATURES, HORIZON, STATISTICS, Demon
 
 from etude.core import MissingDependencyError, Rate
 from etude.policies.checkpoint import build_policy, load_model
+from etude.training.history import Best
 from etude.training.optimisers import make_optimiser
-from etude.training.progress import Best
 from etude.training.train import TrainResult, train
 
 SUCCESSES = {4: 1, 6: 3, 8: 3, 12: 2}

@@ -76,6 +76,34 @@ def test_a_training_killed_with_signal_9_and_resumed_ends_the_same(whole: Path, 
     assert everything(tmp_path / "run") == everything(whole)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_a_training_loses_no_step(whole: Path, tmp_path: Path, number: signal.Signals) -> None:
+    told: list[int] = []
+
+    def stop(done: int, _total: int, _loss: float) -> None:
+        told.append(done)
+        if done == 7:
+            signal.raise_signal(number)
+
+    data, handler = Demonstrations(), signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_flow(), data, [data.batch(10**6)], CONFIG, tmp_path / "run", progress=stop)
+    assert signal.getsignal(number) is handler
+    assert told[-1] == 8  # the step that was under way, behind the state that was saved after the fifth
+    train(tiny_flow(), data, [data.batch(10**6)], CONFIG, tmp_path / "run", progress=stop, resume=True)
+    assert told == list(range(1, CONFIG.steps + 1))
+    assert everything(tmp_path / "run") == everything(whole)
+
+
+def test_who_stops_a_training_while_it_is_rolled_out_need_not_wait(tmp_path: Path) -> None:
+    def stop(_checkpoint: Path) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the rollouts went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, evaluate=stop)
+
+
 def test_resuming_a_finished_training_changes_nothing(whole: Path) -> None:
     before = everything(whole)
     result = fit(whole, resume=True)

@@ -36,7 +36,7 @@ class Options:
 
     A share of the episodes, drawn at random, is held out to choose it by; with --eval-task the policy is also rolled
     out, and the best by success is kept in `checkpoint`. Checkpoints are in LeRobot's layout. A training that was
-    stopped goes on with --resume and ends with the same weights. Several GPUs: accelerate launch -m etude.cli train …
+    stopped goes on with --resume and ends with the same weights. Several GPUs: accelerate launch -m etude train …
 
     Examples:
         etude train --dataset data/first --policy flow --out runs/first

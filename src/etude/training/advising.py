@@ -12,8 +12,7 @@ from etude.data import WindowBatch
 from etude.policies.model import ChunkModel
 from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
-from etude.training.placing import place
-from etude.training.precision import resolve_device, resolve_precision
+from etude.training.placing import place, resolve_device, resolve_precision
 
 LARGEST = 256
 """No more is advised, whatever the memory: it seldom learns more in an hour."""

@@ -19,8 +19,7 @@ from etude.training.advising import Advice, advise_batch_size
 from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
 from etude.training.optimisers import make_optimiser
-from etude.training.placing import place
-from etude.training.precision import resolve_device, resolve_precision
+from etude.training.placing import place, resolve_device, resolve_precision
 
 _BUDGET_S, _TIMES = 1.5, (2, 10)
 """Each figure is the median of as many repeats as fit into this time, at least and at most so many."""

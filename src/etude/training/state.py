@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from etude.core import MismatchError, Rate
 from etude.core.files import write_bytes
 from etude.training.config import TrainConfig
-from etude.training.progress import Best, Criterion, Progress
+from etude.training.history import Best, Criterion, History
 
 CRITERIA: tuple[Criterion, ...] = ("validation", "rollout")
 
@@ -27,7 +27,7 @@ CRITERIA: tuple[Criterion, ...] = ("validation", "rollout")
 def save_state(
     path: Path,
     config: TrainConfig,
-    progress: Progress,
+    history: History,
     module: nn.Module,
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -42,18 +42,18 @@ def save_state(
         "module": module.state_dict(),
         "ema": ema.state_dict(),
         "optimizer": {key: value for key, value in moments.items() if isinstance(value, Tensor)},
-        **{f"best.{criterion}": best.weights for criterion, best in progress.best.items()},
+        **{f"best.{criterion}": best.weights for criterion, best in history.best.items()},
     }
     # clone() also undoes sharing of memory, which safetensors refuses.
     tensors = {f"{part}.{key}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
                for part, values in parts.items() for key, value in values.items()}  # fmt: skip
     record = {
         "config": asdict(config),
-        "step": progress.step,
-        "losses": progress.losses,
-        "validations": progress.validations,
-        "rates": [(step, rate.k, rate.n) for step, rate in progress.rates],
-        "best": {criterion: _best_record(best) for criterion, best in progress.best.items()},
+        "step": history.step,
+        "losses": history.losses,
+        "validations": history.validations,
+        "rates": [(step, rate.k, rate.n) for step, rate in history.rates],
+        "best": {criterion: _best_record(best) for criterion, best in history.best.items()},
         "counters": {key: value for key, value in moments.items() if not isinstance(value, Tensor)},
     }
     write_bytes(path, save(tensors, metadata={"etude": json.dumps(record)}))
@@ -61,7 +61,7 @@ def save_state(
 
 def load_state(
     path: Path, config: TrainConfig, module: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+) -> History:
     """Put a saved state into module, ema and optimizer.
 
     Raises:
@@ -82,7 +82,7 @@ def load_state(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments = _moments({**_part(tensors, "optimizer"), **record["counters"]}, parameters)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    return Progress(
+    return History(
         step=record["step"],
         losses=record["losses"],
         validations=[(step, loss) for step, loss in record["validations"]],

@@ -1,6 +1,6 @@
 """The processes that train together: each computes parts of every batch, and all take the same step.
 
-`accelerate launch -m etude.cli train …` starts them; what each does is decided here, from the environment they get.
+`accelerate launch -m etude train …` starts them; what each does is decided here, from the environment they get.
 """
 
 import os
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from etude.core import MissingDependencyError
 from etude.training.config import Device
-from etude.training.precision import resolve_device
+from etude.training.placing import resolve_device
 
 _WAIT = timedelta(hours=6)
 """How long the others wait while the first rolls the policy out."""

@@ -18,15 +18,13 @@ from etude.core import ConfigError, Rate, RunExistsError, StageFailedError, deri
 from etude.data import WindowBatch
 from etude.policies.model import ChunkModel
 from etude.policies.threads import torch_threads
-from etude.training.averaging import average
 from etude.training.batches import Batches, part_of, prefetch, to_tensors
+from etude.training.checkpoints import CHECKPOINT, Checkpoints, weights_of
 from etude.training.config import TrainConfig
-from etude.training.curves import write_curves
-from etude.training.keeping import CHECKPOINT, Shelf, weights_of
-from etude.training.optimisers import make_optimiser
-from etude.training.placing import place
-from etude.training.precision import resolve_precision
-from etude.training.progress import Best, Progress
+from etude.training.history import Best, History, write_curves
+from etude.training.interrupts import stop_at_once, wait_for_the_step
+from etude.training.optimisers import average, make_optimiser
+from etude.training.placing import place, resolve_precision
 from etude.training.state import load_state, save_state
 from etude.training.team import Team, gather_team
 
@@ -109,21 +107,25 @@ def train(
         RunExistsError: `out` holds a training run and `resume` is false.
         MismatchError: The state to resume from was made with other settings.
         DivergedError: A loss or gradient was not finite; the last good checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the step under way; resuming goes on behind it.
     """
     if not validation:
         raise ConfigError("training needs at least one validation batch, to choose the best checkpoint by.")
     if not resume and any((out / name).exists() for name in (CHECKPOINT, "state")):
         raise RunExistsError(out)
     team = gather_team(config.device)
-    with torch_threads(config.threads):
+    with torch_threads(config.threads), wait_for_the_step() as asked_to_stop:
         run = _Run(model, mixture, validation, config, out, team, evaluate=evaluate, track=track)
         if resume:
             run.restore()
-        for step, batch in prefetch(mixture, range(run.progress.step, config.steps)):
-            loss = run.step(step, batch)
+        for step, batch in prefetch(mixture, range(run.history.step, config.steps)):
+            loss = run.step(step, batch, stop=asked_to_stop())
             run.keep(step + 1)
             if progress:
                 progress(step + 1, config.steps, loss)
+            if run.stopped:
+                run.save()
+                raise KeyboardInterrupt
         result = run.finish()
     team.leave()
     return result
@@ -153,30 +155,30 @@ class _Run:
                 f"batch_size = {config.batch_size} cannot be computed in {self.parts} equal parts "
                 f"(processes {team.size} × accumulate {config.accumulate})."
             )
-        self.shelf = Shelf(out, model.copy(), self._conclude, config.keep_last)
+        self.checkpoints = Checkpoints(out, model.copy(), self._conclude, config.keep_last)
         place(model, team.device)
         self.average = model.copy()
         self.average.module.eval()
         self.optimizer = make_optimiser(model.module, config)
         self.dtype = resolve_precision(config.precision, team.device.type)
-        self.progress = Progress()
+        self.history, self.stopped = History(), False
 
     def restore(self) -> None:
         """Take up the saved state; without one, start at the beginning."""
         if self._state_file.exists():
-            self.progress = load_state(
+            self.history = load_state(
                 self._state_file, self.config, self.model.module, self.average.module, self.optimizer
             )
 
-    def step(self, step: int, batch: WindowBatch) -> float:
-        """Take one optimiser step; its loss."""
+    def step(self, step: int, batch: WindowBatch, *, stop: bool) -> float:
+        """Take one optimiser step, the last one if any process is to stop; its loss."""
         if len(batch.state) != self.config.batch_size:
             raise ConfigError(f"batch_size = {self.config.batch_size}, but the mixture gives {len(batch.state)}.")
         module = self.model.module.train()
         rate = self.config.learning_rate_at(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self._gradient(step, batch)
+        loss = self._gradient(step, batch, stop=stop)
         if not math.isfinite(loss):
             raise DivergedError(step, f"the loss is {loss}", batch, self._kept())
         norm = float(nn.utils.clip_grad_norm_(module.parameters(), self.config.gradient_clip or math.inf))
@@ -184,13 +186,13 @@ class _Run:
             raise DivergedError(step, f"the gradient's norm is {norm}", batch, self._kept())
         self.optimizer.step()
         average(self.average.module, module, self.config.ema_decay_at(step))
-        self.progress.losses.append(loss)
+        self.history.losses.append(loss)
         self.track(step + 1, {"training loss": loss, "learning rate": rate})
         return loss
 
     def keep(self, done: int) -> None:
         """Validate, evaluate and save, when it is time."""
-        self.progress.step = done
+        self.history.step = done
         if self.team.rank > 0:
             return
         last = done == self.config.steps
@@ -199,22 +201,26 @@ class _Run:
         if validated:
             self._validate(done, rolled_out=rolled_out)
         if last or rolled_out or done % self.config.checkpoint_every == 0:
-            save_state(
-                self._state_file, self.config, self.progress, self.model.module, self.average.module, self.optimizer
-            )
+            self.save()
         if validated:
-            write_curves(self.out, self.progress)
+            write_curves(self.out, self.history)
+
+    def save(self) -> None:
+        """Write what resuming needs."""
+        if self.team.rank == 0:
+            modules = self.model.module, self.average.module
+            save_state(self._state_file, self.config, self.history, *modules, self.optimizer)
 
     def finish(self) -> TrainResult:
         """Write the best checkpoint (again, in case the run was killed before its state knew of it) and the curves."""
-        done = self.progress
+        done = self.history
         best = done.chosen()
         if self.team.rank == 0:
             assert best is not None  # the last step validates, and a loss that is not finite has stopped the run
-            self.shelf.save(self.shelf.checkpoint, best.weights)
+            self.checkpoints.save(self.checkpoints.best, best.weights)
             write_curves(self.out, done)
         return TrainResult(
-            checkpoint=self.shelf.checkpoint,
+            checkpoint=self.checkpoints.best,
             steps=done.step,
             best_step=best.step if best else 0,
             best_loss=best.loss if best else math.nan,
@@ -224,10 +230,11 @@ class _Run:
             rates=tuple(done.rates),
         )
 
-    def _gradient(self, step: int, batch: WindowBatch) -> float:
+    def _gradient(self, step: int, batch: WindowBatch, *, stop: bool) -> float:
         """Leave the gradient of a batch in the parameters; the mean loss of its parts."""
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.team.device)
+        stopped = torch.full_like(total, stop)
         for index in range(self.team.rank, self.parts, self.team.size):
             key = (index,) if self.parts > 1 else ()
             seed = derive_seed(self.config.seed, "train", step, *key)
@@ -235,7 +242,8 @@ class _Run:
             loss.backward()
             total += loss.detach()
         gradients = [p.grad for p in self.model.module.parameters() if p.grad is not None]
-        self.team.average([total, *gradients])
+        self.team.average([total, stopped, *gradients])
+        self.stopped = bool(stopped)
         return float(total)
 
     def _validate(self, done: int, *, rolled_out: bool) -> None:
@@ -246,12 +254,14 @@ class _Run:
                 for index, batch in enumerate(self.validation)
             ]
         now = Best(step=done, loss=float(np.mean(losses)), weights=weights_of(self.average.module))
-        self.progress.validations.append((done, now.loss))
+        self.history.validations.append((done, now.loss))
         self.track(done, {"validation loss": now.loss})
-        self.shelf.save_step(done, now.weights)
-        if now.beats(self.progress.best.get("validation")):
-            self.progress.best["validation"] = now
-            self.shelf.save(self.shelf.by_validation if self.evaluate else self.shelf.checkpoint, now.weights)
+        self.checkpoints.save_step(done, now.weights)
+        if now.beats(self.history.best.get("validation")):
+            self.history.best["validation"] = now
+            self.checkpoints.save(
+                self.checkpoints.by_validation if self.evaluate else self.checkpoints.best, now.weights
+            )
         if rolled_out:
             self._roll_out(now)
 
@@ -260,15 +270,16 @@ class _Run:
         assert self.evaluate is not None
         # A name of its own for each: who runs the episodes may remember what it loaded from where.
         candidate = self.out / "state" / f"candidate-{now.step}"
-        self.shelf.save(candidate, now.weights)
-        rate = self.evaluate(candidate)
+        self.checkpoints.save(candidate, now.weights)
+        with stop_at_once():
+            rate = self.evaluate(candidate)
         shutil.rmtree(candidate)
-        self.progress.rates.append((now.step, rate))
+        self.history.rates.append((now.step, rate))
         self.track(now.step, {"success": rate.value, "success, low": rate.low, "success, high": rate.high})
         rolled = Best(step=now.step, loss=now.loss, weights=now.weights, rate=rate)
-        if rolled.beats(self.progress.best.get("rollout")):
-            self.progress.best["rollout"] = rolled
-            self.shelf.save(self.shelf.checkpoint, now.weights)
+        if rolled.beats(self.history.best.get("rollout")):
+            self.history.best["rollout"] = rolled
+            self.checkpoints.save(self.checkpoints.best, now.weights)
 
     def _conclude(self, model: ChunkModel) -> None:
         device = self.team.device
@@ -285,8 +296,8 @@ class _Run:
             return model.loss(to_tensors(batch, self.team.device), generator)
 
     def _kept(self) -> str:
-        if self.progress.best:
-            return f"The best checkpoint so far is kept in '{self.shelf.checkpoint}'."
+        if self.history.best:
+            return f"The best checkpoint so far is kept in '{self.checkpoints.best}'."
         return "There was no checkpoint yet."
 
     @property

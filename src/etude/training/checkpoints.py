@@ -18,7 +18,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().to("cpu", copy=True) for key, value in module.state_dict().items()}
 
 
-class Shelf:
+class Checkpoints:
     """Where checkpoints go.
 
     checkpoint/ holds the best by what was asked; where that is rollouts, checkpoints/by-validation/ holds the best by
@@ -35,7 +35,7 @@ class Shelf:
         self._out, self._model, self._conclude, self._keep_last = out, model, conclude, keep_last
 
     @property
-    def checkpoint(self) -> Path:
+    def best(self) -> Path:
         """The best by what was asked."""
         return self._out / CHECKPOINT
 

@@ -1,11 +1,17 @@
-"""How far a training is, and the best weights so far."""
+"""How far a training is: what it measured, as curves in a file of its folder, and the best weights so far."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from etude.core import Rate
+from etude.core.files import write_json
+
+CURVES = "curves.json"
 
 type Criterion = Literal["validation", "rollout"]
 
@@ -36,7 +42,7 @@ class Best:
 
 
 @dataclass
-class Progress:
+class History:
     """How far a run is.
 
     Attributes:
@@ -56,3 +62,27 @@ class Progress:
     def chosen(self) -> Best | None:
         """The best by rollouts where there were any, else the best by validation."""
         return self.best.get("rollout") or self.best.get("validation")
+
+
+def write_curves(out: Path, history: History) -> None:
+    """Write curves.json.
+
+    training: [steps done, mean loss of the steps since the last pair]; validation: [steps done, loss];
+    success, where the policy was rolled out: [steps done, successes, episodes, ends of the 95 % interval].
+    """
+    curves: dict[str, Any] = {
+        "training": _smoothed(history.losses),
+        "validation": [list(point) for point in history.validations],
+    }
+    if history.rates:
+        curves["success"] = [[step, rate.k, rate.n, rate.low, rate.high] for step, rate in history.rates]
+    write_json(out / CURVES, curves)
+
+
+def _smoothed(losses: Sequence[float], points: int = 200) -> list[list[float]]:
+    """At most about `points` pairs (steps done, mean loss of the steps since the last pair)."""
+    size = max(1, len(losses) // points)
+    return [
+        [min(start + size, len(losses)), float(np.mean(losses[start : start + size]))]
+        for start in range(0, len(losses), size)
+    ]
