@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from etude.core import ActionChunk, Memory, Observation, Policy
+from etude.core import ActionChunk, Policy
+from etude.policies.execution.reworking import Reworking
 
 
 @dataclass
 class _Memory:
-    inner: Memory
     looks: int = 0
     now: int = 0  # control step of the last look
     chunks: list[tuple[int, ActionChunk]] = field(default_factory=list[tuple[int, ActionChunk]])  # (step, chunk)
 
 
-class TemporalEnsemble:
+class TemporalEnsemble(Reworking[_Memory]):
     """A policy whose chunks agree with its earlier ones.
 
     Args:
@@ -33,19 +33,12 @@ class TemporalEnsemble:
     """
 
     def __init__(self, policy: Policy, *, decay: float, every: int, first: int | None = None) -> None:
-        self._policy, self._decay, self._every = policy, decay, every
+        super().__init__(policy, _Memory)
+        self._decay, self._every = decay, every
         self._first = every if first is None else first
 
-    def begin(self, rng: np.random.Generator) -> Memory:
-        """No chunks yet."""
-        return _Memory(self._policy.begin(rng))
-
-    def act(self, observations: Sequence[Observation], memories: Sequence[_Memory]) -> Sequence[ActionChunk]:
-        """Averaged chunks, as long as those of the policy within."""
-        chunks = self._policy.act(observations, [memory.inner for memory in memories])
-        return [self._average(memory, chunk) for memory, chunk in zip(memories, chunks, strict=True)]
-
-    def _average(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
+    def rework(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
+        """The chunk averaged with the earlier ones, (H, A)."""
         memory.now += 0 if memory.looks == 0 else self._first if memory.looks == 1 else self._every
         memory.looks += 1
         reaching = [(start, old) for start, old in memory.chunks if start + len(old) > memory.now]

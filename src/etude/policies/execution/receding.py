@@ -8,21 +8,20 @@ than a control step. With execute = 4 and overlap = 1 (numbers are indices in th
     chunk 2                 | · 1 2 3 4
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from etude.core import ActionChunk, ConfigError, Memory, Observation, Policy
+from etude.core import ActionChunk, ConfigError, Policy
+from etude.policies.execution.reworking import Reworking
 
 
 @dataclass
 class _Memory:
-    inner: Memory
     rest: ActionChunk | None = None  # what still runs of the last chunk, (overlap, A)
 
 
-class RecedingHorizon:
+class RecedingHorizon(Reworking[_Memory]):
     """A policy that executes a part of each chunk.
 
     Args:
@@ -34,18 +33,11 @@ class RecedingHorizon:
     def __init__(self, policy: Policy, *, execute: int, overlap: int = 0) -> None:
         if not 0 <= overlap < execute:
             raise ConfigError(f"overlap = {overlap} must be at least 0 and less than execute = {execute}.")
-        self._policy, self._execute, self._overlap = policy, execute, overlap
+        super().__init__(policy, _Memory)
+        self._execute, self._overlap = execute, overlap
 
-    def begin(self, rng: np.random.Generator) -> Memory:
-        """Nothing runs yet."""
-        return _Memory(self._policy.begin(rng))
-
-    def act(self, observations: Sequence[Observation], memories: Sequence[_Memory]) -> Sequence[ActionChunk]:
+    def rework(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
         """What runs from this look to the next: (execute, A), the first time (execute − overlap, A)."""
-        chunks = self._policy.act(observations, [memory.inner for memory in memories])
-        return [self._advance(memory, chunk) for memory, chunk in zip(memories, chunks, strict=True)]
-
-    def _advance(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
         if memory.rest is None:
             now = chunk[: self._execute - self._overlap]
             memory.rest = chunk[self._execute - self._overlap : self._execute]

@@ -7,21 +7,20 @@ share / (1 − share) control steps behind (0.3: 0.4 steps; 0.8: 4 steps). All n
 grippers too, so they must be targets (positions), not switches.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from etude.core import ActionChunk, ConfigError, Memory, Observation, Policy, Vector
+from etude.core import ActionChunk, ConfigError, Policy, Vector
+from etude.policies.execution.reworking import Reworking
 
 
 @dataclass
 class _Memory:
-    inner: Memory
     last: Vector | None = None  # (A,), the last action that was given
 
 
-class Smoothing:
+class Smoothing(Reworking[_Memory]):
     """A policy whose actions do not jump. It must be the outermost: what it is given is what is executed.
 
     Args:
@@ -32,18 +31,11 @@ class Smoothing:
     def __init__(self, policy: Policy, *, share: float) -> None:
         if not 0 <= share < 1:
             raise ConfigError(f"smooth = {share:g} must be in [0, 1): 0 changes nothing, 0.9 is very slow.")
-        self._policy, self._share = policy, share
+        super().__init__(policy, _Memory)
+        self._share = share
 
-    def begin(self, rng: np.random.Generator) -> Memory:
-        """The first action is left as it is."""
-        return _Memory(self._policy.begin(rng))
-
-    def act(self, observations: Sequence[Observation], memories: Sequence[_Memory]) -> Sequence[ActionChunk]:
-        """The actions of the policy within, smoothed."""
-        chunks = self._policy.act(observations, [memory.inner for memory in memories])
-        return [self._smooth(memory, chunk) for memory, chunk in zip(memories, chunks, strict=True)]
-
-    def _smooth(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
+    def rework(self, memory: _Memory, chunk: ActionChunk) -> ActionChunk:
+        """The same actions, smoothed."""
         smoothed: list[Vector] = []
         for action in chunk:
             memory.last = low_pass(memory.last, action, self._share)
