@@ -174,11 +174,14 @@ def test_the_initial_weights_come_from_the_rng_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_loss_depends_on_the_generator_alone_and_leaves_torchs_stream(name: str, training: bool) -> None:
+def test_the_loss_depends_on_the_generator_alone_and_leaves_torchs_stream(
+    name: str, training: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, batch = build(name), to_tensors(Demonstrations().batch(0))
     model.module.train(training)
     before = torch.get_rng_state()
     losses = [model.copy().loss(batch, torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert not capsys.readouterr().out  # which belongs to the command
     assert torch.equal(losses[0], losses[1])
     assert bool(losses[0].isfinite())
     assert torch.equal(torch.get_rng_state(), before)

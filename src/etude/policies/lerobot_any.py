@@ -5,9 +5,11 @@ of their chunk in a queue. Each observation is asked about alone, with torch's s
 chunk depends on nothing else, whatever the policy draws.
 """
 
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from typing import Any, cast
 
 import torch
@@ -101,7 +103,8 @@ def _loss(policy: Any, batch: dict[str, Tensor]) -> Tensor:
             f"policy '{policy.name}' gives {given} actions of each chunk and learns from {window}: "
             f"set n_action_steps={window}."
         )
-    loss, _ = policy.forward(with_time(policy, batch))
+    with redirect_stdout(sys.stderr):  # some of LeRobot's policies print; stdout is for what a command was asked for
+        loss, _ = policy.forward(with_time(policy, batch))
     return loss
 
 
@@ -163,7 +166,8 @@ def _check_trainable(config: PreTrainedConfig) -> None:
 
 def _make(config: PreTrainedConfig) -> PreTrainedPolicy:
     try:
-        return get_policy_class(config.type)(config)
+        with redirect_stdout(sys.stderr):
+            return get_policy_class(config.type)(config)
     except AttributeError as error:  # how several of them take a missing state or camera
         raise ConfigError(f"policy '{config.type}' cannot be made for these features: {error}.") from error
 
