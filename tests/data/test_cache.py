@@ -274,12 +274,20 @@ def test_a_missing_or_cut_video_is_named_and_no_cache_is_left(tmp_path: Path):
     write(tmp_path / "dataset")
     video = next((tmp_path / "dataset/videos").rglob("file-002.mp4"))
     shutil.copy(video.with_name("file-001.mp4"), video)  # 4 frames where 12 are expected
-    with pytest.raises(EtudeError, match=r"file-002\.mp4.*4 of the 12 frames"):
+    with pytest.raises(EtudeError, match=r"^episode 2 of .*file-002\.mp4.*4 of 12 frames.* --episodes 2 --out"):
         FrameCache.open(tmp_path / "dataset", tmp_path / "frames")
     video.unlink()
     with pytest.raises(EtudeError, match=r"file-002\.mp4"):
         FrameCache.open(tmp_path / "dataset", tmp_path / "frames")
     assert left_in(tmp_path / "frames") == []
+
+
+def test_a_damaged_data_file_is_told_with_its_episode_and_the_way_around(tmp_path: Path):
+    write(tmp_path / "dataset")
+    for cut in (lambda path: path.write_bytes(path.read_bytes()[:-20]), Path.unlink):
+        cut(tmp_path / "dataset/data/chunk-000/file-001.parquet")
+        with pytest.raises(EtudeError, match=r"^episode 1 of .*file-001\.parquet.* --episodes 1 --out"):
+            FrameCache.open(tmp_path / "dataset", tmp_path / "frames")
 
 
 def test_on_a_full_disk_it_says_where_and_leaves_nothing(tmp_path: Path):
@@ -332,6 +340,14 @@ def test_metadata_tells_where_every_episode_comes_from(tmp_path: Path):
 def test_what_is_no_dataset_is_refused_in_one_line(tmp_path: Path):
     with pytest.raises(EtudeError, match="does not exist"):
         DatasetMeta.open(tmp_path)
+
+
+def test_what_a_crash_left_without_its_metadata_is_told_how_to_recover(tmp_path: Path):
+    write(tmp_path / "dataset")
+    for break_it in (lambda info: info.write_text('{"codebase'), Path.unlink):
+        break_it(tmp_path / "dataset/meta/info.json")
+        with pytest.raises(EtudeError, match=r"info\.json'.*`etude data recover .*/dataset --out .*-recovered`"):
+            DatasetMeta.open(tmp_path / "dataset")
 
 
 def test_a_damaged_row_is_named(tmp_path: Path):

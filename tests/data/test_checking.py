@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from data.faults import (
     EPISODES,
@@ -14,6 +16,7 @@ from data.faults import (
     IMAGES,
     Fault,
     data_file,
+    edit_json,
     legacy,
     recorded,
     shared,
@@ -21,6 +24,7 @@ from data.faults import (
     write_clean,
 )
 
+from etude.cli import main
 from etude.core import EtudeError
 from etude.data import DatasetMeta, read_episode
 from etude.data.checking import CHECKS, check, outliers, read_limits, repair
@@ -207,6 +211,20 @@ def test_a_real_recording_is_in_order(real_data: Path):
     report = check(real_data).report
     assert report.counts == {"ok": 4, "warning": 0, "broken": 0}
     assert [(f.check, f.severity) for f in report.findings] == [("duplicated frames", "note")]
+
+
+def test_texts_are_no_fault(copy: Path):
+    table = pq.read_table(data_file(copy))
+    pq.write_table(table.append_column("note", pa.array(["fine"] * len(table))), data_file(copy))
+    note = {"dtype": "string", "shape": [1], "names": None}
+    edit_json(copy / "meta/info.json", lambda info: info["features"].update(note=note))
+    assert not check(copy).report.findings
+
+
+def test_a_recording_without_its_episodes_is_to_be_recovered(copy: Path, capsys: pytest.CaptureFixture[str]):
+    shutil.rmtree(copy / "meta/episodes")
+    assert main(["data", "check", str(copy)]) == 1
+    assert f"etude data recover {copy} --out" in capsys.readouterr().out
 
 
 def test_every_check_says_what_it_finds():

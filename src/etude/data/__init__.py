@@ -4,12 +4,12 @@ from etude.data.cache import FrameCache, default_cache_dir, statistics
 from etude.data.encoding import EncodedEpisode, encode
 from etude.data.episode import read_images, read_numbers, require_episode
 from etude.data.finding import find_dataset
-from etude.data.mapping import FeatureMapping, remap
+from etude.data.mapping import FeatureMapping, remap, require_equal_features
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 from etude.data.mixture import Mixture, MixtureSource, WindowBatch, split_episodes
 from etude.data.reading import left_out, read_encoded, read_episode, spec_of
 from etude.data.recording import EpisodeRecorder, RecordedEpisode
-from etude.data.spec import ACTION, STATE, DatasetSpec, Feature, require_equal_features
+from etude.data.spec import ACTION, STATE, DatasetSpec, Feature
 from etude.data.statistics import FeatureStatistics
 from etude.data.writer import DatasetWriter, recover
 

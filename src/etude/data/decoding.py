@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from etude.core import EtudeError
 from etude.data.clips import Clip, clip_images, find_clips
-from etude.data.episode import data_file
+from etude.data.episode import about_episodes, data_file
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_columns
 from etude.data.spec import ACTION, STATE
@@ -48,15 +48,20 @@ class Plan:
         """The plan of a dataset, with all images of one size or of their own."""
         digests: dict[Path, str] = {}
 
-        def name(paths: Sequence[Path], *what: object) -> str:
-            for path in paths:
-                digests[path] = digests.get(path) or _digest(path)
-            told = json.dumps([_FORMAT, *(digests[path] for path in paths), *what])
+        def name(files: Mapping[Path, Sequence[int]], *what: object) -> str:
+            for path, episodes in files.items():
+                if path not in digests:
+                    with about_episodes(meta, episodes):
+                        digests[path] = _digest(path)
+            told = json.dumps([_FORMAT, *(digests[path] for path in files), *what])
             return f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.npy"
 
         sizes = {camera: image_size or (shape[0], shape[1]) for camera, shape in meta.image_shapes.items()}
         clips = {
-            camera: [(name([c.path], c.column, c.ranges, sizes[camera]), c) for c in find_clips(meta, camera)]
+            camera: [
+                (name({c.path: [e for e, _ in c.episodes]}, c.column, c.ranges, sizes[camera]), c)
+                for c in find_clips(meta, camera)
+            ]
             for camera in meta.cameras
         }
         files = _data_files(meta)
@@ -104,11 +109,15 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise EtudeError(f"a file of the dataset is missing: {error}; copy the dataset anew.") from error
+        raise EtudeError(f"'{path}' cannot be read: {error.strerror}; copy the dataset anew.") from error
 
 
-def _data_files(meta: DatasetMeta) -> list[Path]:
-    return list(dict.fromkeys(data_file(meta, episode) for episode in range(meta.total_episodes)))
+def _data_files(meta: DatasetMeta) -> dict[Path, list[int]]:
+    """The data files and the episodes in each."""
+    files: dict[Path, list[int]] = {}
+    for episode in range(meta.total_episodes):
+        files.setdefault(data_file(meta, episode), []).append(episode)
+    return files
 
 
 def read_all(meta: DatasetMeta, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -117,13 +126,20 @@ def read_all(meta: DatasetMeta, names: Sequence[str]) -> dict[str, NDArray[Any]]
     Raises:
         EtudeError: The dataset lacks a column, or holds other frames than its metadata says.
     """
-    columns = read_columns(_data_files(meta), ("frame_index", "episode_index", *names))
+    wanted, parts = ("frame_index", "episode_index", *names), list[dict[str, NDArray[Any]]]()
+    for path, episodes in _data_files(meta).items():
+        with about_episodes(meta, episodes):
+            parts.append(read_columns([path], wanted))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
     episode, frame = columns["episode_index"][:, 0], columns["frame_index"][:, 0]
     # A writer that was killed may have left frames of an episode that never was.
     kept = np.flatnonzero(episode < meta.total_episodes)
     order = kept[np.lexsort((frame[kept], episode[kept]))]
     if not np.array_equal(episode[order], np.repeat(np.arange(meta.total_episodes), meta.lengths)):
-        raise EtudeError(f"dataset '{meta.root}' holds other frames than its metadata says.")
+        raise EtudeError(
+            f"dataset '{meta.root}' holds other frames than its metadata says: `etude data check {meta.root}` tells "
+            "which, and repairs what can be repaired."
+        )
     return {name: columns[name][order] for name in names}
 
 
@@ -137,8 +153,13 @@ def _write_images(path: Path, clip: Clip, meta: DatasetMeta, camera: str, size: 
             file, {"descr": "|u1", "fortran_order": False, "shape": (clip.frames, *size, 3)}
         )
         written = 0
-        for image in clip_images(clip, meta, camera, size):
-            file.write(np.ascontiguousarray(image).data)
-            written += 1
-    if written != clip.frames:
-        raise EtudeError(f"video '{clip.path}' has {written} of the {clip.frames} frames that its episodes need.")
+        try:
+            for image in clip_images(clip, meta, camera, size):
+                file.write(np.ascontiguousarray(image).data)
+                written += 1
+            if written != clip.frames:
+                raise EtudeError(f"'{clip.path}' has {written} of {clip.frames} frames: copy the file anew.")
+        except EtudeError as error:
+            broken = [episode for episode, at in clip.episodes if at + meta.lengths[episode] > written]
+            with about_episodes(meta, broken):
+                raise error

@@ -1,6 +1,7 @@
 """One episode of a dataset, read without decoding the others: for looking at, where training reads a FrameCache."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -9,12 +10,35 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from etude.core import ConfigError, EtudeError, UnknownNameError
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_columns, read_pictures
 from etude.data.video import open_video
+
+
+class DamagedEpisodeError(EtudeError):
+    """What is wrong with a file of some episodes, and how to do without them."""
+
+    def __init__(self, root: Path, episodes: Sequence[int], reason: str) -> None:
+        which = _ranges(episodes)
+        them, word = ("it", "episode") if len(episodes) == 1 else ("them", "episodes")
+        super().__init__(
+            f"{word} {which} of '{root}': {reason.removesuffix('.')}; or leave {them} out with "
+            f"`etude data delete {root} --episodes {which} --out …`."
+        )
+
+
+@contextmanager
+def about_episodes(meta: DatasetMeta, episodes: Sequence[int]) -> Generator[None]:
+    """Let errors say which episodes they are about, unless they say it already."""
+    try:
+        yield
+    except DamagedEpisodeError:
+        raise
+    except EtudeError as error:
+        raise DamagedEpisodeError(meta.root, episodes, str(error)) from error
 
 
 def require_episode(meta: DatasetMeta, episode: int) -> None:
@@ -51,14 +75,13 @@ def read_typed(meta: DatasetMeta, episode: int, features: Sequence[str]) -> dict
     """Like `read_numbers`, in the types that the columns have."""
     require_episode(meta, episode)
     path = data_file(meta, episode)
-    columns = read_columns([path], ("episode_index", "frame_index", *features), episode=episode)
+    with about_episodes(meta, [episode]):
+        columns = read_columns([path], ("episode_index", "frame_index", *features), episode=episode)
     kept = np.flatnonzero(columns["episode_index"][:, 0] == episode)
     kept = kept[np.argsort(columns["frame_index"][kept, 0], kind="stable")]
     if len(kept) != meta.lengths[episode]:
-        raise EtudeError(
-            f"'{path}' has {len(kept)} frames of episode {episode}, where the metadata says {meta.lengths[episode]}: "
-            "copy the dataset anew, or leave the episode out."
-        )
+        reason = f"'{path}' has {len(kept)} of its frames, where the metadata says {meta.lengths[episode]}"
+        raise DamagedEpisodeError(meta.root, [episode], f"{reason}: copy the dataset anew")
     return {feature: columns[feature][kept] for feature in features}
 
 
@@ -96,14 +119,12 @@ def read_images(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[
         path, images = video_file(meta, episode, camera)[0], _from_video(meta, episode, camera)
     else:
         path, images = data_file(meta, episode), _from_pictures(meta, episode, camera)
-    for image in islice(images, length):
-        yield image
-        given += 1
-    if given < length:
-        raise EtudeError(
-            f"'{path}' has {given} of the {length} frames of episode {episode} ('{camera}'): copy the file anew, or "
-            f"leave the episode out with `etude data delete {meta.root} --episodes {episode} --out …`."
-        )
+    with about_episodes(meta, [episode]):
+        for image in islice(images, length):
+            yield image
+            given += 1
+        if given < length:
+            raise EtudeError(f"'{path}' has {given} of its {length} frames ('{camera}'): copy the file anew.")
 
 
 def _from_video(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UInt8[NDArray[np.uint8], "H W 3"]]:
@@ -124,6 +145,18 @@ def _from_pictures(meta: DatasetMeta, episode: int, camera: str) -> Iterator[UIn
             with Image.open(BytesIO(picture)) as image:
                 yield np.asarray(image.convert("RGB"), np.uint8)
         except (OSError, SyntaxError, ValueError) as error:
+            reason = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
             raise EtudeError(
-                f"the image of '{camera}' at frame {frame} of episode {episode} in '{path}' cannot be read: {error}."
+                f"the image of '{camera}' at frame {frame} in '{path}' cannot be read: {reason}; copy the file anew."
             ) from error
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers as a person, or --episodes, takes them: "2 5-9"."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

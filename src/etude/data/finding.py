@@ -6,6 +6,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.data.layout import INFO
+from etude.data.metadata import read_info
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _VERSIONS = ("v3.0", "v2.1", "main")  # LeRobot tags a dataset with each format that it was published in.
@@ -27,7 +28,7 @@ def find_dataset(name: str | Path) -> Path:
     local = Path(name)
     if local.exists():
         if not (local / INFO).exists():
-            raise EtudeError(f"'{local}' is not a LeRobot dataset: '{local / INFO}' does not exist.")
+            read_info(local)  # says what is missing, and what may help
         return local
     # What stands in a folder that is there is misspelt, not on the Hub: nobody is asked.
     if not _HUB_NAME.fullmatch(str(name)) or local.parent.is_dir():

@@ -177,6 +177,33 @@ def require_equal_arrays(caches: Sequence[FrameCache]) -> None:
             )
 
 
+def require_equal_features(datasets: Mapping[object, Mapping[str, Feature]]) -> None:
+    """Raise unless all datasets have the features of the first: known from metadata, before anything is decoded.
+
+    Args:
+        datasets: Name (e.g. the folder) -> features.
+
+    Raises:
+        MismatchError: Names the two datasets, the features that differ, and how to write a mapping.
+    """
+    (first, expected), *others = datasets.items()
+    for name, features in others:
+        differing = [k for k in sorted({*expected, *features}) if expected.get(k) != features.get(k)]
+        if differing:
+            shapes = [(_shape(expected.get(k)), _shape(features.get(k))) for k in differing]
+            told = "; ".join(f"{k} ({a} there, {b} here)" for k, (a, b) in zip(differing, shapes, strict=True))
+            raise MismatchError(
+                f"datasets '{first}' and '{name}' differ in {told}. To train on both, write down how '{name}' becomes "
+                f"like the other: --map {name}=FILE, with {EXAMPLE}, null for what it lacks."
+            )
+
+
+def _shape(feature: Feature | None) -> str:
+    if feature is None:
+        return "none"
+    return f"{'×'.join(map(str, feature.shape))} {feature.dtype}"
+
+
 def _dimensions(what: str, given: Any) -> dict[str, Any]:
     """The fields of a mapping for the state or the action."""
     if given is None:

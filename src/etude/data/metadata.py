@@ -17,6 +17,8 @@ from etude.data.statistics import Statistics
 from etude.data.v21 import VERSIONS, legacy_rows, legacy_tasks, template
 
 _CURRENT = "v3.0"
+RECOVER = "`etude data recover {root} --out {root}-recovered`"
+"""The command that makes a dataset of what a crash left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +171,26 @@ class DatasetMeta:
         return tuple(_record(sidecar) for row in self.rows if (sidecar := sidecar_row(row)))
 
 
+def read_info(root: Path) -> Any:
+    """The content of info.json.
+
+    Raises:
+        EtudeError: It is missing or damaged; the message says how a recording is saved that a crash left so.
+    """
+    recorded = any((root / name).is_dir() for name in ("data", "videos"))
+    fix = f"copy it anew, or if its recording was killed: {RECOVER.format(root=root)}" if recorded else ""
+    if not (root / INFO).exists():
+        why = f"'{root / INFO}' does not exist{f'; {fix}' if fix else ''}"
+        raise EtudeError(f"'{root}' is not a LeRobot dataset: {why}.")
+    try:
+        return read_json(root / INFO)
+    except EtudeError as error:
+        raise EtudeError(f"{str(error).removesuffix('.')}{f'; {fix}' if fix else ''}.") from error
+
+
 def _info(root: Path) -> tuple[dict[str, Any], str]:
     """The content of info.json, and the version it says it has."""
-    if not (root / INFO).exists():
-        raise EtudeError(f"'{root}' is not a LeRobot dataset: '{root / INFO}' does not exist.")
-    info = read_json(root / INFO)
+    info = read_info(root)
     version = info.get("codebase_version") if isinstance(info, dict) else None
     if version not in (_CURRENT, *VERSIONS):
         raise EtudeError(
@@ -194,8 +211,8 @@ def _rows(root: Path, info: dict[str, Any]) -> list[Row]:
     rows = episode_rows(root)
     if not rows and info.get("total_episodes"):
         raise EtudeError(
-            f"dataset '{root}' says it has {info['total_episodes']} episodes, but 'meta/episodes' has none: copy the "
-            "dataset anew, with all of its metadata."
+            f"dataset '{root}' says it has {info['total_episodes']} episodes, but 'meta/episodes' has none: copy it "
+            f"anew, or if its recording was killed: {RECOVER.format(root=root)}."
         )
     return rows
 

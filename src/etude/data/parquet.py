@@ -140,7 +140,7 @@ def read_pictures(path: Path, column: str, episode: int) -> Iterator[bytes]:
                     if of == episode:
                         yield _picture(picture, path)
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise EtudeError(f"the images of episode {episode} in '{path}' cannot be read: {error}.") from error
+        raise _unreadable(f"'{path}', column '{column}'", error) from error
 
 
 def _groups(file: Any, episode: int | None) -> list[int]:
@@ -172,9 +172,15 @@ def _read(paths: Sequence[Path], keep: Callable[[str], bool], episode: int | Non
                 names = [name for name in file.schema_arrow.names if keep(name)]
                 groups = _groups(file, episode)
                 tables.append(file.read_row_groups(groups, columns=names))
+        except FileNotFoundError as error:
+            raise EtudeError(f"'{path}' does not exist: copy the dataset anew.") from error
         except (OSError, pa.ArrowException) as error:
-            raise EtudeError(f"'{path}' cannot be read: {error}.") from error
+            raise _unreadable(f"'{path}'", error) from error
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+
+
+def _unreadable(what: str, error: Exception) -> EtudeError:
+    return EtudeError(f"{what} cannot be read: {str(error).rstrip('.')}; copy the file anew.")
 
 
 def _array(column: Any, rows: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from etude.core import EtudeError, Outcome, ShapeError
 from etude.data.encoding import EncodedEpisode, encode, encode_picture
-from etude.data.episode import data_file, read_images, read_typed, require_episode, video_file
+from etude.data.episode import about_episodes, data_file, read_images, read_typed, require_episode, video_file
 from etude.data.layout import sidecar_outcome, sidecar_row
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_pictures
@@ -135,13 +135,8 @@ def _shaped(column: NDArray[Any], feature: Feature) -> NDArray[Any]:
 
 def _video(meta: DatasetMeta, index: int, camera: str) -> VideoPart:
     path, from_s = video_file(meta, index, camera)
-    try:
+    with about_episodes(meta, [index]):
         part = copy_video(path, from_s=from_s, frames=meta.lengths[index], fps=meta.fps)
-    except EtudeError as error:
-        raise EtudeError(
-            f"episode {index} of '{meta.root}': {str(error).removesuffix('.')}; or leave the episode out with "
-            f"`etude data delete {meta.root} --episodes {index} --out …`."
-        ) from error
     if part is not None:
         return part
     images = np.stack(list(read_images(meta, index, camera)))
@@ -152,7 +147,8 @@ def _video(meta: DatasetMeta, index: int, camera: str) -> VideoPart:
 def _pictures(meta: DatasetMeta, index: int, camera: str) -> list[bytes]:
     key = meta.camera_keys[camera]
     if meta.features[key].dtype == "image":
-        return list(read_pictures(data_file(meta, index), key, index))
+        with about_episodes(meta, [index]):
+            return list(read_pictures(data_file(meta, index), key, index))
     return [encode_picture(image) for image in read_images(meta, index, camera)]
 
 

@@ -189,21 +189,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def require_equal_features(datasets: Mapping[object, Mapping[str, Feature]]) -> None:
-    """Raise unless all datasets have the features of the first.
-
-    Args:
-        datasets: Name (e.g. the folder) -> features.
-
-    Raises:
-        MismatchError: Names the two datasets and the features that differ.
-    """
-    (first, expected), *others = datasets.items()
-    for name, features in others:
-        differing = sorted(k for k in {*expected, *features} if expected.get(k) != features.get(k))
-        if differing:
-            raise MismatchError(
-                f"datasets '{first}' and '{name}' differ in {', '.join(differing)}; a mixture needs equal features."
-            )

@@ -4,9 +4,12 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from etude.core import EtudeError
 from etude.core.files import read_json
+from etude.data.episode import video_file
 from etude.data.layout import INFO
 from etude.data.metadata import DatasetMeta
+from etude.data.video import open_video
 
 
 def summarise(root: Path) -> dict[str, Any]:
@@ -51,8 +54,19 @@ def _camera(meta: DatasetMeta, camera: str, info: dict[str, Any]) -> dict[str, A
         "storage": feature.dtype,
         "height": _size(feature.shape, feature.names, "height", 0),
         "width": _size(feature.shape, feature.names, "width", 1),
-        "codec": str(stream.get("video.codec") or "") if feature.dtype == "video" else "PNG or JPEG",
+        "codec": str(stream.get("video.codec") or _codec(meta, camera)) if feature.dtype == "video" else "PNG or JPEG",
     }
+
+
+def _codec(meta: DatasetMeta, camera: str) -> str:
+    """That of the first video; "" where it cannot be read."""
+    if not meta.total_episodes:
+        return ""
+    try:
+        with open_video(video_file(meta, 0, camera)[0]) as (_, stream):
+            return str(stream.codec_context.codec.canonical_name)
+    except EtudeError:
+        return ""
 
 
 def _size(shape: tuple[int, ...], names: tuple[str, ...], name: str, default: int) -> int:

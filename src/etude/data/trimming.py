@@ -133,7 +133,7 @@ def keep(
         why = "success is not marked: ends with its motion" if config.at_success else ""
         return Piece(episode=index, first=first, end=max(end, first + 1), length=length, why=why)
     wanted = success + 1 + round(config.after_s * fps)
-    late = f", {(wanted - length) / fps:.2f} s too early" if wanted > length else ""
+    late = f", and it ends {(length - 1 - success) / fps:.2f} s after" if wanted > length else ""
     why = f"success at {success / fps:.2f} s{late}"
     return Piece(episode=index, first=min(first, success), end=min(wanted, length), length=length, why=why)
 

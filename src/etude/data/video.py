@@ -90,4 +90,4 @@ def open_video(path: Path) -> Generator[tuple[Any, Any]]:
                 )
             yield container, stream
     except (OSError, av.error.FFmpegError) as error:
-        raise EtudeError(f"video '{path}' cannot be read: {error}; copy the file anew.") from error
+        raise EtudeError(f"video '{path}' cannot be read: {error.strerror or error}; copy the file anew.") from error

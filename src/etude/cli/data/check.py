@@ -128,6 +128,8 @@ def _tell(options: Options, report: "Report", repaired: "Repaired | None", *, dr
     if repaired is not None:
         show("", *_repair_lines(repaired, options.out))
         show_next(f"etude data check {options.out}")
+    elif not report.episodes:
+        show_next(f"etude data recover {options.dataset} --out {Path(options.dataset).name}-recovered")
     elif report.verdict(None) != "ok" or report.counts["broken"]:
         show_next(f"etude data check {options.dataset} --repair --out {Path(options.dataset).name}-repaired")
 

@@ -74,7 +74,7 @@ def look_at_video(path: Path, clips: Mapping[int, Clip], fps: float, *, decode: 
                     looks[episode].add(image)
             expected = place + 1
     except (OSError, av.error.FFmpegError, IndexError) as error:
-        fault = getattr(error, "strerror", None) or "it has no video stream"
+        fault = "it has no video stream" if isinstance(error, IndexError) else error.strerror or str(error)
     return {
         episode: Seen(
             traits=looks[episode].traits if decode and counts[episode] else None,

@@ -10,7 +10,7 @@ from etude.core import EtudeError
 from etude.core.files import read_json
 from etude.data.checking.finding import Finding
 from etude.data.layout import DATA_PATH, INFO, STATS, TASKS, VIDEO_PATH, row_statistics
-from etude.data.metadata import DatasetMeta
+from etude.data.metadata import DatasetMeta, read_info
 from etude.data.parquet import Row, read_rows
 from etude.data.spec import Feature
 from etude.data.statistics import Statistics
@@ -101,7 +101,7 @@ def open_raw(root: Path) -> RawDataset:
 
 def _described(root: Path) -> tuple[DatasetMeta, dict[str, Any]]:
     """Everything else is read by what info.json says, so this must be readable."""
-    info = read_json(root / INFO)
+    info = read_info(root)
     try:
         features = {name: Feature.from_json(record) for name, record in info["features"].items()}
         fps, version = int(info["fps"]), str(info["codebase_version"])
@@ -253,7 +253,7 @@ class _Reader:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0].rpartition(" cannot be read: ")[2].rstrip(".")
+    return str(error).splitlines()[0].rpartition(" cannot be read: ")[2].removesuffix("; copy the file anew.")
 
 
 def _some(indices: Sequence[int], most: int = 5) -> str:

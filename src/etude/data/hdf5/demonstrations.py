@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from etude.core import Case, EtudeError, Outcome, Perturbation
 from etude.data.hdf5.files import place, read, walk
@@ -113,7 +113,11 @@ def _decoded(row: NDArray[Any], dataset: h5py.Dataset, frame: int) -> NDArray[np
         with Image.open(io.BytesIO(row.tobytes())) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError) as error:
-        raise EtudeError(f"{place(dataset)}: frame {frame} is no JPEG image ({error}): record it anew.") from error
+        why = "cannot be decoded" if isinstance(error, UnidentifiedImageError) else error
+        raise EtudeError(
+            f"{place(dataset)}: frame {frame} is no JPEG image ({why}): record the demonstration anew, or leave "
+            "it out with --exclude."
+        ) from error
 
 
 def _joined(arrays: tuple[Array, ...], numbers: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
