@@ -163,6 +163,13 @@ def test_groots_folder_comes_with_the_command_that_trains_on_it(run: Run, tmp_pa
     assert DatasetMeta.open(tmp_path / "groot").lengths == (3, 2)
 
 
+def test_a_folder_of_recordings_is_shown_by_its_first(run: Run, tmp_path: Path):
+    write_act(tmp_path / "act", (3, 4), size=(16, 16))
+    told = run("inspect", tmp_path / "act")
+    assert "2 HDF5 files, of which this is the first" in told
+    assert f"etude data import {tmp_path / 'act'} --out data/act" in told
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     page = Path(__file__).parents[2] / "docs/hdf5.md"

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from etude.cli.output import (
     resumable_folder,
     whole_folder,
 )
-from etude.core import MismatchError, RunExistsError
+from etude.core import MismatchError, RunExistsError, StageFailedError
 
 
 def test_a_new_or_empty_folder_is_free(tmp_path: Path):
@@ -34,6 +36,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path):
     with pytest.raises(ZeroDivisionError), whole_folder(out) as folder:  # noqa: PT012
         (folder / "half").touch()
         raise ZeroDivisionError
+    assert list((tmp_path / "deep").iterdir()) == []
+    full = pytest.raises(StageFailedError, match=r"out' could not be written \(no space left.*run the command again")
+    with full, whole_folder(out):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list((tmp_path / "deep").iterdir()) == []
     with whole_folder(out) as folder:
         (folder / "all").touch()

@@ -1,19 +1,25 @@
 """Folders and videos that commands write: never over something, never half of one that was refused."""
 
+import errno
 import os
 import shutil
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from etude.cli.configuration import options_of
-from etude.core import ConfigError, MismatchError, RunExistsError
+from etude.core import ConfigError, MismatchError, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
 
 SETTINGS, _DECIDED = "settings.json", "settings"
+_COMMAND: ContextVar[Mapping[str, Any]] = ContextVar("command", default=MappingProxyType({}))
+"""What `--config` reads of the command under way, for whatever it writes first."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> None:
@@ -61,6 +67,14 @@ def whole_folder(out: Path) -> Generator[Path]:
     try:
         yield partial
         os.replace(partial, out)
+    except Exception as error:
+        full = next((e for e in (error, error.__cause__) if isinstance(e, OSError) and e.errno in _NO_ROOM), None)
+        if full is None:
+            raise
+        raise StageFailedError(
+            f"'{out}' could not be written ({(full.strerror or str(full)).lower()}): nothing is left of it; make room "
+            "and run the command again."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -130,19 +144,26 @@ def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:
 
 
 def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:
-    """Write down what decides the result, once, beside what is there already."""
+    """Write down what decides the result, and the command's options, once, beside what is there already."""
     known = read_json(record) if record.exists() else {}
     if not _decided(known):
-        write_json(record, {**known, _DECIDED: dict(settings)})
+        write_json(record, {**known, _DECIDED: dict(settings), **_COMMAND.get()})
 
 
-def remember_options(verb: str, options: Any) -> None:
-    """Write down the options that a command ran with, in or beside its output, so that `--config` repeats it.
+@contextmanager
+def remembered_options(verb: str, options: Any) -> Generator[None]:
+    """While a command runs, and when it is done: its options are in or beside what it writes, for `--config`.
 
     Args:
         verb: The command.
         options: Its options; nothing is written where they name no output, or where there is none.
     """
+    command = {"command": verb, "options": options_of(options)}
+    token = _COMMAND.set(command)
+    try:
+        yield
+    finally:
+        _COMMAND.reset(token)
     out = _output(options)
     if out is None or not out.exists():
         return
@@ -152,7 +173,7 @@ def remember_options(verb: str, options: Any) -> None:
         record = out.with_name(f"{out.name}.{SETTINGS}")
     known = read_json(record) if record.exists() else {}
     settings = {_DECIDED: _decided(known)} if known else {}
-    write_json(record, {**settings, "command": verb, "options": options_of(options)})
+    write_json(record, {**settings, **command})
 
 
 def _output(options: Any) -> Path | None:

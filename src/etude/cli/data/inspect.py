@@ -18,7 +18,8 @@ class Options:
         etude data inspect data/demo --json
 
     Attributes:
-        what: An HDF5 file, the folder of a LeRobot dataset, or a dataset's name on the Hugging Face hub.
+        what: An HDF5 file, a folder of such (the first is shown), the folder of a LeRobot dataset, or a dataset's name
+            on the Hugging Face Hub.
         json: Print one line of JSON, and nothing else.
     """
 
@@ -30,11 +31,26 @@ def run(options: Options) -> None:
     """Inspect."""
     if Path(options.what).is_file() or Path(options.what).suffix in (".hdf5", ".h5"):
         _inspect_file(Path(options.what), as_json=options.json)
+    elif files := _hdf5_files(Path(options.what)):
+        _inspect_files(files, as_json=options.json)
     else:
         _inspect_dataset(options.what, as_json=options.json)
 
 
-def _inspect_file(path: Path, *, as_json: bool) -> None:
+def _hdf5_files(folder: Path) -> list[Path]:
+    """The HDF5 files of a folder of recordings; none of a dataset's."""
+    return [] if (folder / "meta").is_dir() else [*folder.glob("*.hdf5"), *folder.glob("*.h5")]
+
+
+def _inspect_files(files: list[Path], *, as_json: bool) -> None:
+    """The first file, which stands for all: they are imported together."""
+    first, *others = sorted(files, key=lambda path: (len(path.name), path.name))
+    if not as_json and others:
+        show(f"{first.parent}: {len(files)} HDF5 files, of which this is the first", "")
+    _inspect_file(first, as_json=as_json, whole=first.parent)
+
+
+def _inspect_file(path: Path, *, as_json: bool, whole: Path | None = None) -> None:
     from etude.data.hdf5.tree import read_tree, tree_lines
 
     tree, layout = read_tree(path)
@@ -44,7 +60,7 @@ def _inspect_file(path: Path, *, as_json: bool) -> None:
         return
     show(f"{path}: {told_bytes(size)}, layout {layout or 'unknown'}", *tree_lines(tree))
     if layout:
-        show_next(f"etude data import {path} --out data/{path.stem}")
+        show_next(f"etude data import {whole or path} --out data/{(whole or path).stem}")
 
 
 def _inspect_dataset(name: str, *, as_json: bool) -> None:
