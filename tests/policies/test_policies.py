@@ -187,6 +187,17 @@ def test_the_loss_depends_on_the_generator_alone_and_leaves_torchs_stream(
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_loss_is_computed_in_bfloat16_where_that_is_asked_for(name: str, training: bool) -> None:
+    model, batch = build(name), to_tensors(Demonstrations().batch(0))
+    model.module.train(training)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.loss(batch, torch.Generator().manual_seed(0))
+    if training:
+        loss.backward()
+    assert bool(loss.isfinite())
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name == "diffusion" else ()) for name in policy_names()]
 )

@@ -103,7 +103,9 @@ def _loss(policy: Any, batch: dict[str, Tensor]) -> Tensor:
             f"policy '{policy.name}' gives {given} actions of each chunk and learns from {window}: "
             f"set n_action_steps={window}."
         )
-    with redirect_stdout(sys.stderr):  # some of LeRobot's policies print; stdout is for what a command was asked for
+    # Some of LeRobot's policies print; stdout is for what a command was asked for. Some, as VQ-BeT, cannot compute in
+    # bfloat16, which LeRobot does not do by itself either.
+    with redirect_stdout(sys.stderr), torch.autocast(batch[ACTION_KEY].device.type, enabled=False):
         loss, _ = policy.forward(with_time(policy, batch))
     return loss
 
@@ -141,7 +143,8 @@ def _predict(policy: Any, batch: dict[str, Tensor], noise: Tensor | None) -> Ten
 def _ask(policy: Any, observed: Mapping[str, Tensor], length: int) -> Tensor:
     """A chunk per observation through the queue of LeRobot's policies, (B, length, A)."""
     policy.reset()
-    chunk = [policy.select_action(dict(observed)) for _ in range(length)]
+    with torch.autocast(next(iter(observed.values())).device.type, enabled=False):
+        chunk = [policy.select_action(dict(observed)) for _ in range(length)]
     policy.reset()
     return torch.stack(chunk, dim=1)
 
