@@ -18,7 +18,7 @@ from data.recordings import CAMERAS, CLOSE, SIZE, SPEC, episode, write
 from etude.cli.entry import main
 from etude.core import ConfigError, EtudeError, StageFailedError
 from etude.data import DatasetMeta, DatasetWriter, FrameCache, default_cache_dir, encode, read_images, statistics
-from etude.data.store import Store
+from etude.data.caching.store import Store
 from etude.data.video import decode_video
 
 
@@ -44,7 +44,7 @@ def test_it_is_decoded_once_whatever_the_folder_is_called(tmp_path: Path, monkey
     first = FrameCache.open(tmp_path / "dataset", tmp_path / "frames", on_progress=lambda *p: calls.append(p))
     assert calls == [(i, 6) for i in range(1, 7)]
     (tmp_path / "dataset").rename(tmp_path / "renamed")
-    monkeypatch.setattr("etude.data.clips.decode_video", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("etude.data.caching.clips.decode_video", lambda *_: pytest.fail("decoded again"))
     assert FrameCache.open(tmp_path / "renamed", tmp_path / "frames").files == first.files
     assert first.size_bytes > sum(images.nbytes for images in first.images.values())
 
@@ -164,7 +164,7 @@ def test_several_may_build_it_at_once_and_one_does(tmp_path: Path, monkeypatch: 
         time.sleep(0.05)
         return decode_video(path, size)
 
-    monkeypatch.setattr("etude.data.clips.decode_video", slowly)
+    monkeypatch.setattr("etude.data.caching.clips.decode_video", slowly)
     waited: list[tuple[int, int]] = []
     with ThreadPoolExecutor(2) as pool:
         rivals = [
@@ -183,7 +183,7 @@ def test_several_may_build_it_at_once_and_one_does(tmp_path: Path, monkeypatch: 
 BUILDS_FOR_EVER = """
 import sys, time
 from pathlib import Path
-import etude.data.clips as clips
+import etude.data.caching.clips as clips
 from etude.data import FrameCache
 decode = clips.decode_video
 def stuck(path, size):

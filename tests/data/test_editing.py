@@ -24,7 +24,7 @@ from etude.data import (
     read_episode,
     read_numbers,
 )
-from etude.data.editing import Selection, write_selections
+from etude.data.editing.selecting import Selection, write_selections
 from etude.data.hdf5.exporting import export_hdf5
 
 SMALL = replace(SPEC, cameras=("front",))

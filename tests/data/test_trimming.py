@@ -9,7 +9,17 @@ from data.faults import FPS, FRAMES, IMAGES, SPEC, recorded, write_clean
 
 from etude.core import ConfigError
 from etude.data import DatasetMeta, DatasetWriter, Feature, encode, read_episode
-from etude.data.trimming import SUCCESS, Piece, TrimConfig, cut, motion_span, part, sub_skills, success_frame, trim
+from etude.data.editing.trimming import (
+    SUCCESS,
+    Piece,
+    TrimConfig,
+    cut,
+    motion_span,
+    part,
+    sub_skills,
+    success_frame,
+    trim,
+)
 
 WAIT = (12, 18)
 """Frames that a person waited before and after."""

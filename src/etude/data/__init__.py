@@ -1,6 +1,16 @@
-"""LeRobot datasets: recording, the crash-safe writer, decoded-frame caches, and mixtures to train on."""
+"""LeRobot datasets: read, written, checked, edited, and mixed to train on. Where is what:
 
-from etude.data.cache import FrameCache, default_cache_dir, statistics
+what a dataset holds     spec (features), statistics, summary (in plain values)
+where it is              finding (a folder, or on the Hub), metadata (opened: v3, or v2.1 by way of v21)
+on disk                  layout (files and rows), rows, parquet, video, remux (videos copied packet by packet)
+to read                  episode (numbers and images of one), reading (one whole, to be written again)
+to write                 recording (frames to an episode), encoding (to files), writer (episodes to a dataset, safely)
+to train on              caching (decoded frames as arrays), mapping (features renamed), mixture (weighted windows)
+to make others of it     editing (delete, merge, split, trim, cut), hdf5 (import and export), groot (export)
+to put in order          checking (findings, repair), salvage (what a crash of LeRobot left)
+"""
+
+from etude.data.caching import FrameCache, default_cache_dir, statistics
 from etude.data.encoding import EncodedEpisode, encode
 from etude.data.episode import read_images, read_numbers, require_episode
 from etude.data.finding import find_dataset

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from etude.core import ConfigError, MismatchError, UnknownNameError
 from etude.core.files import read_json
-from etude.data.cache import FrameCache
-from etude.data.frames import Frames
+from etude.data.caching import FrameCache, Frames
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 
 type Dimension = str | int | None

@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from numpy.typing import NDArray
 
 from etude.core import ConfigError, stream
-from etude.data.cache import FrameCache
-from etude.data.frames import Frames
+from etude.data.caching import FrameCache, Frames
 from etude.data.mapping import require_equal_arrays
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from etude.cli.terminal import show, show_json
 
 if TYPE_CHECKING:
-    from etude.data.store import Stored
+    from etude.data.caching.store import Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Options:
 def run(options: Options) -> None:
     """List, or clear."""
     from etude.data import default_cache_dir
-    from etude.data.store import Store
+    from etude.data.caching.store import Store
 
     store = Store(default_cache_dir())
     freed = store.clear() if options.clear else 0

@@ -36,7 +36,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Convert."""
-    from etude.data.editing import Selection, write_selections
+    from etude.data.editing.selecting import Selection, write_selections
 
     meta = open_dataset(options.dataset)
     storage = None if options.storage == "as-is" else options.storage

@@ -12,7 +12,7 @@ from etude.cli.terminal import show, show_next, watch
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
-    from etude.data.trimming import Piece
+    from etude.data.editing.trimming import Piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Options:
 def run(options: Options) -> None:
     """Cut."""
     from etude.data import DatasetMeta, find_dataset
-    from etude.data.trimming import cut
+    from etude.data.editing.trimming import cut
 
     require_free(options.out, resumable=False)
     meta = DatasetMeta.open(find_dataset(options.dataset))

@@ -36,7 +36,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Delete."""
-    from etude.data.editing import Selection, write_selections
+    from etude.data.editing.selecting import Selection, write_selections
 
     meta = open_dataset(options.dataset)
     unwanted = set(parse_episodes(options.episodes, meta.total_episodes, "--episodes", meta.root))

@@ -48,7 +48,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Merge."""
-    from etude.data.editing import Selection, write_selections
+    from etude.data.editing.selecting import Selection, write_selections
 
     mappings = _mappings(options.map, options.datasets)
     metas = {name: open_dataset(name) for name in options.datasets}

@@ -47,7 +47,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Split."""
-    from etude.data.editing import Selection, write_selections
+    from etude.data.editing.selecting import Selection, write_selections
 
     meta = open_dataset(options.dataset)
     parts = _parts(options, meta.total_episodes)

@@ -11,7 +11,7 @@ from etude.cli.terminal import show, show_json, show_next, watch
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
-    from etude.data.trimming import Piece
+    from etude.data.editing.trimming import Piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Options:
 def run(options: Options) -> None:
     """Trim."""
     from etude.data import DatasetMeta, find_dataset
-    from etude.data.trimming import TrimConfig, trim
+    from etude.data.editing.trimming import TrimConfig, trim
 
     require_free(options.out, resumable=False)
     meta = DatasetMeta.open(find_dataset(options.dataset))

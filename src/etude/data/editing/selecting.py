@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etude.core import ConfigError
-from etude.data.aligning import align, common_spec
+from etude.data.editing.aligning import align, common_spec
 from etude.data.encoding import EncodedEpisode, encode
 from etude.data.mapping import FeatureMapping
 from etude.data.metadata import DatasetMeta

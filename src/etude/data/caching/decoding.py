@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etude.core import EtudeError
-from etude.data.clips import Clip, clip_images, find_clips
+from etude.data.caching.clips import Clip, clip_images, find_clips
+from etude.data.caching.store import Store, Stored
 from etude.data.episode import about_episodes, data_file
 from etude.data.metadata import DatasetMeta
 from etude.data.parquet import read_columns
 from etude.data.spec import ACTION, STATE
-from etude.data.store import Store, Stored
 
 type Progress = Callable[[int, int], None]
 """(files decoded, files in all)."""

@@ -16,12 +16,12 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from etude.core import EtudeError, StageFailedError
-from etude.data.decoding import Plan, Progress, read_all
-from etude.data.frames import Frames
+from etude.data.caching.decoding import Plan, Progress, read_all
+from etude.data.caching.frames import Frames
+from etude.data.caching.store import Lease, Store
 from etude.data.metadata import DatasetMeta
 from etude.data.spec import ACTION, STATE
 from etude.data.statistics import FeatureStatistics, image_statistics, merge_statistics, vector_statistics
-from etude.data.store import Lease, Store
 
 _SAMPLE = 256  # Images that statistics are taken from.
 
