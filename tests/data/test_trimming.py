@@ -9,17 +9,9 @@ from data.faults import FPS, FRAMES, IMAGES, SPEC, recorded, write_clean
 
 from etude.core import ConfigError
 from etude.data import DatasetMeta, DatasetWriter, Feature, encode, read_episode
-from etude.data.editing.trimming import (
-    SUCCESS,
-    Piece,
-    TrimConfig,
-    cut,
-    motion_span,
-    part,
-    sub_skills,
-    success_frame,
-    trim,
-)
+from etude.data.editing.cutting import cut, sub_skills
+from etude.data.editing.pieces import Piece, part
+from etude.data.editing.trimming import SUCCESS, TrimConfig, motion_span, success_frame, trim
 
 WAIT = (12, 18)
 """Frames that a person waited before and after."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.data.trim import tell
+from etude.cli.data.writing import open_dataset
 from etude.cli.output import require_free, whole_folder
 from etude.cli.terminal import show, show_next, watch
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
-    from etude.data.editing.trimming import Piece
+    from etude.data.editing.pieces import Piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +56,10 @@ class Options:
 
 def run(options: Options) -> None:
     """Cut."""
-    from etude.data import DatasetMeta, find_dataset
-    from etude.data.editing.trimming import cut
+    from etude.data.editing.cutting import cut
 
     require_free(options.out, resumable=False)
-    meta = DatasetMeta.open(find_dataset(options.dataset))
+    meta = open_dataset(options.dataset)
     pieces: list[Piece] = []
     with whole_folder(options.out) as partial, watch()("episodes", meta.total_episodes) as update:
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from etude.cli.data.writing import open_dataset
 from etude.cli.output import require_free, whole_folder
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
-    from etude.data.editing.trimming import Piece
+    from etude.data.editing.pieces import Piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +53,10 @@ class Options:
 
 def run(options: Options) -> None:
     """Trim."""
-    from etude.data import DatasetMeta, find_dataset
     from etude.data.editing.trimming import TrimConfig, trim
 
     require_free(options.out, resumable=False)
-    meta = DatasetMeta.open(find_dataset(options.dataset))
+    meta = open_dataset(options.dataset)
     config = TrimConfig(
         idle_speed=options.idle_speed,
         margin_s=options.margin_s,

@@ -1,1 +1,1 @@
-"""New datasets of the episodes of others: chosen and merged (selecting, aligning), trimmed and cut (trimming)."""
+"""New datasets of the episodes of others: chosen and merged (selecting, aligning), trimmed, and cut (pieces)."""
