@@ -9,7 +9,7 @@ import pytest
 from etude.cli import entry, main
 from etude.cli.collect import Options as Collect
 from etude.cli.configuration import options_of
-from etude.cli.output import remember_options, remember_settings, require_same_settings
+from etude.cli.output import remember_settings, remembered_options, require_same_settings
 from etude.cli.train import Options as Train
 from etude.cli.usage import parse
 from etude.cli.verbs import VERBS, find_verb
@@ -89,17 +89,20 @@ def test_an_option_that_does_not_exist_suggests_config():
 
 def test_settings_are_kept_in_beside_or_inside_what_was_written(tmp_path: Path):
     options = parse(Collect, "collect", ["t", "--episodes", "1", "--out", str(tmp_path / "data")])
-    remember_options("collect", options)
+    with remembered_options("collect", options):
+        pass
     assert not list(tmp_path.iterdir())
     (tmp_path / "data" / "meta").mkdir(parents=True)
     (tmp_path / "data" / "meta" / "info.json").write_text("{}")
-    remember_options("collect", options)
+    with remembered_options("collect", options):
+        pass
     kept = json.loads((tmp_path / "data" / "meta" / "etude" / "settings.json").read_text())
     assert kept == {"command": "collect", "options": options_of(options)}
     assert "out" not in kept["options"]
     video = parse(Collect, "collect", ["t", "--episodes", "1", "--out", str(tmp_path / "a.mp4")])
     (tmp_path / "a.mp4").write_text("")
-    remember_options("collect", video)
+    with remembered_options("collect", video):
+        pass
     assert (tmp_path / "a.mp4.settings.json").exists()
 
 
@@ -107,12 +110,22 @@ def test_options_and_what_decides_the_result_live_in_one_file(tmp_path: Path):
     record = tmp_path / "settings.json"
     remember_settings(record, {"seed": 1})
     options = parse(Train, "train", ["--dataset", "d", "--out", str(tmp_path)])
-    remember_options("train", options)
+    with remembered_options("train", options):
+        pass
     remember_settings(record, {"seed": 5})
     require_same_settings(record, {"seed": 1})
     with pytest.raises(MismatchError, match="seed was 1 and is now 2"):
         require_same_settings(record, {"seed": 2})
     assert json.loads(record.read_text())["options"]["dataset"] == ["d"]
+
+
+def test_a_command_that_was_killed_has_left_its_options_with_the_first_it_wrote(tmp_path: Path):
+    options = parse(Train, "train", ["--dataset", "d", "--out", str(tmp_path)])
+    with pytest.raises(KeyboardInterrupt), remembered_options("train", options):  # noqa: PT012
+        remember_settings(tmp_path / "settings.json", {"seed": 1})
+        raise KeyboardInterrupt
+    kept = json.loads((tmp_path / "settings.json").read_text())
+    assert kept == {"settings": {"seed": 1}, "command": "train", "options": options_of(options)}
 
 
 def test_settings_of_an_older_run_are_still_compared(tmp_path: Path):

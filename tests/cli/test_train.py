@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from etude.cli import main
@@ -145,6 +147,7 @@ def test_options_of_what_is_seen_come_on_top_of_a_file(run: Run, data: Path, tmp
     [
         (["--set", "horizn=3"], "unknown option of policy 'flow' 'horizn'. Did you mean 'horizon'?"),
         (["--set", "horizon"], "expected key=value"),
+        (["--set", "horizon=abc"], "--set horizon=abc: expected a number, as its default 16"),
         (["--set", "horizon=1", "horizon=2"], "gives 'horizon' twice"),
         (["--set", "horizon=0"], "horizon = 0 must be at least 1"),
         (["--optimizer", "adma"], "'adma' for argument '--optimizer'"),
@@ -167,6 +170,31 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
     filled = [option.format(data=data, weights=tmp_path / "weights.json") for option in options]
     assert told in run("--dataset", data, "--out", tmp_path / "p", *SMALL, *filled, code=2)[1]
     assert not (tmp_path / "p").exists()
+
+
+def test_a_number_that_is_missing_is_found_before_training(run: Run, copy: Path, tmp_path: Path):
+    *_, file = sorted((copy / "data").rglob("*.parquet"))
+    table = pq.read_table(file)
+    actions = table["action"].to_pylist()
+    actions[-1][0] = float("nan")
+    column = table.schema.get_field_index("action")
+    field = table.schema.field(column)
+    pq.write_table(table.set_column(column, field, pa.array(actions, field.type)), file)
+    _, told = run("--dataset", copy, "--out", tmp_path / "p", *SMALL, code=2)
+    assert f"'{copy}', episode 2: its action holds what is not a number, in 1 frames" in told
+    assert not (tmp_path / "p").exists()
+
+
+def test_datasets_of_another_rate_or_image_size_are_refused_with_the_fix(
+    run: Run, data: Path, copy: Path, tmp_path: Path
+):
+    info = read_json(copy / "meta" / "info.json")
+    mixture = ["--dataset", data, copy, "--out", tmp_path / "p", *SMALL]
+    (copy / "meta" / "info.json").write_text(json.dumps({**info, "fps": 50}))
+    assert "and 'copy' 50".replace("copy", str(copy)) in run(*mixture, code=2)[1]
+    info["features"]["observation.images.front"]["shape"] = [48, 24, 3]
+    (copy / "meta" / "info.json").write_text(json.dumps(info))
+    assert "make all images one size with --image-size 24 24" in run(*mixture, code=2)[1]
 
 
 def test_curves_go_to_weights_and_biases_for_those_who_ask(

@@ -24,6 +24,17 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+def require_kind_of(default: Any, key: str, value: Any) -> None:
+    """Refuse a word where the default is a number, or yes or no.
+
+    Raises:
+        ConfigError: Such a setting.
+    """
+    if isinstance(value, str) and isinstance(default, bool | int | float):
+        kind = "true or false" if isinstance(default, bool) else "a number"
+        raise ConfigError(f"--set {key}={value}: expected {kind}, as its default {json.dumps(default)}.")
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)

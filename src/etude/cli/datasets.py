@@ -1,6 +1,7 @@
 """Which datasets are trained on, as a person names them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,12 @@ from etude.core import ConfigError, EtudeError, MismatchError, UnknownNameError
 from etude.core.files import read_json
 
 if TYPE_CHECKING:
+    from etude.data import DatasetMeta, Feature
     from etude.training.fitting import WeightedDataset
+
+
+IMAGES = ("video", "image")
+"""Types of the features that are images."""
 
 
 def parse_datasets(
@@ -46,8 +52,12 @@ def parse_datasets(
     ]
 
 
-def require_one_space(datasets: "Sequence[WeightedDataset]") -> str:
-    """Raise, before anything is decoded, unless the datasets that Etude wrote are of one task's space.
+def require_one_space(datasets: "Sequence[WeightedDataset]", *, resized: bool = False) -> str:
+    """Raise, before anything is decoded, unless features agree and the datasets that Etude wrote are of one space.
+
+    Args:
+        datasets: What is trained on.
+        resized: Whether images are made one size, whatever theirs is.
 
     Returns:
         The task of the first dataset; "" where Etude did not write it.
@@ -59,15 +69,43 @@ def require_one_space(datasets: "Sequence[WeightedDataset]") -> str:
 
     metas = [DatasetMeta.open(dataset.root) for dataset in datasets]
     if not any(dataset.mapping for dataset in datasets):
-        require_equal_features({meta.root: meta.features for meta in metas})
+        require_equal_features({meta.root: _but_for_sizes(meta) for meta in metas})
+        if not resized:
+            _require_equal_sizes(metas)
     first, *others = metas
     for meta in others:
+        if first.fps != meta.fps:
+            raise MismatchError(
+                f"'{first.root}' has {first.fps:g} frames a second and '{meta.root}' {meta.fps:g}: a chunk of actions "
+                "would last differently long in each; train on datasets of one rate."
+            )
         if first.space_hash and meta.space_hash and first.space_hash != meta.space_hash:
             raise MismatchError(
                 f"datasets '{first.root}' and '{meta.root}' are of different spaces: {first.task} "
                 f"({first.space_hash}) and {meta.task} ({meta.space_hash})."
             )
     return first.task
+
+
+def _but_for_sizes(meta: "DatasetMeta") -> "dict[str, Feature]":
+    """A dataset's features, alike for images of any size, in videos or not."""
+    return {
+        name: replace(feature, dtype="video", shape=()) if feature.dtype in IMAGES else feature
+        for name, feature in meta.features.items()
+    }
+
+
+def _require_equal_sizes(metas: "Sequence[DatasetMeta]") -> None:
+    first, *others = metas
+    for meta in others:
+        for name, feature in meta.features.items():
+            here, there = feature.shape[:2], first.features[name].shape[:2]
+            if feature.dtype in IMAGES and here != there:
+                sizes = ["×".join(map(str, size)) for size in (there, here)]
+                raise MismatchError(
+                    f"'{name}' is {sizes[0]} in '{first.root}' and {sizes[1]} in '{meta.root}': make all images one "
+                    f"size with --image-size {there[0]} {there[1]}, or another."
+                )
 
 
 def _name_and_weight(text: str) -> tuple[str, float]:

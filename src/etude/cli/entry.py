@@ -8,7 +8,7 @@ from importlib import import_module
 
 from etude import __version__
 from etude.cli.failure import disk_trouble, one_line
-from etude.cli.output import remember_options
+from etude.cli.output import remembered_options
 from etude.cli.usage import parse
 from etude.cli.verbs import GROUPS, VERBS, find_verb, overview
 from etude.core import EtudeError
@@ -60,8 +60,8 @@ def _dispatch(arguments: list[str]) -> None:
         name, rest = find_verb(arguments)
         command = import_module(VERBS[name].module)
         options = parse(command.Options, name, rest)
-        command.run(options)
-        remember_options(name, options)
+        with remembered_options(name, options):
+            command.run(options)
 
 
 def _complain(line: str, code: int) -> int:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from etude.cli.choosing import parse_settings
+from etude.cli.choosing import parse_settings, require_kind_of
 from etude.cli.configuration import options_of
 from etude.cli.datasets import parse_datasets, require_one_space
 from etude.cli.drawing import Spread
 from etude.cli.inputs import image_inputs
-from etude.cli.output import SETTINGS, remember_options, resumable_folder
+from etude.cli.output import SETTINGS, resumable_folder
 from etude.cli.rollouts import Exam, executor_for
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -143,7 +143,7 @@ def run(options: Options) -> None:
     from etude.training.team import is_first
 
     datasets = parse_datasets(options.dataset, options.map, options.episode_weights)
-    task = require_one_space(datasets)
+    task = require_one_space(datasets, resized=bool(options.image_size or options.inputs or options.warm_start))
     choice = _choice(options)
 
     from etude.training.fitting import fit, prepare
@@ -171,7 +171,6 @@ def _train(options: Options, exercise: "Exercise", config: TrainConfig, exam: Ex
     settings, progress = _settings(options, config), watch()
     with ExitStack() as stack:
         out = stack.enter_context(resumable_folder(options.out, settings, resume=options.resume))
-        remember_options("train", options)
         tell(describe(exercise, config))
         executor = stack.enter_context(executor_for(exam, options.processes))
         result = fit(
@@ -215,9 +214,10 @@ def _choice(options: Options) -> "PolicyChoice":
         )
     settings = parse_settings(options.set)
     known = find_kind(options.policy).config.__dataclass_fields__ if settings else {}
-    for name in settings:
+    for name, value in settings.items():
         if name not in known:
             raise UnknownNameError(f"option of policy '{options.policy}'", name, known)
+        require_kind_of(known[name].default, name, value)
     return PolicyChoice(
         name=options.policy,
         options=settings,

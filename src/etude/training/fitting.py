@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from etude.core import ConfigError, stream
+from etude.core import ConfigError, MismatchError, stream
 from etude.data import FrameCache, Mixture, MixtureSource, split_episodes, statistics
 from etude.data.mapping import FeatureMapping, remap, require_equal_arrays
 from etude.policies.features import IMAGE_PREFIX, Features
@@ -142,7 +142,7 @@ def prepare(
         held_out: Share of every dataset's episodes that is not learned from.
 
     Raises:
-        MismatchError: Datasets, or dataset and checkpoint, differ in features.
+        MismatchError: Datasets, or dataset and checkpoint, differ in features; or a number is missing.
     """
     from etude.policies.checkpoint import build_policy, load_model
 
@@ -150,6 +150,8 @@ def prepare(
     inputs = (model.inputs.fitted.inputs if model.inputs else None) if model else policy.inputs
     caches = [dataset.open(inputs.early_size if inputs else None) for dataset in datasets]
     require_equal_arrays(caches)
+    for dataset, cache in zip(datasets, caches, strict=True):
+        _require_numbers(dataset, cache)
     features = features_of(caches)
     if model is not None:
         model.features.check(features, f"what '{policy.warm_start}' is given")
@@ -159,6 +161,19 @@ def prepare(
         model = build_policy(policy.name, features, means, rng, inputs=policy.inputs, **policy.options)
     learned, held = _split(datasets, caches, held_out, seed)
     return Exercise(model=model, learned=learned, held_out=held)
+
+
+def _require_numbers(dataset: WeightedDataset, cache: FrameCache) -> None:
+    """Raise, before anything is learned from them, for states and actions that are not finite."""
+    for name, array in (("state", cache.state), ("action", cache.action)):
+        frames = np.flatnonzero(~np.isfinite(array).all(1))
+        if len(frames):
+            episode = int(np.searchsorted(np.cumsum(cache.lengths), frames[0], side="right"))
+            raise MismatchError(
+                f"'{dataset.root}', episode {episode}: its {name} holds what is not a number, in {len(frames)} frames "
+                f"of the dataset. `etude data check {dataset.root}` finds such episodes, `etude data delete` writes a "
+                "dataset without them."
+            )
 
 
 def features_of(caches: Sequence[FrameCache]) -> Features:
