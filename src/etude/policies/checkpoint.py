@@ -117,7 +117,8 @@ def _making(name: str) -> Generator[None]:
     try:
         yield
     except (TypeError, ValueError, RuntimeError, ImportError, OSError) as error:
-        raise ConfigError(f"policy '{name}' cannot be made so: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ConfigError(f"policy '{name}' cannot be made so: {reason}.") from error
 
 
 def _read_config(folder: Path) -> PreTrainedConfig:
