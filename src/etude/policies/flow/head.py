@@ -12,9 +12,9 @@ TIME_FREQUENCIES = 16
 class VelocityField(nn.Module):
     """v(x_t, t | c) over flattened chunks: a residual MLP whose layers are scaled and shifted by (c, t).
 
-    Noise is in every number of x_t, and v has to carry all of it: a chunk of more numbers than the MLP is wide cannot get
-    through. Then x_t, times a gate that (c, t) sets, is led around it, and the MLP is left with the actions: with 14
-    joints and 32 steps the loss fell from 0.61 to 0.07. Chunks that fit do better without (docs/results.md).
+    Noise is in every number of x_t, and v has to carry all of it: a chunk of more numbers than the MLP is wide cannot
+    get through. Then x_t, times a gate that (c, t) sets, is led around it, and the MLP is left with the actions: with
+    14 joints and 32 steps the loss fell from 0.61 to 0.07. Chunks that fit do better without (docs/results.md).
     """
 
     def __init__(self, chunk_size: int, condition_size: int, width: int, blocks: int) -> None:
