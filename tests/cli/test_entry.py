@@ -2,6 +2,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,11 @@ ETUDE = Path(sys.executable).with_name("etude")
 HEAVY = ("torch", "mujoco", "lerobot", "matplotlib", "pyarrow", "scipy", "gymnasium")
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    pass
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
     """Make every command raise an error when it runs."""
@@ -25,8 +31,8 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def run(options: Any) -> None:
             raise error
 
-        def parse(options: object, verb: str, rest: list[str]) -> None:
-            return None
+        def parse(options: object, verb: str, rest: list[str]) -> Any:
+            return NoOptions()
 
         def load(name: str) -> SimpleNamespace:
             return SimpleNamespace(run=run, Options=None)
