@@ -62,7 +62,8 @@ def everything(run: Path) -> dict[str, Any]:
 
 
 def _lasting(path: Path) -> Any:
-    if path.name == "index.html" or path.parent.name == "videos":  # wall times; films are not compressed to the bit
+    # Wall times; films are not compressed to the bit; the command that was typed.
+    if path.name in ("index.html", "settings.json") or path.parent.name == "videos":
         return None
     if path.name not in ("manifest.json", "summary.json", "run.json"):
         return path.read_bytes()
