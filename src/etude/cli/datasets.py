@@ -1,9 +1,9 @@
 """Which datasets are trained on, as a person names them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etude.core import ConfigError, EtudeError, MismatchError, UnknownNameError
 from etude.core.files import read_json
@@ -40,7 +40,7 @@ def parse_datasets(
     named = dict(map(_name_and_weight, texts))
     if len(named) < len(texts):
         raise ConfigError("--dataset names a dataset twice; give it a larger weight instead: DIR:2.")
-    mapping_of, weights_of = _files("--map", maps, named), _files("--episode-weights", episode_weights, named)
+    mapping_of, weights_of = files_of("--map", maps, named), files_of("--episode-weights", episode_weights, named)
     return [
         WeightedDataset(
             find_dataset(name),
@@ -119,13 +119,23 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     return name, share
 
 
-def _files(flag: str, texts: Sequence[str], names: Sequence[str] | Any) -> dict[str, Path]:
-    """Read "DATASET=FILE"."""
+def files_of(flag: str, texts: Sequence[str], names: Collection[str]) -> dict[str, Path]:
+    """Read "DATASET=FILE": the file of each dataset that has one.
+
+    Args:
+        flag: The option.
+        texts: Its values.
+        names: The datasets, as the command names them.
+
+    Raises:
+        ConfigError: Something else.
+        UnknownNameError: The command names no such dataset.
+    """
     files: dict[str, Path] = {}
     for text in texts:
         name, equals, file = text.rpartition("=")
         if not equals or not file:
-            raise ConfigError(f"{flag} {text}: expected DATASET=FILE, the dataset as --dataset names it.")
+            raise ConfigError(f"{flag} {text}: expected DATASET=FILE, the dataset as the command names it.")
         if name not in names:
             raise UnknownNameError(f"dataset of {flag}", name, names)
         files[name] = Path(file)

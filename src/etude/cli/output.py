@@ -1,6 +1,5 @@
 """Folders and videos that commands write: never over something, never half of one that was refused."""
 
-import errno
 import os
 import shutil
 import sys
@@ -14,12 +13,11 @@ from typing import Any
 
 from etude.cli.configuration import options_of
 from etude.core import ConfigError, MismatchError, RunExistsError, StageFailedError
-from etude.core.files import read_json, write_json
+from etude.core.files import NO_ROOM, read_json, write_json
 
 SETTINGS, _DECIDED = "settings.json", "settings"
 _COMMAND: ContextVar[Mapping[str, Any]] = ContextVar("command", default=MappingProxyType({}))
 """What `--config` reads of the command under way, for whatever it writes first."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_free(out: Path, *, resume: bool = False, resumable: bool = True) -> None:
@@ -68,7 +66,7 @@ def whole_folder(out: Path) -> Generator[Path]:
         yield partial
         os.replace(partial, out)
     except Exception as error:
-        full = next((e for e in (error, error.__cause__) if isinstance(e, OSError) and e.errno in _NO_ROOM), None)
+        full = next((e for e in (error, error.__cause__) if isinstance(e, OSError) and e.errno in NO_ROOM), None)
         if full is None:
             raise
         raise StageFailedError(

@@ -92,8 +92,7 @@ def episode_row(episode: EncodedEpisode, spec: DatasetSpec, columns: Mapping[str
     row |= {"dataset_from_index": first_frame, "dataset_to_index": first_frame + episode.length}
     statistics = {IMAGE + camera: episode.image_statistics[camera] for camera in spec.cameras}
     statistics |= {name: vector_statistics(c if c.ndim > 1 else c[:, None]) for name, c in columns.items()}
-    for feature, values in statistics.items():
-        row |= {f"{STATS_PREFIX}{feature}/{key}": value.tolist() for key, value in values.items()}
+    row |= statistics_row(statistics)
     return row | {_SIDECAR_PREFIX + key: value for key, value in _sidecar_row(episode).items()}
 
 
@@ -156,6 +155,11 @@ def row_codecs(row: Row) -> dict[str, tuple[str, str]]:
     """Camera -> codec and pixel format of an episode's videos, where they are not Etude's own."""
     codecs = json.loads(row.get(f"{_SIDECAR_PREFIX}codecs") or "{}")
     return {camera: (str(codec), str(pixels)) for camera, (codec, pixels) in codecs.items()}
+
+
+def statistics_row(statistics: Mapping[str, Statistics]) -> Row:
+    """What a row says of some features' statistics; the inverse of row_statistics."""
+    return {f"{STATS_PREFIX}{name}/{key}": value.tolist() for name, s in statistics.items() for key, value in s.items()}
 
 
 def row_statistics(row: Row) -> dict[str, Statistics]:
@@ -224,26 +228,3 @@ def _video_json(spec: DatasetSpec, camera: str, rows: Sequence[Row]) -> dict[str
     codec, pixels = ("+".join(dict.fromkeys(parts)) for parts in zip(*codecs, strict=True))
     stream = {"height": height, "width": width, "codec": codec, "pix_fmt": pixels, "fps": spec.fps, "channels": 3}
     return {f"video.{key}": value for key, value in stream.items()} | {"has_audio": False, "is_depth_map": False}
-
-
-def frame_positions(
-    rows: Sequence[Mapping[str, Any]], camera: str, fps: int
-) -> dict[tuple[int, int], list[tuple[int, int]]]:
-    """For every video file of a camera, (first frame in the file, episode) of the episodes in it, in order.
-
-    Args:
-        rows: Rows of meta/episodes.
-        camera: Name of the camera.
-        fps: Frames per second.
-
-    Returns:
-        (chunk, file) -> list of (first frame, episode).
-    """
-    key = f"videos/{IMAGE}{camera}"
-    files: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for row in rows:
-        first = round(row[f"{key}/from_timestamp"] * fps)
-        files.setdefault((row[f"{key}/chunk_index"], row[f"{key}/file_index"]), []).append(
-            (first, row["episode_index"])
-        )
-    return {file: sorted(episodes) for file, episodes in files.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from etude.core import Case, EtudeError
 from etude.core.files import read_json
 from etude.data.layout import INFO, SIDECAR_INFO, TASKS, row_statistics, sidecar_outcome, sidecar_row
-from etude.data.parquet import Row, read_rows
+from etude.data.parquet import Row, read_rows, task_texts
 from etude.data.rows import episode_rows
 from etude.data.spec import ACTION, IMAGE, STATE, Feature
 from etude.data.statistics import Statistics
@@ -123,9 +123,7 @@ class DatasetMeta:
         """The task texts, by task_index."""
         if self.version != _CURRENT:
             return tuple(legacy_tasks(self.root))
-        rows = read_rows([self.root / TASKS]) if (self.root / TASKS).exists() else []
-        # pandas keeps the text as an index, which older versions did not name.
-        texts = {int(row["task_index"]): str(row.get("task", row.get("__index_level_0__", ""))) for row in rows}
+        texts = task_texts(read_rows([self.root / TASKS])) if (self.root / TASKS).exists() else {}
         return tuple(texts.get(index, "") for index in range(max(texts, default=-1) + 1))
 
     @property

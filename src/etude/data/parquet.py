@@ -85,6 +85,12 @@ def encode_tasks(tasks: Sequence[str]) -> bytes:
     return _file(table.replace_schema_metadata({"pandas": json.dumps(pandas)}))
 
 
+def task_texts(rows: Iterable[Row]) -> dict[int, str]:
+    """The task texts in records of LeRobot's tasks, by index."""
+    # pandas keeps the text as an index, which older versions did not name.
+    return {int(row["task_index"]): str(row.get("task", row.get("__index_level_0__", ""))) for row in rows}
+
+
 def read_rows(paths: Sequence[Path], *, without: str = "") -> list[Row]:
     """All records of some files; a column that a file lacks is None there.
 
@@ -121,7 +127,7 @@ def read_columns(
     if missing:
         raise EtudeError(f"the Parquet files in '{paths[0].parent.parent}' have no column '{missing[0]}'.")
     try:
-        return {name: _array(table.column(name).combine_chunks(), len(table)) for name in wanted}
+        return {name: as_numbers(table.column(name).combine_chunks(), len(table)) for name in wanted}
     except ValueError as error:
         raise EtudeError(f"a column of '{paths[0]}' has rows of different lengths: {error}.") from error
 
@@ -141,6 +147,13 @@ def read_pictures(path: Path, column: str, episode: int) -> Iterator[bytes]:
                         yield _picture(picture, path)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _unreadable(f"'{path}', column '{column}'", error) from error
+
+
+def as_numbers(column: Any, rows: int) -> NDArray[Any]:
+    """A column of numbers, or of lists of equal length, nested or not, as (rows, n)."""
+    while pa.types.is_nested(column.type) or isinstance(column, pa.ExtensionArray):
+        column = column.storage if isinstance(column, pa.ExtensionArray) else column.flatten()
+    return column.to_numpy(zero_copy_only=False).reshape(rows, -1)
 
 
 def _groups(file: Any, episode: int | None) -> list[int]:
@@ -181,12 +194,6 @@ def _read(paths: Sequence[Path], keep: Callable[[str], bool], episode: int | Non
 
 def _unreadable(what: str, error: Exception) -> EtudeError:
     return EtudeError(f"{what} cannot be read: {str(error).rstrip('.')}; copy the file anew.")
-
-
-def _array(column: Any, rows: int) -> NDArray[Any]:
-    while pa.types.is_nested(column.type) or isinstance(column, pa.ExtensionArray):
-        column = column.storage if isinstance(column, pa.ExtensionArray) else column.flatten()
-    return column.to_numpy(zero_copy_only=False).reshape(rows, -1)
 
 
 def _column(values: NDArray[Any]) -> Any:

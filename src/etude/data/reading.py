@@ -1,6 +1,6 @@
 """A whole episode of any dataset, to be written again: decoded, or encoded as it lies there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,18 +51,20 @@ def left_out(meta: DatasetMeta) -> list[str]:
     return sorted(set(meta.features) - kept - ({SUBTASKS} if _has_subtasks(meta) else set()))
 
 
-def read_episode(meta: DatasetMeta, index: int) -> RecordedEpisode:
+def read_episode(meta: DatasetMeta, index: int, cameras: Sequence[str] | None = None) -> RecordedEpisode:
     """Read and decode an episode; its origin is where it was read from.
 
     Args:
         meta: The dataset.
         index: Index of the episode.
+        cameras: Whose images to decode; by default all.
 
     Raises:
         EtudeError: A file is missing or damaged, or the dataset has no such episode.
     """
     require_episode(meta, index)
-    images = {camera: np.stack(list(read_images(meta, index, camera))) for camera in meta.cameras}
+    chosen = meta.cameras if cameras is None else cameras
+    images = {camera: np.stack(list(read_images(meta, index, camera))) for camera in chosen}
     return replace(_without_images(meta, index), images=images)
 
 

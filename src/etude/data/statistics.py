@@ -30,6 +30,11 @@ class FeatureStatistics:
         return self.features[feature]
 
 
+def spread(length: int, count: int) -> NDArray[np.int64]:
+    """At most `count` of `length` indices, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, length - 1, count).round().astype(np.int64))
+
+
 _QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 
 
@@ -49,7 +54,7 @@ def vector_statistics(values: Num[NDArray[Any], "T n"]) -> Statistics:
 
 def image_statistics(images: UInt8[NDArray[np.uint8], "T H W 3"], frames: int = 16) -> Statistics:
     """Statistics of the pixels of at most `frames` images spread evenly, each of shape (3, 1, 1), in [0, 1]."""
-    chosen = np.unique(np.linspace(0, len(images) - 1, frames).round().astype(int))
+    chosen = spread(len(images), frames)
     sample = images[chosen]
     # With 256 values a histogram holds everything, and counting is much cheaper than sorting.
     histogram = np.stack([np.bincount(sample[..., c].ravel(), minlength=256) for c in range(3)])  # (3, 256)

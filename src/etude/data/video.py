@@ -62,10 +62,16 @@ def decode_video(path: Path, size: tuple[int, int] | None = None) -> Iterator[UI
     """
     with open_video(path) as (container, stream):
         for frame in container.decode(stream):
-            height, width = size or (frame.height, frame.width)
-            same = (height, width) == (frame.height, frame.width)
-            rgb = frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA")
-            yield np.asarray(rgb.to_ndarray(), np.uint8)
+            yield to_rgb(frame, size or (frame.height, frame.width))
+
+
+def to_rgb(frame: Any, size: tuple[int, int]) -> UInt8[NDArray[np.uint8], "H W 3"]:
+    """One of PyAV's frames as an image of this height and width [px], resized by area."""
+    height, width = size
+    same = size == (frame.height, frame.width)
+    return np.asarray(
+        frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA").to_ndarray(), np.uint8
+    )
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from torch import Tensor
 from etude.core import ConfigError, UnknownNameError
 from etude.policies.features import ACTION_KEY, PAD_KEY
 from etude.policies.kind import Pipeline, PolicyKind, horizon_of
+from etude.policies.losses import mean_of_real
 from etude.policies.names import POLICIES
 from etude.policies.normalisation import Statistics
 
@@ -75,8 +76,7 @@ def action_error(policy: Any, batch: dict[str, Tensor]) -> Tensor:
         warnings.filterwarnings("ignore", message="To evaluate in the environment")
         chunks = _ask(policy, _observed(batch), chunk_length(policy.config))
     error = (chunks - batch[ACTION_KEY][:, : chunks.shape[1]]).abs().mean(2)
-    real = (~batch[PAD_KEY][:, : chunks.shape[1]]).to(error.dtype)
-    return (error * real).sum() / real.sum().clamp(min=1)
+    return mean_of_real(error, batch[PAD_KEY][:, : chunks.shape[1]])
 
 
 def with_time(policy: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:

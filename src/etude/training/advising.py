@@ -12,7 +12,7 @@ from etude.data import WindowBatch
 from etude.policies.model import ChunkModel
 from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
-from etude.training.placing import place, resolve_device, resolve_precision
+from etude.training.placing import computing_in, place, resolve_device, resolve_precision
 
 LARGEST = 256
 """No more is advised, whatever the memory: it seldom learns more in an hour."""
@@ -86,7 +86,7 @@ def _bytes_of_step(model: ChunkModel, batch: WindowBatch, device: torch.device, 
         torch.cuda.reset_peak_memory_stats(device)
     with (
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-        torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16),
+        computing_in(dtype, device),
     ):
         loss = model.loss(to_tensors(batch, device), torch.Generator().manual_seed(0))
     held = sum(kept.values())  # before the backward pass lets go of them

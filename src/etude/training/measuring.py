@@ -19,7 +19,7 @@ from etude.training.advising import Advice, advise_batch_size
 from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
 from etude.training.optimisers import make_optimiser
-from etude.training.placing import place, resolve_device, resolve_precision
+from etude.training.placing import computing_in, place, resolve_device, resolve_precision
 
 _BUDGET_S, _TIMES = 1.5, (2, 10)
 """Each figure is the median of as many repeats as fit into this time, at least and at most so many."""
@@ -95,7 +95,7 @@ def _training_step(model: ChunkModel, batch: dict[str, Tensor], config: TrainCon
     optimiser, generator = make_optimiser(model.module.train(), config), torch.Generator().manual_seed(0)
 
     def step() -> float:
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with computing_in(dtype, device):
             loss = model.loss(batch, generator)
         loss.backward()
         optimiser.step()

@@ -34,6 +34,11 @@ def resolve_precision(precision: Precision, device: str = "cpu") -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """A context in which convolutions and matrix products compute in this type."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
 def place(model: ChunkModel, device: torch.device) -> None:
     """Move weights, and what prepares their inputs, to a device; in place.
 

@@ -24,7 +24,7 @@ from etude.training.config import TrainConfig
 from etude.training.history import Best, History, write_curves
 from etude.training.interrupts import stop_at_once, wait_for_the_step
 from etude.training.optimisers import average, make_optimiser
-from etude.training.placing import place, resolve_precision
+from etude.training.placing import computing_in, place, resolve_precision
 from etude.training.state import load_state, save_state
 from etude.training.team import Team, gather_team
 
@@ -292,7 +292,7 @@ class _Run:
 
     def _loss(self, model: ChunkModel, batch: WindowBatch, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        with torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with computing_in(self.dtype, self.team.device):
             return model.loss(to_tensors(batch, self.team.device), generator)
 
     def _kept(self) -> str:

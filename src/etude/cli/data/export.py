@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from etude.cli.output import require_free, whole_folder
+from etude.cli.data.writing import new_folder
 from etude.cli.terminal import show, show_next, watch
 from etude.core import ConfigError
 
@@ -76,8 +76,7 @@ def _export_hdf5(meta: "DatasetMeta", options: Options) -> None:
 def _export_groot(meta: "DatasetMeta", options: Options) -> None:
     from etude.data.groot import export_groot, fine_tuning_command
 
-    require_free(options.out, resumable=False)
-    with whole_folder(options.out) as folder, watch()("episodes", meta.total_episodes) as update:
-        export_groot(meta, folder, on_saved=lambda done: update(done, ""))
+    with new_folder(options.out, meta.total_episodes) as (folder, on_saved):
+        export_groot(meta, folder, on_saved=on_saved)
     show(f"{options.out}: {meta.total_episodes} episodes, LeRobot v2.1 with meta/modality.json")
     show("", "Fine-tune GR00T N1.7 in a checkout of Isaac-GR00T:", fine_tuning_command(options.out))

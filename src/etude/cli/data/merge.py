@@ -1,6 +1,5 @@
 """`etude data merge`: several datasets as one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.data.writing import new_folder, open_dataset, show_dataset, show_uses
-from etude.core import ConfigError, UnknownNameError
+from etude.cli.datasets import files_of
+from etude.core import ConfigError
 
 if TYPE_CHECKING:
-    from etude.data import FeatureMapping
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +48,14 @@ class Options:
 
 def run(options: Options) -> None:
     """Merge."""
+    from etude.data import FeatureMapping
     from etude.data.editing.selecting import Selection, write_selections
 
-    mappings = _mappings(options.map, options.datasets)
+    files = files_of("--map", options.map, options.datasets)
+    mappings = {name: FeatureMapping.read(file) for name, file in files.items()}
     metas = {name: open_dataset(name) for name in options.datasets}
     selections = [Selection(meta=meta, mapping=mappings.get(name)) for name, meta in metas.items()]
     with new_folder(options.out, sum(meta.total_episodes for meta in metas.values())) as (folder, on_saved):
         write_selections(folder, selections, without=options.without, on_saved=on_saved)
     show_dataset(options.out, list(metas.values()))
     show_uses(options.out)
-
-
-def _mappings(texts: Sequence[str], datasets: Sequence[str]) -> "dict[str, FeatureMapping]":
-    from etude.data import FeatureMapping
-
-    mappings: dict[str, FeatureMapping] = {}
-    for text in texts:
-        name, equals, file = text.rpartition("=")
-        if not equals or not file:
-            raise ConfigError(f"--map {text}: expected DATASET=FILE, the dataset as the command names it.")
-        if name not in datasets:
-            raise UnknownNameError("dataset of --map", name, datasets)
-        mappings[name] = FeatureMapping.read(Path(file))
-    return mappings

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from etude.cli.data.writing import open_dataset
-from etude.cli.output import require_free, whole_folder
-from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.data.writing import new_folder, open_dataset
+from etude.cli.terminal import show, show_json, show_next
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ def run(options: Options) -> None:
     """Trim."""
     from etude.data.editing.trimming import TrimConfig, trim
 
-    require_free(options.out, resumable=False)
     meta = open_dataset(options.dataset)
     config = TrimConfig(
         idle_speed=options.idle_speed,
@@ -64,13 +62,13 @@ def run(options: Options) -> None:
         after_s=options.after_s,
     )
     pieces: list[Piece] = []
-    with whole_folder(options.out) as partial, watch()("episodes", meta.total_episodes) as update:
+    with new_folder(options.out, meta.total_episodes) as (folder, on_saved):
 
         def on_piece(piece: "Piece") -> None:
             pieces.append(piece)
-            update(len(pieces), "")
+            on_saved(len(pieces))
 
-        trim(meta, partial, config, on_piece)
+        trim(meta, folder, config, on_piece)
     tell(pieces, meta.fps, as_json=options.json)
     if not options.json:
         kept, of = sum(piece.end - piece.first for piece in pieces), sum(piece.length for piece in pieces)

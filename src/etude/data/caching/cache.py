@@ -21,7 +21,7 @@ from etude.data.caching.frames import Frames
 from etude.data.caching.store import Lease, Store
 from etude.data.metadata import DatasetMeta
 from etude.data.spec import ACTION, STATE
-from etude.data.statistics import FeatureStatistics, image_statistics, merge_statistics, vector_statistics
+from etude.data.statistics import FeatureStatistics, image_statistics, merge_statistics, spread, vector_statistics
 
 _SAMPLE = 256  # Images that statistics are taken from.
 
@@ -124,7 +124,7 @@ def statistics(*caches: FrameCache, pixels: bool = True) -> FeatureStatistics:
         parts.setdefault(STATE, []).append(vector_statistics(cache.state))
         parts.setdefault(ACTION, []).append(vector_statistics(cache.action))
         for camera, images in cache.images.items() if pixels else ():
-            sample = images.take(np.unique(np.linspace(0, len(images) - 1, _SAMPLE).round().astype(np.int64)))
+            sample = images.take(spread(len(images), _SAMPLE))
             key = cache.meta.camera_keys[camera]
             parts.setdefault(key, []).append(image_statistics(sample, frames=len(sample)))
     return FeatureStatistics({name: merge_statistics(of_feature) for name, of_feature in parts.items()})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from etude.data.episode import data_file, read_images, video_file
 from etude.data.metadata import DatasetMeta
-from etude.data.video import decode_video
+from etude.data.video import decode_video, to_rgb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +77,4 @@ def _resized(image: UInt8[NDArray[np.uint8], "H W 3"], size: tuple[int, int]) ->
     if image.shape[:2] == size:
         return image
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    return np.asarray(frame.reformat(size[1], size[0], interpolation="AREA").to_ndarray(), np.uint8)
+    return to_rgb(frame, size)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from etude.data.checking.pictures import Look, Traits
 from etude.data.checking.source import Clip
+from etude.data.video import to_rgb
 
 WIDTH_PX = 160
 """Pictures are made this small before they are compared: enough to see a gripper, and it evens out a camera's noise."""
@@ -117,10 +118,7 @@ def _frames(path: Path, sizes: Sizes) -> Iterator[tuple[float | None, Small | No
             raise OSError("its codec is not known here")
         for frame in container.decode(stream):
             sizes.add((frame.height, frame.width))
-            height, width = _small(frame.height, frame.width)
-            same = (height, width) == (frame.height, frame.width)
-            rgb = frame.reformat(width, height, "rgb24", interpolation=None if same else "AREA")
-            yield frame.time, np.asarray(rgb.to_ndarray(), np.uint8)
+            yield frame.time, to_rgb(frame, _small(frame.height, frame.width))
 
 
 def _packets(path: Path, sizes: Sizes) -> Iterator[tuple[float | None, Small | None]]:

@@ -11,7 +11,7 @@ from etude.core.files import read_json
 from etude.data.checking.finding import Finding
 from etude.data.layout import DATA_PATH, INFO, STATS, TASKS, VIDEO_PATH, row_statistics
 from etude.data.metadata import DatasetMeta, read_info
-from etude.data.parquet import Row, read_rows
+from etude.data.parquet import Row, read_rows, task_texts
 from etude.data.spec import Feature
 from etude.data.statistics import Statistics
 from etude.data.v21 import EPISODES, EPISODES_STATS, template
@@ -156,8 +156,7 @@ class _Reader:
             self._broken("metadata", f"'{name}' is missing")
             return None
         rows = self._parquet(Path(name)) if self._current else self._lines(Path(name))
-        texts = {row["task_index"]: row.get("task", row.get("__index_level_0__", "")) for row in rows or ()}
-        return {int(index): str(text) for index, text in texts.items()}
+        return task_texts(rows or ())
 
     def statistics(self) -> dict[str, Statistics]:
         if not self._current:

@@ -127,16 +127,15 @@ def trim(meta: DatasetMeta, out: Path, config: TrimConfig, on_piece: OnPiece) ->
     Raises:
         EtudeError: An episode cannot be read, or `out` cannot be written.
     """
-    scales = _ranges(meta)
+    scales, storage = _ranges(meta), spec_of(meta).storage
 
     def pieces(index: int) -> Iterator[tuple[Piece, EncodedEpisode]]:
-        spec, episode = spec_of(meta), read_episode(meta, index)
-        piece = keep(episode, index, scales, meta.fps, config)
-        whole = (piece.first, piece.end) == (0, piece.length)
-        yield (
-            piece,
-            read_encoded(meta, index) if whole else encode(part(episode, piece), meta.fps, storage=spec.storage),
-        )
+        # What to keep follows from the numbers: images are decoded only where some of them go.
+        piece = keep(read_episode(meta, index, cameras=()), index, scales, meta.fps, config)
+        if (piece.first, piece.end) == (0, piece.length):
+            yield piece, read_encoded(meta, index)
+        else:
+            yield piece, encode(part(read_episode(meta, index), piece), meta.fps, storage=storage)
 
     write_pieces(meta, out, pieces, on_piece)
 

@@ -1,6 +1,5 @@
 """Datasets as HDF5 files of robomimic's and Isaac Lab's layouts, one episode in memory at a time."""
 
-import errno
 import json
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etude.core import EtudeError, RunExistsError, StageFailedError, UnknownNameError
+from etude.core.files import NO_ROOM
 from etude.data.episode import read_images, read_typed
 from etude.data.hdf5.demonstrations import NEXT
 from etude.data.hdf5.layouts import LAYOUTS, Layout
@@ -22,7 +22,6 @@ from etude.data.hdf5.remainder import Manifest, Remainder
 from etude.data.metadata import DatasetMeta, EpisodeRecord
 
 WRITABLE = ("robomimic", "isaaclab")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 type Arrays = dict[str, NDArray[Any]]
 
@@ -180,7 +179,7 @@ def _whole_file(out: Path) -> Generator[h5py.File]:
             yield file
         os.replace(temporary, out)
     except (OSError, RuntimeError) as error:  # h5py raises either, sometimes with the system's words only
-        full = next((os.strerror(e).lower() for e in _NO_ROOM if os.strerror(e) in str(error)), None)
+        full = next((os.strerror(e).lower() for e in NO_ROOM if os.strerror(e) in str(error)), None)
         if full is None:
             raise
         raise StageFailedError(

@@ -13,7 +13,7 @@ from etude.data.encoding import encode
 from etude.data.hdf5.demonstrations import read_demonstration
 from etude.data.hdf5.files import plain
 from etude.data.hdf5.layouts import Layout, Source, environment_arguments
-from etude.data.hdf5.planning import ImportPlan, mask_names, opened, parent_of
+from etude.data.hdf5.planning import ImportPlan, mask_keys, mask_names, opened, parent_of
 from etude.data.writer import DatasetWriter
 
 
@@ -45,15 +45,18 @@ def import_demonstrations(
             plan.manifest.save(root)
             missing |= {index: (root, n) for n, index in enumerate(indices) if n >= writers[root].episodes}
         chosen = sorted(missing)
+        masks: dict[Path, dict[str, set[str]]] = {}
         for index, (source, group) in zip(chosen, opened([plan.sources[i] for i in chosen], plan.layout), strict=True):
             root, episode = missing[index]
+            if source.file not in masks:
+                masks[source.file] = {key: mask_names(group.file, key) for key in mask_keys(group.file)}
             recorded, remainder = read_demonstration(
                 group,
                 source,
                 plan.manifest.schema,
                 given=plan.config.quaternion,
                 task=plan.config.task or _task(group, source, plan.layout),
-                masks=_masks(group, source),
+                masks=tuple(key for key, listed in masks[source.file].items() if source.name in listed),
             )
             remainder.save(root, episode)
             writers[root].commit(encode(recorded, plan.spec.fps, storage=plan.spec.storage))
@@ -74,12 +77,6 @@ def split(count: int, eval_fraction: float, rng: np.random.Generator) -> tuple[l
     wanted = min(max(1, round(eval_fraction * count)), count - 1)
     kept = set(rng.permutation(count)[:wanted].tolist())
     return [i for i in range(count) if i not in kept], sorted(kept)
-
-
-def _masks(group: h5py.Group, source: Source) -> tuple[str, ...]:
-    masks = group.file.get("mask")
-    known = [str(name) for name in masks] if isinstance(masks, h5py.Group) else []
-    return tuple(key for key in known if source.name in mask_names(group.file, key))
 
 
 def _task(group: h5py.Group, source: Source, layout: Layout) -> str:

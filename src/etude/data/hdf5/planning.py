@@ -190,12 +190,17 @@ def mask_names(file: h5py.File, key: str) -> set[str]:
     Raises:
         ConfigError: There is no such key.
     """
-    masks = file.get("mask")
-    known = [str(name) for name in masks] if isinstance(masks, h5py.Group) else []
     dataset = file.get(f"mask/{key}")
     if not isinstance(dataset, h5py.Dataset):
-        raise ConfigError(f"--mask {key}: '{file.filename}' has the filter keys {', '.join(known) or '(none)'}.")
+        known = ", ".join(mask_keys(file)) or "(none)"
+        raise ConfigError(f"--mask {key}: '{file.filename}' has the filter keys {known}.")
     return set(plain(dataset[()]))
+
+
+def mask_keys(file: h5py.File) -> list[str]:
+    """The filter keys that a file has."""
+    masks = file.get("mask")
+    return [str(name) for name in masks] if isinstance(masks, h5py.Group) else []
 
 
 def _shared(group: h5py.Group, layout: Layout, schema: Schema, config: ImportConfig) -> tuple[Manifest, DatasetSpec]:

@@ -15,15 +15,15 @@ from etude.data.layout import (
     INFO,
     ROW_PATH,
     STATS,
-    STATS_PREFIX,
     TASKS,
     VIDEO_PATH,
     row_statistics,
+    statistics_row,
 )
 from etude.data.parquet import Row, encode_rows, encode_tasks
 from etude.data.salvage.clips import Clip, file_place, frame_times
 from etude.data.salvage.tables import Numbers, episode_tables, renumbered, table_statistics, write_tables
-from etude.data.statistics import Statistics, merge_statistics
+from etude.data.statistics import merge_statistics
 
 type Progress = Callable[[int, int], None]
 """(episodes done, episodes in all)."""
@@ -93,11 +93,6 @@ def write_data(
         write_tables(out / DATA_PATH.format(chunk_index=place[0], file_index=place[1]), tables(source, place))
         yield from rows
         rows = []
-
-
-def statistics_row(statistics: Mapping[str, Statistics]) -> Row:
-    """What a row of meta/episodes says of some features' statistics."""
-    return {f"{STATS_PREFIX}{name}/{key}": value.tolist() for name, s in statistics.items() for key, value in s.items()}
 
 
 def video_row(key: str, clip: Clip, length: int, fps: int) -> Row:

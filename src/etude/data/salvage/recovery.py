@@ -17,10 +17,10 @@ import numpy as np
 
 from etude.core import EtudeError
 from etude.core.files import read_json
-from etude.data.layout import INFO, TASKS, row_statistics
-from etude.data.parquet import Row, read_rows
+from etude.data.layout import INFO, TASKS, row_statistics, statistics_row
+from etude.data.parquet import Row, read_rows, task_texts
 from etude.data.salvage.clips import Clip, find_clips, unsaved_episodes
-from etude.data.salvage.rebuilding import Progress, gather_videos, statistics_row, video_row, write_data, write_meta
+from etude.data.salvage.rebuilding import Progress, gather_videos, video_row, write_data, write_meta
 from etude.data.salvage.tables import Numbers, find_numbers, readable_files, sampled
 from etude.data.statistics import Statistics, image_statistics
 from etude.data.video import decode_video
@@ -135,7 +135,7 @@ def _task_texts(root: Path, numbers: Iterable[Numbers]) -> list[str]:
         rows = read_rows([root / TASKS])
     except EtudeError:
         rows = []
-    texts = {int(row["task_index"]): str(row.get("task", row.get("__index_level_0__"))) for row in rows}
+    texts = task_texts(rows)
     last = max((task for found in numbers for task in found.tasks), default=-1)
     return [texts.get(index, f"task {index}") for index in range(max(last, *texts, -1) + 1)]
 

@@ -14,8 +14,9 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from etude.core import EtudeError
+from etude.data.parquet import as_numbers
 from etude.data.salvage.footer import has_footer, mend
-from etude.data.statistics import Statistics, image_statistics, vector_statistics
+from etude.data.statistics import Statistics, image_statistics, spread, vector_statistics
 
 _INDEX = ("episode_index", "frame_index", "task_index")
 SAMPLES = 16
@@ -119,11 +120,7 @@ def table_statistics(table: Any, features: Mapping[str, Any]) -> dict[str, Stati
         if feature["dtype"] == "image":
             found[name] = image_statistics(_sampled_images(table[name]))
         elif feature["dtype"] not in ("string", "language"):
-            flat = table[name].combine_chunks()
-            while pa.types.is_nested(getattr(flat.type, "storage_type", flat.type)):
-                flat = getattr(flat, "storage", flat).flatten()
-            values = flat.to_numpy(zero_copy_only=False).reshape(len(table), -1)
-            statistics = vector_statistics(values)
+            statistics = vector_statistics(as_numbers(table[name].combine_chunks(), len(table)))
             found[name] = {
                 key: value if key == "count" else value.reshape(feature["shape"]) for key, value in statistics.items()
             }
@@ -145,7 +142,7 @@ def write_tables(path: Path, tables: Iterator[Any]) -> None:
 
 def sampled(length: int) -> NDArray[np.int64]:
     """The frames that stand for all of an episode."""
-    return np.unique(np.linspace(0, length - 1, SAMPLES).round().astype(np.int64))
+    return spread(length, SAMPLES)
 
 
 def _sampled_images(column: Any) -> UInt8[NDArray[np.uint8], "T H W 3"]:

@@ -5,6 +5,7 @@ quarter of the resolution at once, because normalising at half of it costs as mu
 `FINE_PX` are halved once more, so that a transformer gets about as many tokens from 224 px as from 96.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -12,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.policies.act.backbones import Gate
+from etude.policies.flow.vision import Attention
 
 WIDTHS = (32, 64, 128, 128)
+REDUCTION = 8  # channels for each hidden number of a gate
 FINE_PX = 160
 
 
@@ -59,23 +62,6 @@ class AttentiveBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, before, h, w) → (B, after, h / stride, w / stride)."""
         return F.relu(self.attention(self.second(self.first(features))) + self.shortcut(features), inplace=True)
-
-
-class SideBySide(nn.Module):
-    """One gate over channels and places together, (0, 2) around 1.
-
-    Source: after Park et al. 2018 (BAM): features · (1 + M), here with tanh, so that a gate can close, too.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = _bottleneck(channels)
-        self.places = nn.Conv2d(channels, 1, 3, padding=1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) → (B, C, h, w)."""
-        channels = self.channels(features.mean((2, 3)))[:, :, None, None]
-        return features * (1 + torch.tanh(channels + self.places(features)))
 
 
 class OneAfterTheOther(nn.Module):
@@ -125,8 +111,12 @@ class _PlacesGate(nn.Module):
 
 
 def _bottleneck(channels: int) -> nn.Sequential:
-    hidden = max(channels // 8, 4)
+    hidden = max(channels // REDUCTION, 4)
     return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
 
-GATES: dict[Gate, type[nn.Module]] = {"bam": SideBySide, "cbam": OneAfterTheOther, "eca": Neighbours}
+def _side_by_side(channels: int) -> Attention:
+    return Attention(channels, REDUCTION)
+
+
+GATES: dict[Gate, Callable[[int], nn.Module]] = {"bam": _side_by_side, "cbam": OneAfterTheOther, "eca": Neighbours}

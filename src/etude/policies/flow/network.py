@@ -17,6 +17,7 @@ from etude.policies.flow.head import VelocityField
 from etude.policies.flow.settings import FlowSettings
 from etude.policies.flow.vision import CameraEncoder
 from etude.policies.inputs.augmentation import random_shift
+from etude.policies.losses import mean_of_real
 
 
 class FlowModel(nn.Module):
@@ -60,8 +61,7 @@ class FlowModel(nn.Module):
         error = (self.field(x, time, condition).float() - (actions - noise)).square().mean(2)
         if PAD_KEY not in batch:
             return error.mean()
-        real = (~batch[PAD_KEY]).to(error.dtype).repeat(draws, 1)
-        return (error * real).sum() / real.sum().clamp(min=1)
+        return mean_of_real(error, batch[PAD_KEY].repeat(draws, 1))
 
     def sample(self, batch: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
         """Integrate the field from noise to a chunk per observation, (B, H, A)."""

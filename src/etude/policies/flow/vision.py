@@ -53,9 +53,9 @@ class Attention(nn.Module):
     Source: after Park et al. 2018 (BAM), with one convolution for the places.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, reduction: int = 4) -> None:
         super().__init__()
-        hidden = max(channels // 4, 4)
+        hidden = max(channels // reduction, 4)
         self.channels = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
         self.places = nn.Conv2d(channels, 1, 3, padding=1)
 

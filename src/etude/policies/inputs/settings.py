@@ -59,11 +59,6 @@ class ImageInputs:
             raise ConfigError(f"image inputs: colour_jitter = {self.colour_jitter} must be in [0, 1).")
 
     @property
-    def augments(self) -> bool:
-        """Whether images are varied at random while training."""
-        return bool(self.shift or self.colour_jitter)
-
-    @property
     def early_size(self) -> Size | None:
         """What images may be resized to once, before training; None where parts of them are cut out at full size."""
         return None if any(view.crop for view in self.cameras.values()) else self.size
