@@ -64,7 +64,7 @@ def test_every_command_explains_every_option_and_gives_examples(verb: str, capsy
     told = " ".join(capsys.readouterr().out.split())
     assert f"Examples: etude {verb} " in told
     options = entry.import_module(VERBS[verb].module).Options
-    documented = options.__doc__.partition("Attributes:")[2]
+    documented = "".join((base.__doc__ or "").partition("Attributes:")[2] for base in options.__mro__)
     for field in options.__dataclass_fields__:
         assert f" {field}: " in documented, field
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Draw, Spread, make_draw
-from etude.cli.executing import make_executor
+from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -17,7 +17,7 @@ SETTINGS = Path("meta/etude/collect.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WorkerOptions):
     """Make demonstrations with a task's scripted expert and write them as a LeRobot v3 dataset.
 
     Failed attempts are not kept. Every episode is safely on disk before the next one counts: a collection that was
@@ -36,7 +36,6 @@ class Options:
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
-        processes: Processes that make episodes; they do not change the result.
         resume: Continue a dataset that was begun with the same options; --episodes may be larger.
         json: Print one line of JSON per episode once it is on disk, and nothing else.
     """
@@ -48,12 +47,12 @@ class Options:
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     narrow: bool = False
-    processes: int = 2
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(1, episodes=self.episodes, processes=self.processes)
+        WorkerOptions.__post_init__(self)
+        require_at_least(1, episodes=self.episodes)
         require_at_least(0, seed=self.seed)
 
 
@@ -75,7 +74,7 @@ def run(options: Options) -> None:
     require_same_settings(options.out / SETTINGS, settings)
     with (
         nothing_if_nothing(options.out, SETTINGS),
-        make_executor(options.processes) as executor,
+        make_executor(options) as executor,
         watch()("demonstrations", options.episodes) as update,
     ):
 

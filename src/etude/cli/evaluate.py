@@ -9,9 +9,9 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Spread, draw_cases, make_draw
-from etude.cli.executing import make_executor
+from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import check_execution, execution_settings, resolve_policy
+from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Outcome, PolicyFactory, Suite, Task
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ExecutionOptions, WorkerOptions):
     """Run a policy and measure its success, with a 95 % interval.
 
     The cases are those of a frozen suite, or drawn: nominal worlds by default. Outcomes do not depend on --processes.
@@ -47,12 +47,6 @@ class Options:
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         videos: Record this many cases, failures first.
-        execute: Actions of a predicted chunk to execute before the policy looks again.
-        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
-            with --execute 1 is Zhao et al.'s temporal ensembling.
-        smooth: Share of the last action that stays in the next one, from 0 to below 1.
-        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
-        processes: Processes that run episodes; they do not change the result.
         resume: Continue an evaluation that was begun with the same options.
         json: Print the summary as one line of JSON, and nothing else.
     """
@@ -66,18 +60,14 @@ class Options:
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     videos: int = 0
-    execute: int = 8
-    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
-    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
-    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
-    processes: int = 2
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        WorkerOptions.__post_init__(self)
         episodes = 1 if self.episodes is None else self.episodes
-        require_at_least(1, episodes=episodes, processes=self.processes)
-        check_execution(self)
+        require_at_least(1, episodes=episodes)
         require_at_least(0, seed=self.seed, videos=self.videos)
         if self.suite and (self.theta or self.space != "nominal"):
             raise ConfigError("--suite says which cases: leave out --theta and --space.")
@@ -168,7 +158,7 @@ def _outcomes(
     if finished.exists():
         return read_outcomes(finished), None
     calls: list[NetworkCall] = []
-    with make_executor(options.processes) as executor:
+    with make_executor(options) as executor:
         outcomes = evaluate(
             task, policy, cases, executor=executor, progress=progress, journal=journal, on_calls=calls.extend
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from etude.cli.executing import make_executor
+from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.report import tell
 from etude.cli.terminal import watch
 from etude.cli.usage import require_at_least
@@ -16,7 +16,7 @@ from etude.loop.config import LoopConfig, preset
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WorkerOptions):
     """Train a baseline, find where it fails, freeze an exam, practise in several ways at equal budget, and report.
 
     Everything goes into one run directory. A run that was stopped, or killed, goes on with --resume and ends with the
@@ -35,7 +35,6 @@ class Options:
         arms: Ways of choosing what to practise, instead of the preset's.
         rounds: Turns of the loop, instead of the preset's.
         runs_dir: Where runs are.
-        processes: Processes that run episodes; they do not change the result.
         resume: Continue a run that was begun with the same options.
     """
 
@@ -46,11 +45,11 @@ class Options:
     arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ()
     rounds: Annotated[int | None, arg(metavar="INT")] = None
     runs_dir: Path = Path("runs")
-    processes: int = 2
     resume: bool = False
 
     def __post_init__(self) -> None:
-        require_at_least(1, processes=self.processes, rounds=1 if self.rounds is None else self.rounds)
+        WorkerOptions.__post_init__(self)
+        require_at_least(1, rounds=1 if self.rounds is None else self.rounds)
         require_at_least(0, seed=self.seed)
         if not self.run or Path(self.run).name != self.run:
             raise ConfigError(f"--run {self.run}: a name, not a path; --runs-dir says where runs are.")
@@ -65,7 +64,7 @@ def run(options: Options) -> None:
 
     from etude.loop.run import run_loop
 
-    with make_executor(options.processes) as executor:
+    with make_executor(options) as executor:
         finished = run_loop(
             config,
             task,

@@ -1,52 +1,43 @@
 """The policy that a person names, checked against the task before anything runs."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any
+
+from tyro.conf import arg
 
 from etude.core import ConfigError, PolicyFactory, Task
 from etude.policies.features import Features
 from etude.policies.inputs.reading import checkpoint_features
 
 
-class Execution(Protocol):
-    """Options of every command that runs a policy; see `etude.policies.CheckpointPolicy`."""
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """How a policy's chunks are executed; see `etude.policies.CheckpointPolicy`.
 
-    @property
-    def execute(self) -> int:
-        """Actions of a chunk to execute."""
-        ...
-
-    @property
-    def ensemble(self) -> float | None:
-        """Decay of the average over chunks."""
-        ...
-
-    @property
-    def smooth(self) -> float:
-        """Share of the last action that stays."""
-        ...
-
-    @property
-    def overlap(self) -> int:
-        """Actions that run while the next chunk is computed."""
-        ...
-
-
-def check_execution(options: Execution) -> None:
-    """Check the options that say how chunks are executed.
-
-    Raises:
-        ConfigError: Of values that cannot work.
+    Attributes:
+        execute: Actions of a predicted chunk to execute before the policy looks again.
+        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
+            with --execute 1 is Zhao et al.'s temporal ensembling.
+        smooth: Share of the last action that stays in the next one, from 0 to below 1.
+        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
     """
-    if options.execute < 1:
-        raise ConfigError(f"--execute {options.execute}: must be at least 1.")
-    if not 0 <= options.overlap < options.execute:
-        raise ConfigError(f"--overlap {options.overlap}: must be at least 0 and less than --execute {options.execute}.")
-    if not 0 <= options.smooth < 1:
-        raise ConfigError(f"--smooth {options.smooth:g}: must be in [0, 1); 0.3 is gentle, 0.9 very slow.")
+
+    execute: int = 8
+    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
+    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
+    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
+
+    def __post_init__(self) -> None:
+        if self.execute < 1:
+            raise ConfigError(f"--execute {self.execute}: must be at least 1.")
+        if not 0 <= self.overlap < self.execute:
+            raise ConfigError(f"--overlap {self.overlap}: must be at least 0 and less than --execute {self.execute}.")
+        if not 0 <= self.smooth < 1:
+            raise ConfigError(f"--smooth {self.smooth:g}: must be in [0, 1); 0.3 is gentle, 0.9 very slow.")
 
 
-def execution_settings(options: Execution) -> dict[str, Any]:
+def execution_settings(options: ExecutionOptions) -> dict[str, Any]:
     """How chunks are executed, as JSON values: None for what is not done, as in settings that do not know of it."""
     return {
         "execute": options.execute,
@@ -56,7 +47,7 @@ def execution_settings(options: Execution) -> dict[str, Any]:
     }
 
 
-def resolve_policy(name: str, task: Task, options: Execution) -> PolicyFactory:
+def resolve_policy(name: str, task: Task, options: ExecutionOptions) -> PolicyFactory:
     """The policy factory for `expert`, `random` or a checkpoint folder that fits the task.
 
     Raises:
@@ -74,12 +65,12 @@ def resolve_policy(name: str, task: Task, options: Execution) -> PolicyFactory:
         overlap=options.overlap,
     )
     if name not in ("expert", "random"):
-        require_fit(find_checkpoint(Path(name)), task)
+        require_fit(checkpoint_features(find_checkpoint(Path(name))), task)
     return policy
 
 
-def require_fit(checkpoint: Path, task: Task) -> None:
-    """Raise unless the task gives a checkpoint the cameras, image size, state and actions that it was trained with.
+def require_fit(features: Features, task: Task) -> None:
+    """Raise unless the task gives a policy the cameras, image size, state and actions that it is trained with.
 
     Raises:
         MismatchError: Names what is missing or of another size.
@@ -90,4 +81,4 @@ def require_fit(checkpoint: Path, task: Task) -> None:
         state_size=len(task.state_names),
         action_size=len(task.action_names),
     )
-    checkpoint_features(checkpoint).check(given, f"task '{task.name}'")
+    features.check(given, f"task '{task.name}'")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etude.cli.drawing import Spread, draw_cases, make_draw
+from etude.cli.executing import WorkerOptions, make_executor
 from etude.core import Case, Executor, Rate, Task, derive_seed
 from etude.loop.progress import Progress
-from etude.policies.features import Features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +38,6 @@ class Exam:
         cases = draw_cases(make_draw(made.space, space, ()), episodes, derive_seed(seed, "rollouts while training"))
         return Exam(task=made, cases=tuple(cases), execute=execute)
 
-    def require_fit(self, features: Features) -> None:
-        """Raise unless the task gives what the policy is trained on.
-
-        Raises:
-            MismatchError: Names what is missing or of another size.
-        """
-        given = Features(
-            cameras=self.task.cameras,
-            image_size=(self.task.image_size, self.task.image_size),
-            state_size=len(self.task.state_names),
-            action_size=len(self.task.action_names),
-        )
-        features.check(given, f"task '{self.task.name}'")
-
     def judge(self, executor: Executor, progress: Progress) -> Callable[[Path], Rate]:
         """What takes a checkpoint and gives its success."""
         from etude.loop.stages import evaluate
@@ -65,8 +51,6 @@ class Exam:
         return success
 
 
-def executor_for(exam: Exam | None, processes: int) -> AbstractContextManager[Executor | None]:
+def executor_for(exam: Exam | None, options: WorkerOptions) -> AbstractContextManager[Executor | None]:
     """Where the episodes run; nothing without any."""
-    from etude.cli.executing import make_executor
-
-    return nullcontext() if exam is None else make_executor(processes)
+    return nullcontext() if exam is None else make_executor(options)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from etude.cli.executing import make_executor
+from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import check_execution, execution_settings, resolve_policy
+from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Pocket, Task
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ExecutionOptions, WorkerOptions):
     """Search the perturbation space for where a policy fails, confirm it with fresh rollouts, and freeze suites.
 
     Writes archive.parquet (every θ tried), pockets.json (boxes in which the policy fails and the expert does not) and
@@ -38,12 +38,6 @@ class Options:
         dev_cases: Cases of the dev suite.
         test_cases: Cases of the uniform and of the nominal suite.
         seed: Fixes all randomness.
-        execute: Actions of a predicted chunk to execute before the policy looks again.
-        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
-            with --execute 1 is Zhao et al.'s temporal ensembling.
-        smooth: Share of the last action that stays in the next one, from 0 to below 1.
-        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
-        processes: Processes that run episodes; they do not change the result.
         resume: Continue a search that was begun with the same options.
         json: Print the pockets as one line of JSON, and nothing else.
     """
@@ -57,18 +51,13 @@ class Options:
     dev_cases: int = 20
     test_cases: int = 100
     seed: int = 0
-    execute: int = 8
-    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
-    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
-    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
-    processes: int = 2
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
+        WorkerOptions.__post_init__(self)
         require_at_least(1, budget=self.budget, confirm=self.confirm, exam_cases=self.exam_cases)
-        require_at_least(1, processes=self.processes)
-        check_execution(self)
         require_at_least(0, dev_cases=self.dev_cases, test_cases=self.test_cases, seed=self.seed)
 
 
@@ -88,7 +77,7 @@ def run(options: Options) -> None:
     progress = watch()
     with (
         resumable_folder(options.out, settings, resume=options.resume) as out,
-        make_executor(options.processes) as executor,
+        make_executor(options) as executor,
     ):
         found = search_for_failures(
             task,

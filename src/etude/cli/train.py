@@ -11,8 +11,10 @@ from etude.cli.choosing import parse_settings, require_kind_of
 from etude.cli.configuration import options_of
 from etude.cli.datasets import parse_datasets, require_one_space
 from etude.cli.drawing import Spread
+from etude.cli.executing import WorkerOptions
 from etude.cli.inputs import image_inputs
 from etude.cli.output import SETTINGS, resumable_folder
+from etude.cli.policy import require_fit
 from etude.cli.rollouts import Exam, executor_for
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
     from etude.training.fitting import Exercise, PolicyChoice
     from etude.training.train import Track, TrainResult
 
-_ALIKE = ("processes", "wandb")
+_ALIKE = ("executor", "processes", "ray_address", "wandb")
 """Options that do not change the result."""
 
 _BOX = "CAMERA=LEFT,TOP,RIGHT,BOTTOM …"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WorkerOptions):
     """Fit a policy to one dataset, or to a weighted mixture of several, and keep the best checkpoint.
 
     A share of the episodes, drawn at random, is held out to choose it by; with --eval-task the policy is also rolled
@@ -79,7 +81,6 @@ class Options:
         eval_every: Steps between evaluations.
         eval_space: Where their perturbations come from: the nominal world, or all of the feasible space.
         execute: Actions of a predicted chunk to execute before the policy looks again, in these episodes.
-        processes: Processes that run these episodes; they do not change the result.
         device: Where to compute; `auto` is a GPU where there is one.
         precision: Numbers to compute in; `auto` is bfloat16 where that is fast.
         wandb: Project of Weights & Biases to send the curves to.
@@ -120,7 +121,6 @@ class Options:
     eval_every: int = TrainConfig.evaluate_every
     eval_space: Spread = "nominal"
     execute: int = 8
-    processes: int = 2
     device: Device = "auto"
     precision: Precision = "auto"
     wandb: Annotated[str | None, arg(metavar="PROJECT")] = None
@@ -130,7 +130,8 @@ class Options:
     json: bool = False
 
     def __post_init__(self) -> None:
-        names = ("steps", "accumulate", "validate_every", "eval_episodes", "eval_every", "execute", "processes")
+        WorkerOptions.__post_init__(self)
+        names = ("steps", "accumulate", "validate_every", "eval_episodes", "eval_every", "execute")
         require_at_least(1, **{name: getattr(self, name) for name in names}, threads=self.threads)
         require_at_least(1, batch_size=1 if self.batch_size == "auto" else self.batch_size)
         require_at_least(0, seed=self.seed, keep_last=self.keep_last)
@@ -151,7 +152,7 @@ def run(options: Options) -> None:
     exam = _exam(options)
     exercise = prepare(datasets, choice, seed=options.seed, held_out=options.held_out)
     if exam:
-        exam.require_fit(exercise.model.features)
+        require_fit(exercise.model.features, exam.task)
     config = _config(options, exercise)
     if not is_first():  # the first process speaks and writes for all
         fit(exercise, options.out, config=config, resume=options.resume)
@@ -172,7 +173,7 @@ def _train(options: Options, exercise: "Exercise", config: TrainConfig, exam: Ex
     with ExitStack() as stack:
         out = stack.enter_context(resumable_folder(options.out, settings, resume=options.resume))
         tell(describe(exercise, config))
-        executor = stack.enter_context(executor_for(exam, options.processes))
+        executor = stack.enter_context(executor_for(exam, options))
         result = fit(
             exercise,
             out,

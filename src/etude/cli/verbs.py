@@ -55,6 +55,23 @@ VERBS = {
         "etude search franka-stack --policy runs/first --budget 400 --out search/first",
         resumable=True,
     ),
+    "compare": Verb(
+        "etude.cli.compare",
+        "which of two policies is better, on the same cases",
+        "etude compare franka-stack runs/first runs/second --suite search/first/exam.json --out results/compared",
+        resumable=True,
+    ),
+    "diagnose": Verb(
+        "etude.cli.diagnose",
+        "why a policy fails: rules, proved by rolling out again",
+        "etude diagnose search/first --out diagnosis/first",
+        resumable=True,
+    ),
+    "lockstep": Verb(
+        "etude.cli.lockstep",
+        "a demonstration and a policy side by side from one state",
+        "etude lockstep data/first --episode 0 --policy runs/first --out lockstep/first",
+    ),
     "watch": Verb(
         "etude.cli.watch",
         "see a policy at work, in a window or as a video",

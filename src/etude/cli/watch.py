@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Spread, ThetaDraw, make_draw
 from etude.cli.output import free_name, require_video_name
-from etude.cli.policy import check_execution, resolve_policy
+from etude.cli.policy import ExecutionOptions, resolve_policy
 from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Environment, Observer, Outcome, Step, Task, rollout, stream
@@ -24,7 +24,7 @@ TILE_PX = 288
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(ExecutionOptions):
     """Watch a policy: a video of all cameras with what it has reached, or a window where there is a display.
 
     The seed fixes an episode, so the same command shows the same one; `etude eval` tells the seeds of its episodes.
@@ -45,11 +45,6 @@ class Options:
         seed: Of the first episode; the next ones count up from it.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
-        execute: Actions of a predicted chunk to execute before the policy looks again.
-        ensemble: Average every action over all chunks that predicted it, older ones weighing more by this decay: 0.01
-            with --execute 1 is Zhao et al.'s temporal ensembling.
-        smooth: Share of the last action that stays in the next one, from 0 to below 1.
-        overlap: Look so many actions before the chunk ends, as a robot whose network computes while it moves.
         out: The video (.mp4); by default a new file here, or none with a window.
     """
 
@@ -61,15 +56,11 @@ class Options:
     seed: int = 0
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
-    execute: int = 8
-    ensemble: Annotated[float | None, arg(metavar="DECAY")] = None
-    smooth: Annotated[float, arg(metavar="SHARE")] = 0.0
-    overlap: Annotated[int, arg(metavar="ACTIONS")] = 0
     out: Annotated[Path | None, arg(metavar="FILE")] = None
 
     def __post_init__(self) -> None:
+        ExecutionOptions.__post_init__(self)
         require_at_least(1, episodes=self.episodes)
-        check_execution(self)
         require_at_least(0, seed=self.seed)
         if self.expert and self.policy not in ("", "expert"):
             raise ConfigError(f"--expert and --policy {self.policy} are two policies: give one.")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from etude.compute.worker import serve
-from etude.core import ConfigError, StageFailedError
+from etude.core import ConfigError, EtudeError, StageFailedError
 
 _HELD = 2  # jobs a worker holds: one it runs, and one so that it need not wait for us
 _AHEAD = 4  # jobs begun per process beyond the one whose result is due: bounds what waits in memory
@@ -43,11 +43,18 @@ class ProcessExecutor:
         self._workers: list[_Worker] = []
         self._waiting: deque[_Job] = deque()
 
-    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
+    def map[J, R](
+        self, function: Callable[[J], R], jobs: Iterable[J], *, on_lost: Callable[[J, EtudeError], R] | None = None
+    ) -> Iterator[R]:
         """Run `function` on every job and yield the results in order; jobs are drawn as workers come free.
 
+        Args:
+            function: What to do.
+            jobs: With what.
+            on_lost: Gives the result of a job that ended its worker three times.
+
         Raises:
-            StageFailedError: A job ended its worker three times.
+            StageFailedError: A job ended its worker three times, and `on_lost` is not given.
         """
         upcoming = (_Job(function, job) for job in jobs)
         begun: deque[_Job] = deque()
@@ -61,7 +68,8 @@ class ProcessExecutor:
                 self._advance(block=False)
                 while begun[0].reply is None:
                     self._advance(block=True)
-                yield begun.popleft().result()
+                job = begun.popleft()
+                yield on_lost(job.job, job.lost) if on_lost and job.lost else job.result()
         finally:
             for job in begun:  # the caller stopped early: what no worker holds yet is not begun
                 if job in self._waiting:
@@ -118,10 +126,10 @@ class ProcessExecutor:
         worker.held[0].attempts += 1
         if worker.held[0].attempts >= _ATTEMPTS:
             job = worker.held.popleft()
-            error = StageFailedError(
+            job.lost = StageFailedError(
                 f"{job.name} ended its worker process {_ATTEMPTS} times (exit code {exit_code}); is memory short?"
             )
-            job.reply = pickle.dumps((False, error))
+            job.reply = pickle.dumps((False, job.lost))
         self._waiting.extendleft(reversed(worker.held))
 
 
@@ -129,11 +137,12 @@ class _Job:
     """One call, as bytes that can be sent again, and its reply when there is one."""
 
     def __init__(self, function: Callable[[Any], Any], job: Any) -> None:
-        self.message = pickle.dumps((function, job))
+        self.job, self.message = job, pickle.dumps((function, job))
         name = repr(job)
         self.name = f"job {name if len(name) <= 200 else name[:200] + '…'}"
         self.attempts = 0
         self.reply: bytes | None = None
+        self.lost: StageFailedError | None = None
 
     def result(self) -> Any:
         assert self.reply is not None

@@ -1,6 +1,7 @@
 """The vocabulary of Etude: frozen records, Protocols, errors, seeding, SE(3), statistics, and the rollout loop."""
 
-from etude.core.episode import ActionChunk, Case, Image, Observation, Outcome, Step, Vector
+from etude.core.diagnosis import Cause, Diagnosis, Effect, Interaction, Plan, Practice, Verdict
+from etude.core.episode import CRASHED, INVALID_ACTION, ActionChunk, Case, Image, Observation, Outcome, Step, Vector
 from etude.core.errors import (
     ConfigError,
     EtudeError,
@@ -13,7 +14,17 @@ from etude.core.errors import (
     StageFailedError,
     UnknownNameError,
 )
-from etude.core.protocols import Environment, Executor, Memory, Observer, Policy, PolicyFactory, Searcher, Task
+from etude.core.protocols import (
+    Environment,
+    Executor,
+    KnowsCase,
+    Memory,
+    Observer,
+    Policy,
+    PolicyFactory,
+    Searcher,
+    Task,
+)
 from etude.core.rollout import rollout, rollout_many, to_observation
 from etude.core.seeding import derive_seed, stream
 from etude.core.space import Factor, Perturbation, PerturbationSpace
@@ -21,9 +32,14 @@ from etude.core.statistics import Paired, Rate, cvar, holm
 from etude.core.suite import Pocket, Suite
 
 __all__ = [
+    "CRASHED",
+    "INVALID_ACTION",
     "ActionChunk",
     "Case",
+    "Cause",
     "ConfigError",
+    "Diagnosis",
+    "Effect",
     "Environment",
     "EtudeError",
     "Executor",
@@ -31,6 +47,8 @@ __all__ = [
     "FactorRangeError",
     "Image",
     "InfeasibleError",
+    "Interaction",
+    "KnowsCase",
     "Memory",
     "MismatchError",
     "MissingDependencyError",
@@ -40,9 +58,11 @@ __all__ = [
     "Paired",
     "Perturbation",
     "PerturbationSpace",
+    "Plan",
     "Pocket",
     "Policy",
     "PolicyFactory",
+    "Practice",
     "Rate",
     "RunExistsError",
     "Searcher",
@@ -53,6 +73,7 @@ __all__ = [
     "Task",
     "UnknownNameError",
     "Vector",
+    "Verdict",
     "cvar",
     "derive_seed",
     "holm",

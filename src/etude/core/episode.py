@@ -66,6 +66,13 @@ class Case:
         return Case(Perturbation(record["theta"]), int(record["seed"]))
 
 
+INVALID_ACTION = "invalid_action"
+"""Failure mode of an episode whose policy gave an action that is not finite, or of another shape."""
+
+CRASHED = "crashed"
+"""Failure mode of a case that ended its worker process again and again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of one episode.
@@ -79,6 +86,7 @@ class Outcome:
         length: Control steps taken.
         total_reward: Sum of rewards (the return).
         subtasks: Sub-task -> whether it was ever reached.
+        smoothness: Spectral arc length of the motion, <= 0, nearer 0 the smoother; None where it was not measured.
     """
 
     case: Case
@@ -89,6 +97,7 @@ class Outcome:
     length: int
     total_reward: float
     subtasks: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    smoothness: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

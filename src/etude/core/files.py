@@ -1,11 +1,15 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
+import errno
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from etude.core.errors import EtudeError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where a file cannot be written for lack of room."""
 
 
 def write_json(path: Path, value: Any) -> None:

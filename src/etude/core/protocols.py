@@ -5,11 +5,12 @@ script's phase, the tail of a chunk) lives in a memory object that `begin` makes
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from etude.core.episode import ActionChunk, Case, Observation, Outcome, Step, Vector
+from etude.core.errors import EtudeError
 from etude.core.space import Perturbation, PerturbationSpace
 
 type Memory = Any
@@ -28,6 +29,15 @@ class Policy(Protocol):
         All H actions are executed before the policy is asked again. The result for an observation must not depend on
         which others share its batch.
         """
+        ...
+
+
+@runtime_checkable
+class KnowsCase(Protocol):
+    """A policy that is told its case: replays, and policies whose failures are planted; never a trained one."""
+
+    def begin_at(self, case: Case, rng: np.random.Generator) -> Memory:
+        """Start the episode of a case; called instead of `begin`."""
         ...
 
 
@@ -176,9 +186,17 @@ class Searcher(Protocol):
 class Executor(Protocol):
     """Runs jobs somewhere: in this process, in others, on a cluster."""
 
-    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
+    def map[J, R](
+        self, function: Callable[[J], R], jobs: Iterable[J], *, on_lost: Callable[[J, EtudeError], R] | None = None
+    ) -> Iterator[R]:
         """Run `function` on every job and yield the results in the order of the jobs.
 
         Both are picklable, and running a job twice gives the same result.
+
+        Args:
+            function: What to do.
+            jobs: With what; drawn as workers come free.
+            on_lost: Gives the result of a job that ended its worker again and again; called here, with the error that
+                is raised where there is none.
         """
         ...

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from typing import Any
 
 from etude.core.episode import ActionChunk, Case, Observation, Outcome, Step
-from etude.core.protocols import Environment, Memory, Observer, Policy
+from etude.core.protocols import Environment, KnowsCase, Memory, Observer, Policy
 from etude.core.seeding import stream
 
 type Watch = Callable[[int, Case], Sequence[Observer]]
@@ -64,7 +64,8 @@ class _Running:
         self.environment, self.index = environment, index
         self._episode = _episode(environment, case, observers)
         self.observation = next(self._episode)
-        self.memory: Memory = policy.begin(stream(case.seed, "policy"))
+        rng = stream(case.seed, "policy")
+        self.memory: Memory = policy.begin_at(case, rng) if isinstance(policy, KnowsCase) else policy.begin(rng)
 
     def advance(self, chunk: ActionChunk) -> Outcome | None:
         """Execute a chunk; the outcome when that ended the episode."""

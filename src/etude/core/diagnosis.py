@@ -1,0 +1,223 @@
+"""Why a policy fails, as one typed record: what a report draws, and what the next round carries out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from math import isnan, nan
+from typing import Any, Literal, cast, get_args
+
+from etude.core.errors import ConfigError, UnknownNameError
+from etude.core.statistics import Rate
+
+type Bounds = Mapping[str, tuple[float, float]]
+"""Factor -> (low, high), physical units; other factors are free."""
+
+type Verdict = Literal["confirmed", "refuted", "untested", "untestable"]
+VERDICTS: tuple[str, ...] = get_args(Verdict.__value__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What resetting one factor to nominal does to failures, the seed kept: the strongest evidence there is.
+
+    Attributes:
+        factor: Which one was reset.
+        repaired: Failures that became successes, of those rolled out again.
+        sham: The same for a sham: a factor without a part in it reset, or a jitter of 1 %.
+        difference: Share repaired less that of the sham, then its 95 % interval (low, high); NaN without rollouts.
+        verdict: Whether the effect is proven; "untestable" where the reset world would be infeasible.
+    """
+
+    factor: str
+    repaired: Rate
+    sham: Rate
+    difference: tuple[float, float, float]
+    verdict: Verdict
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise UnknownNameError("verdict", self.verdict, VERDICTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interaction:
+    """What resetting two factors together repairs beyond what each does alone.
+
+    Attributes:
+        factors: The two.
+        repaired: Failures that became successes when both were reset.
+        difference: Share repaired together less the larger share of either alone, with its 95 % interval.
+    """
+
+    factors: tuple[str, str]
+    repaired: Rate
+    difference: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A rule that explains failures, and what counterfactual rollouts say of its factors.
+
+    Attributes:
+        name: Short, e.g. "cause-1".
+        bounds: The rule: a box of few factors.
+        inside: Failures inside.
+        outside: Failures outside.
+        p: That failures are as frequent outside as inside, corrected for all rules (Holm).
+        failure_modes: Failure mode -> how many of the failures inside ended so.
+        effects: One per factor that was tested, the strongest first.
+        interaction: Of the two strongest factors; None where it was not tested.
+    """
+
+    name: str
+    bounds: Bounds
+    inside: Rate
+    outside: Rate
+    p: float
+    failure_modes: Mapping[str, int] = field(default_factory=dict[str, int])
+    effects: tuple[Effect, ...] = ()
+    interaction: Interaction | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the rule: confirmed where the effect of one of its factors is, refuted where all tested ones are not."""
+        verdicts = {effect.verdict for effect in self.effects if effect.factor in self.bounds}
+        for verdict in ("confirmed", "refuted", "untestable"):
+            if verdict in verdicts:
+                return verdict
+        return "untested"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Practice:
+    """One thing to do about a cause: demonstrations in a region.
+
+    Attributes:
+        bounds: Where; everywhere if empty.
+        share: Of the new demonstrations, in (0, 1].
+        why: In words, for a person.
+    """
+
+    bounds: Bounds
+    share: float
+    why: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"a practice's share must lie in (0, 1], got {self.share:g}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the next round carries out without a person: practices whose shares add up to 1."""
+
+    practices: tuple[Practice, ...]
+
+    def __post_init__(self) -> None:
+        total = sum(practice.share for practice in self.practices)
+        if not self.practices or abs(total - 1) > 1e-6:
+            raise ConfigError(f"the shares of a plan must add up to 1, got {total:g}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Where and why a policy fails, and what to do.
+
+    Attributes:
+        task: Name of the task with its settings, or of the dataset.
+        space_hash: Hash of the perturbation space; "" where there is none.
+        policy: As a person named it.
+        failures: Among all episodes that were looked at.
+        causes: The strongest first.
+        plan: What to practise.
+        rollouts: Spent on counterfactuals.
+        notes: What a person should know, one sentence each.
+    """
+
+    task: str
+    space_hash: str
+    policy: str
+    failures: Rate
+    causes: tuple[Cause, ...]
+    plan: Plan
+    rollouts: int = 0
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; `docs/diagnosis.schema.json` describes them."""
+        return _plain(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "Diagnosis":
+        """The inverse of to_json."""
+        return Diagnosis(
+            task=record["task"],
+            space_hash=record["space_hash"],
+            policy=record["policy"],
+            failures=_rate(record["failures"]),
+            causes=tuple(_cause(cause) for cause in record["causes"]),
+            plan=Plan(practices=tuple(_practice(practice) for practice in record["plan"]["practices"])),
+            rollouts=int(record["rollouts"]),
+            notes=tuple(record["notes"]),
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Records as mappings of their fields, rates as {"k", "n"}, NaN as null."""
+    if isinstance(value, Rate):
+        return {"k": value.k, "n": value.n}
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in cast("tuple[Any, ...]", value)]
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def _rate(record: Mapping[str, int]) -> Rate:
+    return Rate(record["k"], record["n"])
+
+
+def _bounds(record: Mapping[str, Any]) -> Bounds:
+    return {name: (float(low), float(high)) for name, (low, high) in record.items()}
+
+
+def _difference(record: Sequence[float | None]) -> tuple[float, float, float]:
+    value, low, high = (nan if number is None else float(number) for number in record)
+    return value, low, high
+
+
+def _cause(record: Mapping[str, Any]) -> Cause:
+    rates = {name: _rate(record[name]) for name in ("inside", "outside")}
+    effects = tuple(
+        Effect(
+            factor=effect["factor"],
+            repaired=_rate(effect["repaired"]),
+            sham=_rate(effect["sham"]),
+            difference=_difference(effect["difference"]),
+            verdict=effect["verdict"],
+        )
+        for effect in record["effects"]
+    )
+    return Cause(
+        name=record["name"],
+        bounds=_bounds(record["bounds"]),
+        p=record["p"],
+        failure_modes=dict(record["failure_modes"]),
+        effects=effects,
+        interaction=_interaction(record["interaction"]),
+        **rates,
+    )
+
+
+def _interaction(record: Mapping[str, Any] | None) -> Interaction | None:
+    if record is None:
+        return None
+    first, second = record["factors"]
+    return Interaction(
+        factors=(first, second), repaired=_rate(record["repaired"]), difference=_difference(record["difference"])
+    )
+
+
+def _practice(record: Mapping[str, Any]) -> Practice:
+    return Practice(bounds=_bounds(record["bounds"]), share=record["share"], why=record["why"])
