@@ -15,6 +15,7 @@ from etude.loop.stages import (
     ARCHIVE,
     POCKETS,
     TESTS,
+    Arena,
     SearchResult,
     SearchSettings,
     evaluate,
@@ -27,12 +28,13 @@ from etude.loop.stages import (
 from etude.search import Archive, SuiteConfig
 
 TASK, POLICY, SERIAL = PointTask(), PlantedPolicy(failure=1.0), SerialExecutor()
+ARENA = Arena(TASK, SERIAL)
 SETTINGS = SearchSettings(rollouts=160, confirm=15)
 SIZES = SuiteConfig(exam=20, dev=4, uniform=16, nominal=4)
 
 
 def search(out: Path, executor: Executor = SERIAL) -> SearchResult:
-    return search_for_failures(TASK, POLICY, out, settings=SETTINGS, seed=5, executor=executor)
+    return search_for_failures(Arena(TASK, executor), POLICY, out, settings=SETTINGS, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SearchResu
 @pytest.fixture(scope="module")
 def suites(searched: tuple[Path, SearchResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("suites")
-    freeze_suites(TASK, POLICY, searched[1].pockets, out, sizes=SIZES, seed=5, executor=SERIAL)
+    freeze_suites(ARENA, POLICY, searched[1].pockets, out, sizes=SIZES, seed=5)
     return out
 
 
@@ -87,9 +89,9 @@ def test_suites_are_the_same_whenever_they_are_frozen(
     searched: tuple[Path, SearchResult], suites: Path, tmp_path: Path
 ):
     with pytest.raises(KeyboardInterrupt):
-        freeze_suites(TASK, POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5, executor=StopsAfter(2))
+        freeze_suites(Arena(TASK, StopsAfter(2)), POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5)
     assert list(tmp_path.iterdir()) == []
-    freeze_suites(TASK, POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5, executor=SERIAL)
+    freeze_suites(ARENA, POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5)
     names = {path.name for path in suites.iterdir()}
     assert names == {"exam.json", "dev.json", "uniform.json", "nominal.json", "building.json"}
     assert all((tmp_path / name).read_bytes() == (suites / name).read_bytes() for name in names)
@@ -98,11 +100,11 @@ def test_suites_are_the_same_whenever_they_are_frozen(
 @pytest.mark.parametrize("jobs", [0, 1, 2])
 def test_a_stopped_exam_goes_on_and_ends_the_same(suites: Path, tmp_path: Path, jobs: int):
     whole, out = tmp_path / "whole", tmp_path / "out"
-    rates = sit_suites(TASK, POLICY, suites, whole, executor=SERIAL)
+    rates = sit_suites(ARENA, POLICY, suites, whole)
     with pytest.raises(KeyboardInterrupt):
-        sit_suites(TASK, POLICY, suites, out, executor=StopsAfter(jobs))
+        sit_suites(Arena(TASK, StopsAfter(jobs)), POLICY, suites, out)
     left = StopsAfter(3 - jobs)  # 40 cases are three jobs, and those that were done are not done again
-    assert sit_suites(TASK, POLICY, suites, out, executor=left) == rates
+    assert sit_suites(Arena(TASK, left), POLICY, suites, out) == rates
     assert sorted(path.name for path in out.iterdir()) == sorted(f"{test}.parquet" for test in TESTS)
     for test in TESTS:
         assert read_outcomes(out / f"{test}.parquet") == read_outcomes(whole / f"{test}.parquet")

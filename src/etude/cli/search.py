@@ -71,28 +71,19 @@ def run(options: Options) -> None:
     names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed")
     settings = {"task": task.name, **{name: getattr(options, name) for name in names}, **execution_settings(options)}
 
-    from etude.loop.stages import SearchSettings, freeze_suites, search_for_failures
+    from etude.loop.stages import Arena, SearchSettings, freeze_suites, search_for_failures
     from etude.search import SuiteConfig
 
-    progress = watch()
     with (
         resumable_folder(options.out, settings, resume=options.resume) as out,
         make_executor(options) as executor,
     ):
-        found = search_for_failures(
-            task,
-            policy,
-            out,
-            settings=SearchSettings(rollouts=options.budget, confirm=options.confirm),
-            seed=options.seed,
-            executor=executor,
-            progress=progress,
-        )
+        arena = Arena(task, executor, watch())
+        spent = SearchSettings(rollouts=options.budget, confirm=options.confirm)
+        found = search_for_failures(arena, policy, out, settings=spent, seed=options.seed)
         tests = options.test_cases
         sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
-        freeze_suites(
-            task, policy, found.pockets, out, sizes=sizes, seed=options.seed, executor=executor, progress=progress
-        )
+        freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed)
     if options.json:
         pockets = [pocket.to_json() for pocket in found.pockets]
         show_json({"out": str(out), "pockets": pockets, "rollouts": found.rollouts})

@@ -14,6 +14,7 @@ from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.progress import Progress, silent
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import (
+    Arena,
     SearchSettings,
     freeze_suites,
     load_pockets,
@@ -64,6 +65,11 @@ class Chain:
     executor: Executor
     progress: Progress = silent
     finished: bool = False
+
+    @property
+    def arena(self) -> Arena:
+        """Where policies are tried."""
+        return Arena(self.task, self.executor, self.progress)
 
     @property
     def search_directory(self) -> Path:
@@ -202,14 +208,7 @@ class Chain:
 
         def work(folder: Path) -> Mapping[str, Any]:
             found = search_for_failures(
-                self.task,
-                self.policy(pupil),
-                folder,
-                settings=settings,
-                seed=seed,
-                executor=self.executor,
-                progress=self.progress,
-                title=name,
+                self.arena, self.policy(pupil), folder, settings=settings, seed=seed, title=name
             )
             return {
                 "pockets": len(found.pockets),
@@ -228,16 +227,8 @@ class Chain:
         )
 
         def work(folder: Path) -> Mapping[str, Any]:
-            report = freeze_suites(
-                self.task,
-                self.policy(baseline),
-                load_pockets(self.search_directory),
-                folder,
-                sizes=sizes,
-                seed=seed,
-                executor=self.executor,
-                progress=self.progress,
-            )
+            pockets = load_pockets(self.search_directory)
+            report = freeze_suites(self.arena, self.policy(baseline), pockets, folder, sizes=sizes, seed=seed)
             return {"rollouts": report.policy_rollouts, "complete": report.complete}
 
         key = {"search": load_manifest(self.search_directory).hash, "sizes": asdict(sizes), "seed": seed}
@@ -247,15 +238,8 @@ class Chain:
         """Sit the exam, the uniform and the nominal test."""
 
         def work(folder: Path) -> Mapping[str, Any]:
-            rates = sit_suites(
-                self.task,
-                self.policy(pupil),
-                self.suites_directory,
-                folder,
-                executor=self.executor,
-                progress=self.progress,
-                title=f"{name}: exam and tests",
-            )
+            title = f"{name}: exam and tests"
+            rates = sit_suites(self.arena, self.policy(pupil), self.suites_directory, folder, title=title)
             return {test: [rate.k, rate.n] for test, rate in rates.items()}
 
         suites = load_manifest(self.suites_directory).hash

@@ -1,6 +1,6 @@
 """The stages of a round after its training, each usable alone: evaluate, search, freeze suites, sit them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from etude.search import (
     find_boxes,
     search_failures,
 )
+from etude.search.failures import Roll
 
 ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
 UNIFORM = "uniform"
@@ -75,6 +76,37 @@ def evaluate(
     return outcomes
 
 
+@dataclass(frozen=True)
+class Arena:
+    """Where policies are tried: a task, what its episodes run on, and who is told how far they are.
+
+    Attributes:
+        task: Where.
+        executor: Where the episodes run; it does not change the outcomes.
+        progress: Shows how far it is.
+    """
+
+    task: Task
+    executor: Executor
+    progress: Progress = silent
+
+    def evaluate(
+        self, policy: PolicyFactory, cases: Sequence[Case], *, title: str = "", journal: Path | None = None
+    ) -> list[Outcome]:
+        """Run a policy on every case; without a title nobody is told how far it is."""
+        progress = self.progress if title else silent
+        executor = self.executor
+        return evaluate(self.task, policy, cases, executor=executor, progress=progress, title=title, journal=journal)
+
+    def policy(self, policy: PolicyFactory, title: str = "") -> Roll:
+        """The function that runs cases with a policy."""
+        return lambda cases: self.evaluate(policy, cases, title=title)
+
+    def expert(self, title: str = "") -> Roll:
+        """The same for the task's expert."""
+        return self.policy(Expert(self.task), title)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """What a search for failures may spend.
@@ -106,24 +138,16 @@ class SearchResult:
 
 
 def search_for_failures(
-    task: Task,
-    policy: PolicyFactory,
-    out: Path,
-    *,
-    settings: SearchSettings,
-    seed: int,
-    executor: Executor,
-    progress: Progress = silent,
-    title: str = "search",
+    arena: Arena, policy: PolicyFactory, out: Path, *, settings: SearchSettings, seed: int, title: str = "search"
 ) -> SearchResult:
     """Search where a policy fails and the expert does not, and confirm the pockets with fresh rollouts.
 
     Leaves `archive.parquet` and `pockets.json` in `out`; continues from an archive that is there.
     """
-    space, archive_path = task.space, out / ARCHIVE
+    space, archive_path = arena.task.space, out / ARCHIVE
     archive = Archive.load(archive_path, space) if archive_path.exists() else Archive(space)
 
-    roll = _roller(task, executor)
+    roll_policy, roll_expert = arena.policy(policy), arena.expert()
     uniform = round(settings.uniform_share * settings.rollouts)
     batch = max(4, min(40, settings.rollouts // 8))
     cross_entropy = CrossEntropyConfig(batch=batch)
@@ -131,17 +155,17 @@ def search_for_failures(
         (UNIFORM, uniform, RandomSearch(space, stream(seed, UNIFORM), batch=batch)),
         ("cross-entropy", settings.rollouts - uniform, cross_entropy.create(space, stream(seed, "cross-entropy"))),
     ]
-    with progress(f"{title}: search for failures", settings.rollouts) as update:
+    with arena.progress(f"{title}: search for failures", settings.rollouts) as update:
         for name, budget, searcher in searchers:
             before = 0 if name == UNIFORM else uniform
             search_failures(
                 searcher,
                 archive,
-                roll(policy),
+                roll_policy,
                 budget=budget,
                 seed=seed,
                 name=name,
-                roll_expert=roll(Expert(task)),
+                roll_expert=roll_expert,
                 path=archive_path,
                 progress=lambda done, _total, before=before: update(before + done, ""),
             )
@@ -149,8 +173,8 @@ def search_for_failures(
     confirmed = confirm_pockets(
         space,
         boxes,
-        _roller(task, executor, progress, f"{title}: confirm pockets")(policy),
-        roll(Expert(task)),
+        arena.policy(policy, f"{title}: confirm pockets"),
+        roll_expert,
         ConfirmConfig(inside=settings.confirm, outside=2 * settings.confirm),
         stream(seed, "confirm"),
     )
@@ -165,24 +189,22 @@ def search_for_failures(
 
 
 def freeze_suites(
-    task: Task,
+    arena: Arena,
     policy: PolicyFactory,
     pockets: Sequence[Pocket],
     out: Path,
     *,
     sizes: SuiteConfig,
     seed: int,
-    executor: Executor,
-    progress: Progress = silent,
     title: str = "freeze the exam",
 ) -> SuiteReport:
     """Draw exam, dev, uniform and nominal suites from a baseline and its pockets, and write them to `out` for good."""
     suites = build_suites(
-        task.space,
-        task.name,
+        arena.task.space,
+        arena.task.name,
         pockets,
-        _roller(task, executor, progress, title)(policy),
-        _roller(task, executor)(Expert(task)),
+        arena.policy(policy, title),
+        arena.expert(),
         sizes,
         stream(seed, "suites"),
     )
@@ -191,40 +213,23 @@ def freeze_suites(
     return suites.report
 
 
-type _Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
-
-
-def _roller(
-    task: Task, executor: Executor, progress: Progress = silent, title: str = ""
-) -> Callable[[PolicyFactory], _Roll]:
-    """Policy -> a function that rolls it out on cases."""
-    return lambda policy: lambda cases: evaluate(task, policy, cases, executor=executor, progress=progress, title=title)
-
-
 def load_pockets(search: Path) -> tuple[Pocket, ...]:
     """The confirmed pockets that a search left in its folder."""
     return tuple(Pocket.from_json(record) for record in read_json(search / POCKETS)["pockets"])
 
 
 def sit_suites(
-    task: Task,
-    policy: PolicyFactory,
-    suites: Path,
-    out: Path,
-    *,
-    executor: Executor,
-    progress: Progress = silent,
-    title: str = "evaluate",
+    arena: Arena, policy: PolicyFactory, suites: Path, out: Path, *, title: str = "evaluate"
 ) -> dict[str, Rate]:
     """Run a policy on the exam, the uniform and the nominal test found in `suites`; outcomes go to `out`.
 
     Raises:
         MismatchError: A suite that was changed, or of another space.
     """
-    tests = {test: load_suite(suites / file, task) for test, file in TESTS.items()}
+    tests = {test: load_suite(suites / file, arena.task) for test, file in TESTS.items()}
     cases = [case for suite in tests.values() for case in suite.cases]
     journal = out / "journal.jsonl"
-    outcomes = evaluate(task, policy, cases, executor=executor, progress=progress, title=title, journal=journal)
+    outcomes = arena.evaluate(policy, cases, title=title, journal=journal)
     rates: dict[str, Rate] = {}
     for test, suite in tests.items():
         own, outcomes = outcomes[: len(suite.cases)], outcomes[len(suite.cases) :]
