@@ -101,7 +101,7 @@ def test_pockets_are_values_that_know_what_they_contain() -> None:
     assert pocket.contains(Perturbation({"light.intensity": 0.2}), SPACE)
     assert not pocket.contains(Perturbation({"light.intensity": 0.95}), SPACE)
     assert pocket.contains(Perturbation(), SPACE)  # the nominal light is 0.8
-    assert pocket.describe() == "light.intensity in [0.2, 0.9]"
+    assert pocket.describe(SPACE) == "light.intensity < 0.9: 90\u00a0% fail, n = 10 (60–98\u00a0%); 10\u00a0% outside"
 
 
 def test_files_are_replaced_whole_and_leave_nothing_behind(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _require_searchable(task: Task) -> None:
 
 def _tell(options: Options, task: Task, found: "SearchResult") -> None:
     show(f"the policy fails {found.failures} of uniformly drawn cases", "")
-    show(*(describe(pocket) for pocket in found.pockets))
+    show(*(describe(pocket, task) for pocket in found.pockets))
     if not found.pockets and found.failures.value > 0.8:
         show("no pocket: it fails nearly everywhere, so train it more first. The exam is drawn from the whole space.")
     elif not found.pockets:
@@ -115,9 +115,9 @@ def _tell(options: Options, task: Task, found: "SearchResult") -> None:
     show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
 
 
-def describe(pocket: Pocket) -> str:
+def describe(pocket: Pocket, task: Task) -> str:
     """A pocket in words."""
     return (
-        f"{pocket.name}: {pocket.describe()}: fails {pocket.inside} inside, {pocket.outside} outside; "
-        f"the expert succeeds {pocket.expert} inside; {pocket.volume:.1%} of the space"
+        f"{pocket.name}: {pocket.describe(task.space)}; the expert succeeds {pocket.expert} inside; "
+        f"{pocket.volume:.1%} of the space"
     )

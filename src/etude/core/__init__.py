@@ -1,5 +1,6 @@
 """The vocabulary of Etude: frozen records, Protocols, errors, seeding, SE(3), statistics, and the rollout loop."""
 
+from etude.core.bounds import Bounds, describe_bounds, describe_failures, holds
 from etude.core.diagnosis import Cause, Diagnosis, Effect, Interaction, Plan, Practice, Verdict
 from etude.core.episode import CRASHED, INVALID_ACTION, ActionChunk, Case, Image, Observation, Outcome, Step, Vector
 from etude.core.errors import (
@@ -35,6 +36,7 @@ __all__ = [
     "CRASHED",
     "INVALID_ACTION",
     "ActionChunk",
+    "Bounds",
     "Case",
     "Cause",
     "ConfigError",
@@ -76,6 +78,9 @@ __all__ = [
     "Verdict",
     "cvar",
     "derive_seed",
+    "describe_bounds",
+    "describe_failures",
+    "holds",
     "holm",
     "rollout",
     "rollout_many",

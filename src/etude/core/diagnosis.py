@@ -5,11 +5,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from math import isnan, nan
 from typing import Any, Literal, cast, get_args
 
+from etude.core.bounds import Bounds
 from etude.core.errors import ConfigError, UnknownNameError
 from etude.core.statistics import Rate
-
-type Bounds = Mapping[str, tuple[float, float]]
-"""Factor -> (low, high), physical units; other factors are free."""
 
 type Verdict = Literal["confirmed", "refuted", "untested", "untestable"]
 VERDICTS: tuple[str, ...] = get_args(Verdict.__value__)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from etude.core.bounds import Bounds, describe_bounds, describe_failures, holds
 from etude.core.episode import Case
 from etude.core.errors import EtudeError, MismatchError
 from etude.core.files import read_json, write_json
@@ -30,7 +31,7 @@ class Pocket:
     """
 
     name: str
-    bounds: Mapping[str, tuple[float, float]]
+    bounds: Bounds
     inside: Rate
     outside: Rate
     expert: Rate
@@ -44,11 +45,11 @@ class Pocket:
 
     def contains(self, theta: Perturbation, space: PerturbationSpace) -> bool:
         """Whether θ lies in the box; unset factors stand at their nominal value."""
-        return all(low <= theta.get(name, space[name].nominal) <= high for name, (low, high) in self.bounds.items())
+        return holds(self.bounds, theta, space)
 
-    def describe(self) -> str:
-        """The box in words, e.g. "front_camera.yaw_rad in [0.11, 0.2] and light.intensity in [0.3, 0.5]"."""
-        return " and ".join(f"{name} in [{low:.3g}, {high:.3g}]" for name, (low, high) in self.bounds.items())
+    def describe(self, space: PerturbationSpace) -> str:
+        """The pocket in words: "front_camera.yaw_rad in [0.11, 0.2]: 92 % fail, n = 40 (80–97 %); 11 % outside"."""
+        return f"{describe_bounds(self.bounds, space)}: {describe_failures(self.inside, self.outside)}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

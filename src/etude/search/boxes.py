@@ -9,7 +9,7 @@ prefers failing regions; a failure rate is conditional on θ, so inside and outs
 a test: `confirm_pockets` rolls out afresh before anything is called a pocket.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
-from etude.core import ConfigError, Perturbation, PerturbationSpace, Rate
+from etude.core import Bounds, ConfigError, Perturbation, PerturbationSpace, Rate, holds
 
 type _Intervals = dict[int, tuple[float, float]]
 """Factor index -> (low, high) in the unit cube."""
@@ -60,7 +60,7 @@ class Box:
         score: z less the price of its factors.
     """
 
-    bounds: Mapping[str, tuple[float, float]]
+    bounds: Bounds
     failures: Rate
     score: float
 
@@ -69,7 +69,7 @@ class Box:
 
     def contains(self, theta: Perturbation, space: PerturbationSpace) -> bool:
         """Whether θ lies inside; unset factors stand at their nominal value."""
-        return all(low <= theta.get(name, space[name].nominal) <= high for name, (low, high) in self.bounds.items())
+        return holds(self.bounds, theta, space)
 
     def distance(
         self, points: Float64[NDArray[np.float64], "N D"], space: PerturbationSpace

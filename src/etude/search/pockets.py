@@ -1,16 +1,14 @@
 """From boxes to pockets: fresh rollouts decide, inside and outside, for the policy and for the expert."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 
-from etude.core import Case, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket, Rate, holm
+from etude.core import Bounds, Case, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket, Rate, holm
 from etude.search.boxes import Box
 from etude.search.failures import Roll
-
-type Bounds = Mapping[str, tuple[float, float]]
 
 _MAX_TRIES = 20_000
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import Case, ConfigError, Perturbation, PerturbationSpace, Pocket, Rate, StageFailedError, Suite
+from etude.core import Bounds, Case, ConfigError, Perturbation, PerturbationSpace, Pocket, Rate, StageFailedError, Suite
 from etude.search.failures import Roll
-from etude.search.pockets import Bounds, sample_inside
+from etude.search.pockets import sample_inside
 
 EVERYWHERE = "everywhere"
 """Label of exam cases drawn from the whole space, because there was no pocket."""

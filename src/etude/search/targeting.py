@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etude.core import ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket
-from etude.search.pockets import Bounds, sample_inside
+from etude.core import Bounds, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket
+from etude.search.pockets import sample_inside
 from etude.search.suites import EVERYWHERE
 
 _MAX_TRIES = 1000
