@@ -199,7 +199,8 @@ def test_it_observes_what_it_says(bench: Bench) -> None:
     assert (low < high).all()
     assert tuple(seen["subtasks"]) == task.subtasks
     assert seen["object_poses"]
-    for pose in seen["object_poses"].values():
+    assert seen["gripper_poses"]
+    for pose in (*seen["object_poses"].values(), *seen["gripper_poses"].values()):
         assert pose.shape == (4, 4)
     plain = replace(task, cameras=()).environment().reset(seed=0)[0]
     assert set(plain) == {"agent_pos"}

@@ -45,7 +45,8 @@ class Environment(Protocol):
     """A gymnasium.Env whose `reset(seed=…, options={"perturbation": θ})` gives the world that (θ, seed) fixes.
 
     Observations are {"pixels": {camera: (H, W, 3) uint8}, "agent_pos": (S,)} and "environment_state": (E,) where the
-    environment declares it. `info` carries progress, stage, is_success, failure_mode, subtasks, object_poses.
+    environment declares it. `info` carries progress, stage, is_success, failure_mode, subtasks, object_poses,
+    and gripper_poses where the environment knows them.
     """
 
     task_text: str

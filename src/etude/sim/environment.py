@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from etude.core import EtudeError, Image, Perturbation, ShapeError, Task, UnknownNameError, Vector
 from etude.sim.rendering import RenderOptions, shared_renderer
-from etude.sim.world import TaskSheet, World
+from etude.sim.world import HasGrippers, TaskSheet, World
+
+type Pose = Float64[NDArray[np.float64], "4 4"]
 
 _BOUND = 1e3  # of every observed number: metres, radians and degrees stay far within it
 
@@ -62,6 +64,9 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         self._lazy_images, self._object_state = lazy_images, object_state
         self._space = task.space
         self._moment = self._steps = 0
+        self._gripper_poses: Callable[[], Mapping[str, Pose]] = dict
+        if isinstance(world, HasGrippers):
+            self._gripper_poses = world.gripper_poses
         self._end_at_success, self._render_options = end_at_success, render
         self._viewpoint = (task.cameras or sheet.cameras)[0]
         self._low, self._high = sheet.action_bounds
@@ -138,6 +143,7 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
             "failure_mode": monitor.failure_mode,
             "subtasks": monitor.subtasks,
             "object_poses": self.world.object_poses(),
+            "gripper_poses": self._gripper_poses(),
         }
 
     def _drawer(self, moment: int) -> Callable[[str], Image]:

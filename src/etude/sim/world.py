@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import mujoco
 import numpy as np
@@ -114,4 +114,13 @@ class World(Protocol):
     @property
     def monitor(self) -> Monitor:
         """Judges the present episode."""
+        ...
+
+
+@runtime_checkable
+class HasGrippers(Protocol):
+    """A world that tells where its grippers are, as all of Etude's own do."""
+
+    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+        """Gripper -> X_world_gripper."""
         ...

@@ -113,6 +113,10 @@ class AlohaWorld(ABC):
             name: pose(self.data.xpos[body], self.data.xmat[body].reshape(3, 3)) for name, body in self._objects.items()
         }
 
+    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+        """Arm's gripper -> X_world_gripper."""
+        return {f"{side}_gripper": self.arms.gripper_pose(side) for side in self._fingers}
+
     def position_m(self, name: str) -> Float64[NDArray[np.float64], "3"]:
         """Where an object's origin is."""
         return self.data.xpos[self._objects[name]]

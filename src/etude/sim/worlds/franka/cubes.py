@@ -196,6 +196,10 @@ class CubeWorld:
             for name, body in zip(self._table.cubes, self._bodies, strict=True)
         }
 
+    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+        """Of the hand's grasp point."""
+        return {"gripper": pose(self.controller.position, self.controller.rotation)}
+
     @property
     def monitor(self) -> CubeMonitor:
         """Judges the present episode."""

@@ -132,6 +132,10 @@ class SortWorld:
         """Of the cube."""
         return {"cube": pose(self.data.xpos[self._cube], self.data.xmat[self._cube].reshape(3, 3))}
 
+    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+        """Of the grasp point on the fixed jaw."""
+        return {"gripper": pose(self.data.site_xpos[self._hand], self.data.site_xmat[self._hand].reshape(3, 3))}
+
     @property
     def monitor(self) -> SortMonitor:
         """Judges the present episode."""
