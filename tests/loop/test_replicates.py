@@ -6,7 +6,7 @@ from loop.fake_run import fake_run
 from scipy import stats
 
 from etude.core.files import read_json
-from etude.loop.report.replicates import across, difference, write_overview
+from etude.loop.report.run.replicates import across, difference, write_overview
 
 
 def test_the_interval_is_the_paired_t_of_scipy():

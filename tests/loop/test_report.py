@@ -14,11 +14,12 @@ from rich.console import Console
 
 from etude.core import MismatchError, Outcome, Paired, Perturbation, Pocket, Rate, UnknownNameError, cvar
 from etude.loop.report import ArmResults, Budget, RunResults, judge, summary, table, write_report
-from etude.loop.report.comparison import compare, newly_lost, pocket_rates, tail_progress, worst_pocket
-from etude.loop.report.maps import factor_pairs, factors_that_matter
+from etude.loop.report.drawing.maps import planes
+from etude.loop.report.drawing.svg import ticks
 from etude.loop.report.results import TESTS
-from etude.loop.report.svg import ticks
-from etude.loop.report.verdict import difference_interval
+from etude.loop.report.run.comparison import compare, newly_lost, pocket_rates, tail_progress, worst_pocket
+from etude.loop.report.run.failures import factors_that_matter
+from etude.loop.report.run.verdict import difference_interval
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +241,8 @@ def test_a_run_of_the_baseline_alone_claims_nothing(run: RunResults) -> None:
 
 def test_factors_that_matter_finds_the_planted_ones(run: RunResults) -> None:
     assert set(factors_that_matter(run)[:3]) & set(POCKETS[0].bounds)
-    pairs = [{x.name, y.name} for x, y in factor_pairs(run)]
+    found = planes(run.space, factors_that_matter(run), run.pockets)
+    pairs = [{plane.x.name, plane.y.name} for plane in found]
     assert set(POCKETS[0].bounds) in pairs
     assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 3
 

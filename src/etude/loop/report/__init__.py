@@ -1,12 +1,12 @@
 """The report of a run: records in, a folder that opens offline out."""
 
 from etude.loop.report.gallery import gallery
-from etude.loop.report.replicates import write_overview
 from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
-from etude.loop.report.summary import summary
-from etude.loop.report.terminal import table
-from etude.loop.report.verdict import Verdict, judge
-from etude.loop.report.writing import write_report
+from etude.loop.report.run.replicates import write_overview
+from etude.loop.report.run.summary import summary
+from etude.loop.report.run.terminal import table
+from etude.loop.report.run.verdict import Verdict, judge
+from etude.loop.report.run.writing import write_report
 
 __all__ = [
     "ArmResults",

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from etude.core import Factor, Task
 from etude.core.space import FACTOR_KINDS
-from etude.loop.report.layout import section
-from etude.loop.report.markup import Html, join, tag
-from etude.loop.report.page import document
-from etude.loop.report.wording import range_text, sentence_case, unit_suffix, value_text
+from etude.loop.report.drawing.document import document
+from etude.loop.report.drawing.layout import section
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import range_text, sentence_case, unit_suffix, value_text
 
 _IMAGE_STYLE = "display: block; max-width: 100%; height: auto; margin: 6px 0 22px; border-radius: 4px;"
 

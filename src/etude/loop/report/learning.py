@@ -5,8 +5,8 @@ from math import ceil, floor, log10
 from typing import Any
 
 from etude.core import Rate
-from etude.loop.report.markup import Html, join, tag
-from etude.loop.report.svg import Frame, Scale, path, picture, ticks
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.svg import Frame, Scale, path, picture, ticks
 
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #57606a; }

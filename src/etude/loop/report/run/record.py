@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from etude.core import Factor
-from etude.loop.report.charts import range_bar
-from etude.loop.report.layout import header, scrolling, section
-from etude.loop.report.markup import Html, join, tag
+from etude.loop.report.drawing.charts import range_bar
+from etude.loop.report.drawing.layout import header, scrolling, section
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import range_text, test_title, unit_suffix, value_text
 from etude.loop.report.results import Plain, RunResults
-from etude.loop.report.wording import range_text, test_title, unit_suffix, value_text
 
 
 def space_section(run: RunResults) -> Html:

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etude.core import Case, Outcome
-from etude.loop.report.comparison import newly_lost
-from etude.loop.report.layout import header, scrolling, section
-from etude.loop.report.markup import Html, join, tag
-from etude.loop.report.results import TESTS, RunResults, VideoPair
-from etude.loop.report.verdict import practised_arm
-from etude.loop.report.wording import (
+from etude.loop.report.drawing.layout import header, scrolling, section
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import (
     arm_title,
     axis_title,
     factor_title,
@@ -18,6 +15,9 @@ from etude.loop.report.wording import (
     unit_suffix,
     value_text,
 )
+from etude.loop.report.results import TESTS, RunResults, VideoPair
+from etude.loop.report.run.comparison import newly_lost
+from etude.loop.report.run.verdict import practised_arm
 
 MAX_LISTED = 40
 FACTORS_SHOWN = 3

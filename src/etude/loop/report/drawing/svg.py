@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from etude.loop.report.markup import Html, join, number, tag
+from etude.loop.report.drawing.markup import Html, join, number, tag
+
+PERCENT = ((0.0, "0"), (0.5, "50"), (1.0, "100"))
+"""Ticks of an axis of shares in [0, 1]."""
 
 
 @dataclass(frozen=True)

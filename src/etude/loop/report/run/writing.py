@@ -12,10 +12,10 @@ from av.error import FFmpegError
 
 from etude.core import Perturbation
 from etude.core.files import write_bytes, write_json
-from etude.loop.report.episodes import Clip
-from etude.loop.report.page import page
 from etude.loop.report.results import TESTS, RunResults
-from etude.loop.report.summary import summary
+from etude.loop.report.run.episodes import Clip
+from etude.loop.report.run.page import page
+from etude.loop.report.run.summary import summary
 
 
 def write_report(run: RunResults, out: Path) -> Path:

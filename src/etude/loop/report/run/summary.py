@@ -1,9 +1,9 @@
 """The run in numbers: what summary.json holds."""
 
 from etude.core import Paired, Pocket, Rate
-from etude.loop.report.comparison import TAIL_FRACTIONS, compare, pairs, tail_progress, worst_pocket
 from etude.loop.report.results import TESTS, Plain, RunResults
-from etude.loop.report.verdict import judge
+from etude.loop.report.run.comparison import TAIL_FRACTIONS, compare, pairs, tail_progress, worst_pocket
+from etude.loop.report.run.verdict import judge
 
 
 def summary(run: RunResults) -> dict[str, Plain]:

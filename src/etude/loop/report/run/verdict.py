@@ -6,9 +6,9 @@ from statistics import NormalDist
 from typing import Literal
 
 from etude.core import Paired
-from etude.loop.report.comparison import compare
+from etude.loop.report.drawing.wording import arm_title, count_text, p_text, signed, test_title
 from etude.loop.report.results import RunResults
-from etude.loop.report.wording import arm_title, count_text, p_text, signed, test_title
+from etude.loop.report.run.comparison import compare
 
 type Tone = Literal["better", "worse", "unclear"]
 

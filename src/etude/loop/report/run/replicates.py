@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from etude.core.files import write_bytes, write_json
-from etude.loop.report.layout import header, scrolling, section
-from etude.loop.report.markup import Html, tag
-from etude.loop.report.page import document
+from etude.loop.report.drawing.document import document
+from etude.loop.report.drawing.layout import header, scrolling, section
+from etude.loop.report.drawing.markup import Html, tag
+from etude.loop.report.drawing.wording import arm_title, percent, signed, test_title
 from etude.loop.report.results import TESTS, Plain, RunResults
-from etude.loop.report.wording import arm_title, percent, signed, test_title
 
 
 def write_overview(runs: Sequence[RunResults], pages: Sequence[str], out: Path) -> Path:

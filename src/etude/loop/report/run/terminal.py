@@ -3,10 +3,18 @@
 from rich.table import Table
 
 from etude.core import Rate
-from etude.loop.report.comparison import compare
+from etude.loop.report.drawing.wording import (
+    arm_title,
+    count_text,
+    evidence_text,
+    interval_text,
+    p_text,
+    signed,
+    test_title,
+)
 from etude.loop.report.results import TESTS, RunResults
-from etude.loop.report.verdict import judge
-from etude.loop.report.wording import arm_title, count_text, evidence_text, interval_text, p_text, signed, test_title
+from etude.loop.report.run.comparison import compare
+from etude.loop.report.run.verdict import judge
 
 
 def table(run: RunResults) -> Table:

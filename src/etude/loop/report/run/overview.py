@@ -1,13 +1,10 @@
 """The top of the page: verdict, results, comparisons, the tail, what it cost."""
 
 from etude.core import Rate
-from etude.loop.report.charts import colour, training_curves, whisker
-from etude.loop.report.comparison import TAIL_FRACTIONS, compare, pairs, tail_progress, worst_pocket
-from etude.loop.report.layout import arm_key, grid, header, scrolling, section
-from etude.loop.report.markup import Html, join, tag
-from etude.loop.report.results import TESTS, RunResults
-from etude.loop.report.verdict import judge, outcome_of
-from etude.loop.report.wording import (
+from etude.loop.report.drawing.charts import training_curves, whisker
+from etude.loop.report.drawing.layout import grid, header, scrolling, section
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
     duration_text,
@@ -18,6 +15,10 @@ from etude.loop.report.wording import (
     signed,
     test_title,
 )
+from etude.loop.report.results import TESTS, RunResults
+from etude.loop.report.run.arms import arm_key, colour
+from etude.loop.report.run.comparison import TAIL_FRACTIONS, compare, pairs, tail_progress, worst_pocket
+from etude.loop.report.run.verdict import judge, outcome_of
 
 _VERDICT_WORDS = {"better": "better", "worse": "worse", "unclear": "no difference shown"}
 
