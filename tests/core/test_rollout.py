@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 from toys import SPACE, GoToGoal, PlantedPolicy, PointTask
 
-from etude.core import ActionChunk, Case, Memory, Observation, Outcome, Perturbation, Step, rollout, rollout_many
+from etude.core import (
+    INVALID_ACTION,
+    ActionChunk,
+    Case,
+    Memory,
+    Observation,
+    Outcome,
+    Perturbation,
+    Step,
+    rollout,
+    rollout_many,
+)
 
 TASK = PointTask()
 POLICY = PlantedPolicy()
@@ -120,3 +131,67 @@ def test_cases_and_outcomes_survive_json() -> None:
         outcome = rollout(environment(), POLICY, case)
         assert Case.from_json(case.to_json()) == case
         assert Outcome.from_json(outcome.to_json()) == outcome
+
+
+class Spoiled(GoToGoal):
+    """Goes to the goal, but from the second chunk of every other seed on gives what cannot be executed."""
+
+    def __init__(self, bad: object) -> None:
+        self.bad = bad
+
+    def begin(self, rng: np.random.Generator) -> Memory:
+        return [rng, 0, bool(rng.integers(2))]
+
+    def act(self, observations: Sequence[Observation], memories: Sequence[Memory]) -> list[ActionChunk]:
+        return [self.next(o, memory) for o, memory in zip(observations, memories, strict=True)]
+
+    def next(self, observation: Observation, memory: Memory) -> ActionChunk:
+        memory[1] += 1
+        rng, looks, spoils = memory
+        return self.bad if spoils and looks > 1 else self.chunk(observation, rng)  # type: ignore[return-value]
+
+
+def with_bounds():
+    """An environment that tells the shape of its actions."""
+    place = environment()
+    place.action_space = np.zeros(2)  # type: ignore[attr-defined]
+    return place
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        np.full((4, 2), np.nan),
+        np.array([[0.1, np.inf]]),
+        np.zeros((0, 2)),
+        np.zeros(2),
+        np.zeros((1, 4, 2)),
+        [[0.1, 0.2], [0.3]],
+        None,
+        "left",
+        np.zeros((4, 3)),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_executed_ends_its_episode_and_no_other(chunk: object) -> None:
+    sound = dict(rollout_many([with_bounds() for _ in range(4)], Spoiled(np.zeros((4, 2))), CASES))
+    outcomes = dict(rollout_many([with_bounds() for _ in range(4)], Spoiled(chunk), CASES))
+    spoiled = [i for i, outcome in outcomes.items() if outcome.failure_mode == INVALID_ACTION]
+    assert 0 < len(spoiled) < len(CASES)
+    for i, outcome in outcomes.items():
+        if i in spoiled:
+            assert (outcome.success, outcome.length, outcome.stage) == (False, 4, sound[i].stage)
+            assert 0 < outcome.progress < 1
+        else:
+            assert outcome == sound[i]
+
+
+def test_observers_see_the_end_of_an_episode_without_a_step() -> None:
+    class Nothing(GoToGoal):
+        def act(self, observations: Sequence[Observation], memories: Sequence[Memory]) -> list[ActionChunk]:
+            return [np.zeros((0, 2)) for _ in observations]
+
+    watcher = Watcher()
+    outcome = rollout(environment(), Nothing(), CASES[0], [watcher])
+    assert watcher.calls == ["begin", "end"]
+    assert (outcome.failure_mode, outcome.length) == (INVALID_ACTION, 0)

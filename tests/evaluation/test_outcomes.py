@@ -40,6 +40,7 @@ def some_outcomes(draw: st.DrawFn) -> list[Outcome]:
             length=int(rng.integers(100)),
             total_reward=float(rng.normal()),
             subtasks={n: bool(rng.random() < 0.5) for n in ("a", "b") if rng.random() < 0.5},
+            smoothness=float(-rng.random()) if rng.random() < 0.5 else None,
         )
         for theta in thetas
     ]
@@ -57,7 +58,7 @@ def test_columns_are_named_after_factors_and_unset_ones_are_null(tmp_path: Path)
     path = tmp_path / "outcomes.parquet"
     write_outcomes(path, [outcome(True, light__intensity=0.5), outcome(False, cube__scale=1.1)])
     table = pq.read_table(path)
-    fields = ["seed", "success", "progress", "stage", "failure_mode", "length", "total_reward"]
+    fields = ["seed", "success", "progress", "stage", "failure_mode", "length", "total_reward", "smoothness"]
     assert table.column_names == [*fields, "factor:cube.scale", "factor:light.intensity", "subtask:reach"]
     assert table["factor:light.intensity"].to_pylist() == [0.5, None]
 
@@ -65,6 +66,12 @@ def test_columns_are_named_after_factors_and_unset_ones_are_null(tmp_path: Path)
 def test_no_outcomes_survive_the_disk_too(tmp_path: Path) -> None:
     write_outcomes(tmp_path / "none.parquet", [])
     assert read_outcomes(tmp_path / "none.parquet") == []
+
+
+def test_a_table_of_before_smoothness_was_measured_still_reads(tmp_path: Path) -> None:
+    write_outcomes(tmp_path / "new.parquet", [outcome(True), outcome(False)])
+    pq.write_table(pq.read_table(tmp_path / "new.parquet").drop_columns(["smoothness"]), tmp_path / "old.parquet")
+    assert read_outcomes(tmp_path / "old.parquet") == [outcome(True), outcome(False)]
 
 
 def test_what_is_not_a_table_of_outcomes_is_told_in_one_line(tmp_path: Path) -> None:
@@ -84,6 +91,8 @@ def test_a_summary_counts() -> None:
     assert summary.failure_modes == {"timeout": Rate(1, 8), "wandered_off": Rate(1, 8)}
     assert summary.mean_progress == pytest.approx((6 + 0.5) / 8)
     assert summary.tail_progress == pytest.approx(0.25)
+    assert summary.mean_smoothness is None
+    assert summary.mean_return == pytest.approx(np.mean([o.total_reward for o in outcomes]))
     assert summary.to_json()["success"] == {"k": 6, "n": 8, "low": Rate(6, 8).low, "high": Rate(6, 8).high}
 
 

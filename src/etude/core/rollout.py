@@ -1,13 +1,17 @@
 """The one loop between environments and a policy, for one environment and for many.
 
 An episode is a generator that yields an observation and receives an action chunk; the driver advances many of them
-around one batched policy call. Whoever wants to see more than the outcome is an observer.
+around one batched policy call. A chunk that cannot be executed ends its episode, and no other, as failed. Whoever wants
+to see more than the outcome is an observer.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from etude.core.episode import ActionChunk, Case, Observation, Outcome, Step
+import numpy as np
+
+from etude.core.episode import INVALID_ACTION, ActionChunk, Case, Observation, Outcome, Step
 from etude.core.protocols import Environment, KnowsCase, Memory, Observer, Policy
 from etude.core.seeding import stream
 
@@ -81,9 +85,11 @@ def _episode(environment: Environment, case: Case, observers: Sequence[Observer]
     observation = to_observation(raw, environment.task_text)
     for observer in observers:
         observer.begin(case)
-    length, total_reward, done = 0, 0.0, False
+    length, total_reward, done, valid = 0, 0.0, False, True
     while not done:
         chunk = yield observation
+        if not (valid := _is_valid(chunk, environment)):
+            break
         for action in chunk:
             step = Step(index=length, observation=observation, action=action, info=info)
             for observer in observers:
@@ -94,9 +100,22 @@ def _episode(environment: Environment, case: Case, observers: Sequence[Observer]
             if done:
                 break
     outcome = _outcome(case, info, length, total_reward)
+    if not valid:
+        outcome = replace(outcome, success=False, progress=min(outcome.progress, 0.99), failure_mode=INVALID_ACTION)
     for observer in observers:
         observer.end(observation, outcome)
     return outcome
+
+
+def _is_valid(chunk: ActionChunk, environment: Environment) -> bool:
+    """Whether these are actions, one at least, all finite, and of the shape that the environment tells, if it does."""
+    try:
+        array = np.asarray(chunk, dtype=np.float64)
+    except (TypeError, ValueError):  # rows of unequal length, or no numbers at all
+        return False
+    space = getattr(environment, "action_space", None)
+    shape = array.shape[1:] if space is None else space.shape
+    return array.ndim == 2 and len(array) > 0 and array.shape[1:] == shape and bool(np.isfinite(array).all())
 
 
 def to_observation(raw: Mapping[str, Any], task: str) -> Observation:

@@ -6,6 +6,7 @@ from etude.evaluation.film import Film, Filming, film, record_video, side_by_sid
 from etude.evaluation.outcomes import read_outcomes, write_outcomes
 from etude.evaluation.recorded import Plot, plots, recorded_frames
 from etude.evaluation.runner import Runner
+from etude.evaluation.smoothness import SmoothnessMeter, sparc
 from etude.evaluation.summary import FactorBin, Summary, by_factor, summarise
 from etude.evaluation.sweeps import Sweep, nominal_picture, sharper, sweep, sweep_picture
 from etude.evaluation.video import shoot
@@ -19,6 +20,7 @@ __all__ = [
     "Plot",
     "RandomPolicy",
     "Runner",
+    "SmoothnessMeter",
     "Summary",
     "Sweep",
     "by_factor",
@@ -32,6 +34,7 @@ __all__ = [
     "sharper",
     "shoot",
     "side_by_side",
+    "sparc",
     "summarise",
     "sweep",
     "sweep_picture",

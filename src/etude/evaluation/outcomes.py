@@ -1,7 +1,7 @@
 """Outcomes as a Parquet table: one row per case.
 
-Columns: `seed`, `success`, `progress`, `stage`, `failure_mode`, `length`, `total_reward`, then `factor:<name>` (null
-where θ leaves it unset) and `subtask:<name>`, each in alphabetical order.
+Columns: `seed`, `success`, `progress`, `stage`, `failure_mode`, `length`, `total_reward`, `smoothness` (null where
+nothing moved), then `factor:<name>` (null where θ leaves it unset) and `subtask:<name>`, each in alphabetical order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 from etude.core import Case, EtudeError, Outcome, Perturbation
 from etude.core.files import write_bytes
 
-_FIELDS = ("success", "progress", "stage", "failure_mode", "length", "total_reward")
+_FIELDS = ("success", "progress", "stage", "failure_mode", "length", "total_reward", "smoothness")
 _FACTOR, _SUBTASK = "factor:", "subtask:"
 
 
@@ -21,7 +21,7 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = (pa.bool_(), pa.float64(), pa.string(), pa.string(), pa.int64(), pa.float64())
+    types = (pa.bool_(), pa.float64(), pa.string(), pa.string(), pa.int64(), pa.float64(), pa.float64())
     columns: dict[str, Any] = {"seed": pa.array([o.case.seed for o in outcomes], pa.int64())}
     for name, kind in zip(_FIELDS, types, strict=True):
         columns[name] = pa.array([getattr(o, name) for o in outcomes], kind)
@@ -59,6 +59,7 @@ def _union(names: Iterable[Iterable[str]]) -> list[str]:
 def _outcome(row: dict[str, Any]) -> Outcome:
     theta = {name.removeprefix(_FACTOR): value for name, value in _present(row, _FACTOR)}
     subtasks = {name.removeprefix(_SUBTASK): value for name, value in _present(row, _SUBTASK)}
+    row.setdefault("smoothness", None)  # tables of before it was measured lack it
     fields = {name: row[name] for name in _FIELDS}
     return Outcome(case=Case(Perturbation(theta), row["seed"]), subtasks=subtasks, **fields)
 

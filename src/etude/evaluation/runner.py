@@ -1,13 +1,14 @@
 """Many episodes at once: cases become jobs, jobs run on an executor, outcomes come back in the order of the cases."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched, islice
 from pathlib import Path
 
 from etude.core import Case, ConfigError, Executor, Outcome, PolicyFactory, Task, rollout_many
 from etude.evaluation.bench import bench
 from etude.evaluation.journal import Journal
+from etude.evaluation.smoothness import SmoothnessMeter
 from etude.policies.execution.latency import Metered, NetworkCall
 
 type Progress = Callable[[int, int], None]
@@ -46,9 +47,10 @@ class JobResult:
 def run_job(job: Job) -> JobResult:
     """Run a job's cases, in order, on this process's own environments and policy."""
     environments, policy = bench(job.task, job.policy, min(job.slots, len(job.cases)))
-    outcomes = dict(rollout_many(environments, policy, job.cases))
+    meters = [SmoothnessMeter(job.task.state_names, job.task.fps) for _ in job.cases]
+    outcomes = dict(rollout_many(environments, policy, job.cases, lambda index, _case: [meters[index]]))
     calls = policy.take_calls() if isinstance(policy, Metered) else ()
-    return JobResult([outcomes[index] for index in range(len(job.cases))], calls)
+    return JobResult([replace(outcomes[i], smoothness=meter.smoothness) for i, meter in enumerate(meters)], calls)
 
 
 @dataclass(frozen=True)

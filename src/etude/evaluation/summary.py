@@ -25,6 +25,8 @@ class Summary:
         mean_progress: In [0, 1].
         tail_progress: Mean progress of the worst tenth of the cases (CVaR).
         mean_length: Control steps.
+        mean_return: Sum of rewards.
+        mean_smoothness: Spectral arc length, <= 0, nearer 0 the smoother; None where it was never measured.
     """
 
     success: Rate
@@ -34,6 +36,8 @@ class Summary:
     mean_progress: float
     tail_progress: float
     mean_length: float
+    mean_return: float
+    mean_smoothness: float | None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values: every rate as {"k", "n", "low", "high"}."""
@@ -44,6 +48,8 @@ class Summary:
             "mean_progress": self.mean_progress,
             "tail_progress": self.tail_progress,
             "mean_length": self.mean_length,
+            "mean_return": self.mean_return,
+            "mean_smoothness": self.mean_smoothness,
         }
 
 
@@ -61,6 +67,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
     n = len(outcomes)
     names = sorted({name for o in outcomes for name in o.subtasks})
     progress = np.array([o.progress for o in outcomes])
+    smoothness = [o.smoothness for o in outcomes if o.smoothness is not None]
     return Summary(
         success=Rate.of([o.success for o in outcomes]),
         subtasks={name: Rate.of([o.subtasks.get(name, False) for o in outcomes]) for name in names},
@@ -69,6 +76,8 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         mean_progress=float(progress.mean()) if n else float("nan"),
         tail_progress=cvar(progress, TAIL) if n else float("nan"),
         mean_length=float(np.mean([o.length for o in outcomes])) if n else float("nan"),
+        mean_return=float(np.mean([o.total_reward for o in outcomes])) if n else float("nan"),
+        mean_smoothness=float(np.mean(smoothness)) if smoothness else None,
     )
 
 
