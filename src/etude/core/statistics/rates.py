@@ -1,9 +1,9 @@
-"""Rates with intervals, paired comparison of two policies, and the tail: small, exact, pure."""
+"""Rates with their intervals, and the mean of a tail."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb, exp, log, sqrt
+from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -64,55 +64,6 @@ class Rate:
         return f"{self.k}/{self.n} ({self.low:.0%}–{self.high:.0%})"
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Two policies on the same cases: how often only the first, or only the second, succeeded.
-
-    Attributes:
-        wins: Cases where only the first succeeded.
-        losses: Cases where only the second succeeded.
-        ties: Cases where both did the same.
-    """
-
-    wins: int
-    losses: int
-    ties: int = 0
-
-    @staticmethod
-    def of(first: Sequence[bool], second: Sequence[bool]) -> "Paired":
-        """Compare success case by case; both sequences follow the same cases."""
-        pairs = list(zip(first, second, strict=True))
-        wins = sum(a and not b for a, b in pairs)
-        losses = sum(b and not a for a, b in pairs)
-        return Paired(wins, losses, len(pairs) - wins - losses)
-
-    @property
-    def p(self) -> float:
-        """Exact two-sided McNemar p-value: under equality, wins are Binomial(wins + losses, 1/2)."""
-        n = self.wins + self.losses
-        tail = sum(comb(n, i) for i in range(min(self.wins, self.losses) + 1)) / 2**n
-        return min(1.0, 2 * tail)
-
-    @property
-    def e_value(self) -> float:
-        """Anytime-valid evidence that the first is better; stop at 20 for a 5 % error whenever one looks.
-
-        E = ∫_{1/2}^{1} 2^(w+l) q^w (1−q)^l · 2 dq: a uniform mixture over q > ½, exact through the binomial identity of
-        the incomplete beta function, I_{1/2}(w+1, l+1) = P(Bin(w+l+1, ½) > w).
-        """
-        w, l = self.wins, self.losses
-        n = w + l + 1
-        upper_half = sum(comb(n, i) for i in range(w + 1)) / 2**n  # 1 − I_{1/2}(w+1, l+1)
-        log_beta = -log(n) - log(comb(w + l, w))
-        return 2 * exp((w + l) * log(2) + log_beta) * upper_half
-
-    @property
-    def difference(self) -> float:
-        """Success rate of the first less that of the second."""
-        n = self.wins + self.losses + self.ties
-        return (self.wins - self.losses) / n if n else float("nan")
-
-
 def cvar(values: Float64[NDArray[np.float64], " n"], fraction: float) -> float:
     """Mean of the worst (lowest) `fraction` of the values, the boundary value weighted so that it is exact.
 
@@ -125,13 +76,3 @@ def cvar(values: Float64[NDArray[np.float64], " n"], fraction: float) -> float:
     mass = fraction * values.size
     weights = np.clip(mass - np.arange(values.size), 0.0, 1.0)
     return float(np.sort(values) @ weights / mass)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given (Holm 1979)."""
-    order = np.argsort(p_values)
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order.tolist()):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted

@@ -1,0 +1,7 @@
+"""Rates with intervals, the tail, and two policies compared: after a fixed number of cases, or while they come in."""
+
+from etude.core.statistics.many import holm
+from etude.core.statistics.paired import Paired
+from etude.core.statistics.rates import Rate, cvar
+
+__all__ = ["Paired", "Rate", "cvar", "holm"]
