@@ -1,7 +1,7 @@
 """The vocabulary of Etude: frozen records, Protocols, errors, seeding, SE(3), statistics, and the rollout loop."""
 
 from etude.core.bounds import Bounds, describe_bounds, describe_failures, holds
-from etude.core.diagnosis import Cause, Diagnosis, Effect, Interaction, Plan, Practice, Verdict
+from etude.core.diagnosis import Cause, Diagnosis, Effect, Interaction, MainEffect, Plan, Practice, Verdict
 from etude.core.episode import CRASHED, INVALID_ACTION, ActionChunk, Case, Image, Observation, Outcome, Step, Vector
 from etude.core.errors import (
     ConfigError,
@@ -51,6 +51,7 @@ __all__ = [
     "InfeasibleError",
     "Interaction",
     "KnowsCase",
+    "MainEffect",
     "Memory",
     "MismatchError",
     "MissingDependencyError",

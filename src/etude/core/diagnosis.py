@@ -9,8 +9,28 @@ from etude.core.bounds import Bounds
 from etude.core.errors import ConfigError, UnknownNameError
 from etude.core.statistics import Rate
 
-type Verdict = Literal["confirmed", "refuted", "untested", "untestable"]
+type Verdict = Literal["confirmed", "undecided", "refuted", "untested", "untestable"]
+"""Confirmed: undoing it repairs more than the sham does. Refuted: not noticeably more. Undecided: too few rollouts to
+tell. Untested: nothing was rolled out. Untestable: it cannot be undone in failures of the rule."""
 VERDICTS: tuple[str, ...] = get_args(Verdict.__value__)
+
+type Side = Literal["low", "high", "ends", "middle"]
+"""Where in a factor's range failures gather, all else being equal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MainEffect:
+    """What one factor explains of the failures, all else being equal, in a logistic model with squares.
+
+    Attributes:
+        factor: Which.
+        p: That it explains nothing, corrected for all factors (Holm).
+        side: Where in its range failures gather.
+    """
+
+    factor: str
+    p: float
+    side: Side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +40,11 @@ class Effect:
     Attributes:
         factor: Which one was reset.
         repaired: Failures that became successes, of those rolled out again.
-        sham: The same for a sham: a factor without a part in it reset, or a jitter of 1 %.
-        difference: Share repaired less that of the sham, then its 95 % interval (low, high); NaN without rollouts.
-        verdict: Whether the effect is proven; "untestable" where the reset world would be infeasible.
+        sham: The same failures rolled out again with every factor moved by at most 1 % of its range.
+        difference: Share repaired less that of the sham, then its 95 % interval (low, high), paired; NaN without
+            rollouts.
+        p: One-sided exact McNemar, corrected for all effects of the diagnosis (Holm); 1 without rollouts.
+        verdict: Whether the effect is proven; "untestable" where the reset world would be infeasible, or is nominal.
     """
 
     factor: str
@@ -30,6 +52,7 @@ class Effect:
     sham: Rate
     difference: tuple[float, float, float]
     verdict: Verdict
+    p: float = 1.0
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -62,7 +85,11 @@ class Cause:
         outside: Failures outside.
         p: That failures are as frequent outside as inside, corrected for all rules (Holm).
         failure_modes: Failure mode -> how many of the failures inside ended so.
-        effects: One per factor that was tested, the strongest first.
+        expert: The expert's successes where the policy failed inside, or was tried for that; 0/0 where nobody asked.
+        volume: Share of the space inside, feasible or not; NaN where there is no space.
+        origin: Who proposed the rule: "pocket" (a search, from fresh rollouts), "beam", "tree" or "logistic" (judged on
+            held-out episodes).
+        effects: One per factor in question, the rule's and a few others, the strongest first.
         interaction: Of the two strongest factors; None where it was not tested.
     """
 
@@ -72,14 +99,17 @@ class Cause:
     outside: Rate
     p: float
     failure_modes: Mapping[str, int] = field(default_factory=dict[str, int])
+    expert: Rate = field(default_factory=lambda: Rate(0, 0))
+    volume: float = nan
+    origin: str = ""
     effects: tuple[Effect, ...] = ()
     interaction: Interaction | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Of the rule: confirmed where the effect of one of its factors is, refuted where all tested ones are not."""
+        """Of the rule: confirmed where the effect of one of its factors is, refuted only where those of all are."""
         verdicts = {effect.verdict for effect in self.effects if effect.factor in self.bounds}
-        for verdict in ("confirmed", "refuted", "untestable"):
+        for verdict in ("confirmed", "undecided", "untested", "untestable", "refuted"):
             if verdict in verdicts:
                 return verdict
         return "untested"
@@ -125,7 +155,8 @@ class Diagnosis:
         space_hash: Hash of the perturbation space; "" where there is none.
         policy: As a person named it.
         failures: Among all episodes that were looked at.
-        causes: The strongest first.
+        causes: Those confirmed first, then those refuted; within each the clearest rule first.
+        main_effects: What each factor explains by itself, the clearest first; empty where too few episodes tell.
         plan: What to practise.
         rollouts: Spent on counterfactuals.
         notes: What a person should know, one sentence each.
@@ -137,6 +168,7 @@ class Diagnosis:
     failures: Rate
     causes: tuple[Cause, ...]
     plan: Plan
+    main_effects: tuple[MainEffect, ...] = ()
     rollouts: int = 0
     notes: tuple[str, ...] = ()
 
@@ -154,6 +186,7 @@ class Diagnosis:
             failures=_rate(record["failures"]),
             causes=tuple(_cause(cause) for cause in record["causes"]),
             plan=Plan(practices=tuple(_practice(practice) for practice in record["plan"]["practices"])),
+            main_effects=tuple(MainEffect(**effect) for effect in record["main_effects"]),
             rollouts=int(record["rollouts"]),
             notes=tuple(record["notes"]),
         )
@@ -186,7 +219,7 @@ def _difference(record: Sequence[float | None]) -> tuple[float, float, float]:
 
 
 def _cause(record: Mapping[str, Any]) -> Cause:
-    rates = {name: _rate(record[name]) for name in ("inside", "outside")}
+    rates = {name: _rate(record[name]) for name in ("inside", "outside", "expert")}
     effects = tuple(
         Effect(
             factor=effect["factor"],
@@ -194,6 +227,7 @@ def _cause(record: Mapping[str, Any]) -> Cause:
             sham=_rate(effect["sham"]),
             difference=_difference(effect["difference"]),
             verdict=effect["verdict"],
+            p=effect["p"],
         )
         for effect in record["effects"]
     )
@@ -202,6 +236,8 @@ def _cause(record: Mapping[str, Any]) -> Cause:
         bounds=_bounds(record["bounds"]),
         p=record["p"],
         failure_modes=dict(record["failure_modes"]),
+        volume=nan if record["volume"] is None else record["volume"],
+        origin=record["origin"],
         effects=effects,
         interaction=_interaction(record["interaction"]),
         **rates,
