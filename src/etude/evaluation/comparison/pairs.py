@@ -1,4 +1,4 @@
-"""Two policies on the same cases."""
+"""Which cases only one of two policies solved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Comparison:
     """Which cases only one of two policies solved.
 
     Attributes:
-        paired: The counts, with their exact p-value and e-value for the first.
+        paired: The counts, with what they prove.
         won: Cases that only the first solved.
         lost: Cases that only the second solved.
     """

@@ -1,0 +1,29 @@
+"""Two policies on the same cases: which is better, by how much, where, and whether training seeds agree."""
+
+from etude.evaluation.comparison.factors import Dependence, Half, dependences
+from etude.evaluation.comparison.pairs import Comparison, compare
+from etude.evaluation.comparison.seeds import AcrossSeeds, Interval, Successes, across_seeds, hierarchical_bootstrap
+from etude.evaluation.comparison.sequential import Look, Roll, Stopping, compare_in_turns, looks
+from etude.evaluation.comparison.verdict import Judgement, judge, judge_looks, judge_seeds
+
+__all__ = [
+    "AcrossSeeds",
+    "Comparison",
+    "Dependence",
+    "Half",
+    "Interval",
+    "Judgement",
+    "Look",
+    "Roll",
+    "Stopping",
+    "Successes",
+    "across_seeds",
+    "compare",
+    "compare_in_turns",
+    "dependences",
+    "hierarchical_bootstrap",
+    "judge",
+    "judge_looks",
+    "judge_seeds",
+    "looks",
+]
