@@ -48,13 +48,14 @@ def execution_settings(options: ExecutionOptions) -> dict[str, Any]:
 
 
 def resolve_policy(name: str, task: Task, options: ExecutionOptions) -> PolicyFactory:
-    """The policy factory for `expert`, `random` or a checkpoint folder that fits the task.
+    """The policy factory that a name stands for (see `etude.loop.wiring`), which fits the task.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
         MismatchError: A checkpoint for other cameras, images, states or actions.
     """
-    from etude.loop.wiring import find_checkpoint, policy_factory
+    from etude.loop.wiring import policy_factory
+    from etude.policies import CheckpointPolicy
 
     policy = policy_factory(
         name,
@@ -64,8 +65,8 @@ def resolve_policy(name: str, task: Task, options: ExecutionOptions) -> PolicyFa
         smooth=options.smooth,
         overlap=options.overlap,
     )
-    if name not in ("expert", "random"):
-        require_fit(checkpoint_features(find_checkpoint(Path(name))), task)
+    if isinstance(policy, CheckpointPolicy):
+        require_fit(checkpoint_features(Path(policy.path)), task)
     return policy
 
 

@@ -2,32 +2,58 @@
 
 from etude.evaluation.comparison import Comparison, compare
 from etude.evaluation.factories import Expert, RandomPolicy
+from etude.evaluation.factors import (
+    FactorBin,
+    FactorEffect,
+    by_factor,
+    compare_matched,
+    factor_effects,
+    matched_cases,
+    one_at_a_time,
+    paired_json,
+    varied,
+)
 from etude.evaluation.film import Film, Filming, film, record_video, side_by_side
+from etude.evaluation.gallery import film_cases, worth_seeing
+from etude.evaluation.grids import Axis, Grid, by_cell
 from etude.evaluation.outcomes import read_outcomes, write_outcomes
 from etude.evaluation.recorded import Plot, plots, recorded_frames
+from etude.evaluation.replay import Replay
 from etude.evaluation.runner import Runner
 from etude.evaluation.smoothness import SmoothnessMeter, sparc
-from etude.evaluation.summary import FactorBin, Summary, by_factor, summarise
+from etude.evaluation.summary import Summary, rate_json, summarise
 from etude.evaluation.sweeps import Sweep, nominal_picture, sharper, sweep, sweep_picture
 from etude.evaluation.video import shoot
 
 __all__ = [
+    "Axis",
     "Comparison",
     "Expert",
     "FactorBin",
+    "FactorEffect",
     "Film",
     "Filming",
+    "Grid",
     "Plot",
     "RandomPolicy",
+    "Replay",
     "Runner",
     "SmoothnessMeter",
     "Summary",
     "Sweep",
+    "by_cell",
     "by_factor",
     "compare",
+    "compare_matched",
+    "factor_effects",
     "film",
+    "film_cases",
+    "matched_cases",
     "nominal_picture",
+    "one_at_a_time",
+    "paired_json",
     "plots",
+    "rate_json",
     "read_outcomes",
     "record_video",
     "recorded_frames",
@@ -38,5 +64,7 @@ __all__ = [
     "summarise",
     "sweep",
     "sweep_picture",
+    "varied",
+    "worth_seeing",
     "write_outcomes",
 ]

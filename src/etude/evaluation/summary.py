@@ -1,4 +1,4 @@
-"""What a list of outcomes says: rates with intervals, overall, by sub-task, by failure and along one factor."""
+"""What a list of outcomes says: rates with intervals, overall, by sub-task and by failure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import Factor, Outcome, Rate, cvar
+from etude.core import Outcome, Rate, cvar
 
 TAIL = 0.1
 """Share of the cases, the worst ones, that `Summary.tail_progress` averages."""
@@ -53,15 +53,6 @@ class Summary:
         }
 
 
-@dataclass(frozen=True)
-class FactorBin:
-    """Success where one factor lies in [low, high), physical units."""
-
-    low: float
-    high: float
-    success: Rate
-
-
 def summarise(outcomes: Sequence[Outcome]) -> Summary:
     """Count. Without outcomes the rates are 0/0 and the means NaN."""
     n = len(outcomes)
@@ -79,21 +70,6 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         mean_return=float(np.mean([o.total_reward for o in outcomes])) if n else float("nan"),
         mean_smoothness=float(np.mean(smoothness)) if smoothness else None,
     )
-
-
-def by_factor(outcomes: Sequence[Outcome], factor: Factor, bins: int = 6) -> list[FactorBin]:
-    """Success along one factor, in bins of equal width; cases whose θ leaves it unset are left out."""
-    values = [(o.case.theta.values[factor.name], o.success) for o in outcomes if factor.name in o.case.theta.values]
-    edges = np.linspace(factor.low, factor.high, bins + 1)
-    index = np.clip(np.searchsorted(edges, [v for v, _ in values], side="right") - 1, 0, bins - 1)
-    return [
-        FactorBin(
-            float(edges[b]),
-            float(edges[b + 1]),
-            Rate.of([success for (_, success), i in zip(values, index, strict=True) if i == b]),
-        )
-        for b in range(bins)
-    ]
 
 
 def rate_json(rate: Rate) -> dict[str, float]:

@@ -1,9 +1,15 @@
 """From the names a person types to the objects they mean."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from etude.core import EtudeError, PolicyFactory, Task, UnknownNameError
-from etude.evaluation import Expert, RandomPolicy
+from etude.evaluation import Expert, RandomPolicy, Replay
+
+_NAMED: Mapping[str, Callable[[Task], PolicyFactory]] = {"expert": Expert, "random": RandomPolicy.of}
+_PREFIXED: Mapping[str, Callable[[str, Task], PolicyFactory]] = {"replay": Replay.parse}
+"""What stands before the colon -> what makes a policy of the rest."""
+POLICIES = (*_NAMED, "a checkpoint folder", "replay:DATASET")
 
 
 def policy_factory(
@@ -12,7 +18,7 @@ def policy_factory(
     """The policy that a name stands for.
 
     Args:
-        name: `expert`, `random`, or a checkpoint folder.
+        name: `expert`, `random`, `replay:DATASET`, `replay:DATASET:EPISODE`, or a checkpoint folder.
         task: What it will be asked to do.
         execute: Actions of a chunk to execute before looking again; this and what follows for checkpoints.
         ensemble: Decay of the average over all chunks that predicted an action; None does not average.
@@ -21,15 +27,16 @@ def policy_factory(
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
-        EtudeError: A folder that holds no checkpoint.
+        EtudeError: A folder that holds no checkpoint, or nothing that could be replayed.
     """
-    if name == "expert":
-        return Expert(task)
-    if name == "random":
-        return RandomPolicy.of(task)
+    prefix, colon, rest = name.partition(":")
+    if name in _NAMED:
+        return _NAMED[name](task)
+    if colon and prefix in _PREFIXED:
+        return _PREFIXED[prefix](rest, task)
     path = Path(name)
     if not path.exists():
-        raise UnknownNameError("policy", name, ["expert", "random", "a checkpoint folder"])
+        raise UnknownNameError("policy", name, POLICIES)
     from etude.policies import CheckpointPolicy
 
     return CheckpointPolicy(
