@@ -1,4 +1,4 @@
-"""`etude report`: what a run found, as a table here and as a page that opens offline."""
+"""`etude report`: what a run, or another command, found, as a page that opens offline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from etude.cli.terminal import show, show_next
+from etude.cli.terminal import show, show_json, show_next
 
 if TYPE_CHECKING:
     from etude.loop.run import FinishedRun
@@ -14,32 +14,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Write the report of a finished run again, and print its table.
+    """Write the page of what a command left in a folder, as a file that opens offline.
+
+    For a run of the loop its report, and its table here. For a folder of `etude eval`, `search`, `compare`, `diagnose`
+    or `lockstep` the page that these commands write themselves, once more.
 
     Examples:
         etude report runs/demo
         etude report runs/demo --json
+        etude report results/first
 
     Attributes:
-        run: The run's folder.
-        json: Print the summary as JSON, and nothing else.
+        folder: The folder of a run, or of a command.
+        json: Print a run's summary as JSON, and nothing else; of another folder the path of its page.
     """
 
-    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
     json: bool = False
 
 
 def run(options: Options) -> None:
     """Report."""
+    from etude.loop.run import RECORD
+
+    if (options.folder / RECORD).exists():
+        _report_run(options)
+    else:
+        _report_folder(options)
+
+
+def _report_run(options: Options) -> None:
     from etude.loop.run import load_config, read_run
     from etude.sim import make_task
 
-    config = load_config(options.run)
-    finished = read_run(options.run, config, make_task(config.task))
+    config = load_config(options.folder)
+    finished = read_run(options.folder, config, make_task(config.task))
     if options.json:
         print((finished.report.parent / "summary.json").read_text(), end="")
     else:
         tell(finished)
+
+
+def _report_folder(options: Options) -> None:
+    from etude.loop.report import kind_of, write_page
+
+    page, kind = write_page(options.folder), kind_of(options.folder)
+    if options.json:
+        show_json({"kind": kind.name if kind else "", "page": str(page)})
+    else:
+        show(f"the page of a folder of etude {kind.name if kind else ''}: {page}")
+        show_next(f"xdg-open {page}")
 
 
 def tell(finished: "FinishedRun") -> None:

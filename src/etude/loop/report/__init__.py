@@ -1,5 +1,6 @@
 """The report of a run: records in, a folder that opens offline out."""
 
+from etude.loop.report.folders import kind_of, write_page
 from etude.loop.report.gallery import gallery
 from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
 from etude.loop.report.run.replicates import write_overview
@@ -18,8 +19,10 @@ __all__ = [
     "VideoPair",
     "gallery",
     "judge",
+    "kind_of",
     "summary",
     "table",
     "write_overview",
+    "write_page",
     "write_report",
 ]

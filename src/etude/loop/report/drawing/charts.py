@@ -6,7 +6,7 @@ from math import log10
 from etude.core import Factor, Rate
 from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.svg import Frame, Scale, path, picture, ticks
-from etude.loop.report.drawing.wording import interval_text, percent, range_text
+from etude.loop.report.drawing.wording import difference_text, interval_text, percent, range_text
 
 
 def whisker(rate: Rate, colour_class: str, reference: float | None = None) -> Html:
@@ -53,3 +53,21 @@ def range_bar(factor: Factor, bounds: tuple[float, float] | None) -> Html:
     parts.append(tag("path", class_="nominal", d=path([(x(factor.nominal), 2), (x(factor.nominal), 14)])))
     within = f"{range_text(*bounds, factor)} of " if bounds is not None else ""
     return picture(120, 16, f"{within}{range_text(factor.low, factor.high, factor)}", *parts)
+
+
+def difference_bar(difference: tuple[float, float, float], colour_class: str) -> Html:
+    """A difference of two shares with its interval between −100 and 100 points; empty where it is not known.
+
+    Args:
+        difference: Value, low and high, in [−1, 1]; NaN where it was not measured.
+        colour_class: Class of its colour.
+    """
+    value, low, high = difference
+    x = Scale(-1.0, 1.0, 5, 155)
+    parts = [tag("path", class_="rail", d=path([(x(-1), 9), (x(1), 9)]))]
+    parts += [tag("path", class_="rail", d=path([(x(v), 6), (x(v), 12)])) for v in (-1.0, 1.0)]
+    parts.append(tag("path", class_="reference", d=path([(x(0), 1), (x(0), 17)])))
+    if value == value:
+        parts.append(tag("path", class_="whisker", d=path([(x.clipped(low), 9), (x.clipped(high), 9)])))
+        parts.append(tag("circle", class_="dot", cx=x.clipped(value), cy=9, r=4.5))
+    return picture(160, 18, difference_text(difference), tag("g", *parts, class_=colour_class))

@@ -69,6 +69,15 @@ def signed(value: float, digits: int = 0) -> str:
     return "±" + text if float(text) == 0 else ("+" if value > 0 else "−") + text
 
 
+def difference_text(difference: tuple[float, float, float]) -> str:
+    """A difference of two shares in points, with its interval: "+43 points (+31 to +52)"."""
+    value, low, high = difference
+    if value != value:
+        return "not measured"
+    points = f"{signed(value * 100)} points"
+    return f"{points} ({signed(low * 100)} to {signed(high * 100)})" if low == low and high == high else points
+
+
 def p_text(p: float) -> str:
     """A p-value as journals write it."""
     if p < 0.001:

@@ -1,13 +1,14 @@
 """The end of the page: everything needed to check the run and to repeat it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from etude.core import Factor
 from etude.loop.report.drawing.charts import range_bar
 from etude.loop.report.drawing.layout import header, scrolling, section
-from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.wording import range_text, test_title, unit_suffix, value_text
-from etude.loop.report.results import Plain, RunResults
+from etude.loop.report.results import RunResults
+from etude.loop.report.sections.trees import tree
 
 
 def space_section(run: RunResults) -> Html:
@@ -45,9 +46,9 @@ def provenance_section(run: RunResults, files: Sequence[str]) -> Html:
     parts += [tag("h3", "Data"), tag("ul", *links, class_="files")]
     for title, content in (("Seeds", run.seeds), ("Provenance", run.provenance)):
         if content:
-            parts += [tag("h3", title), _tree(content)]
+            parts += [tag("h3", title), tree(content)]
     if run.config:
-        parts.append(tag("details", tag("summary", "Configuration"), _tree(run.config)))
+        parts.append(tag("details", tag("summary", "Configuration"), tree(run.config)))
     note = "The same command on the same machine gives the same numbers, wall-clock times apart."
     return section("provenance", "How to repeat it", note, *parts)
 
@@ -61,25 +62,6 @@ def _factor_row(run: RunResults, factor: Factor) -> Html:
     nominal = f"{value_text(factor.nominal)}{unit_suffix(factor)}"
     texts = [factor.kind, range_text(factor.low, factor.high, factor), nominal, kept]
     return tag("tr", name, *(tag("td", text) for text in texts), tag("td", range_bar(factor, bounds)))
-
-
-def _tree(content: Mapping[str, Plain]) -> Html:
-    """Nested values as a list of definitions."""
-    parts: list[Html] = []
-    for key, value in content.items():
-        body = _tree(value) if isinstance(value, Mapping) and value else tag("code", _plain(value))
-        parts.append(join([tag("dt", key), tag("dd", body)]))
-    return tag("dl", *parts)
-
-
-def _plain(value: Plain) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence):
-        return ", ".join(_plain(item) for item in value) or "none"
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items()) or "none"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,12 +3,8 @@
 import csv
 import io
 import shutil
-from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import av
-from av.error import FFmpegError
 
 from etude.core import Perturbation
 from etude.core.files import write_bytes, write_json
@@ -16,6 +12,7 @@ from etude.loop.report.results import TESTS, RunResults
 from etude.loop.report.run.episodes import Clip
 from etude.loop.report.run.page import page
 from etude.loop.report.run.summary import summary
+from etude.loop.report.sections.clips import last_frame
 
 
 def write_report(run: RunResults, out: Path) -> Path:
@@ -42,7 +39,7 @@ def write_report(run: RunResults, out: Path) -> Path:
 
 def _place(source: Path, out: Path, name: str) -> Clip | None:
     """Bring a video into the folder, with a still of how it ended; None when it is missing or no video."""
-    still = _last_frame(source) if source.is_file() else None
+    still = last_frame(source) if source.is_file() else None
     if still is None:
         return None
     video, poster = Path("videos") / f"{name}{source.suffix}", Path("videos") / f"{name}.jpg"
@@ -50,21 +47,6 @@ def _place(source: Path, out: Path, name: str) -> Clip | None:
     if source.resolve() != (out / video).resolve():
         shutil.copyfile(source, out / video)
     return Clip(video.as_posix(), poster.as_posix())
-
-
-def _last_frame(source: Path) -> bytes | None:
-    """How the episode ended, as JPEG; None when the file is no video."""
-    last: deque[av.VideoFrame] = deque(maxlen=1)
-    try:
-        with av.open(str(source)) as container:
-            last.extend(container.decode(video=0))
-    except (FFmpegError, IndexError):
-        return None
-    if not last:
-        return None
-    jpeg = io.BytesIO()
-    last[0].to_image().save(jpeg, format="JPEG", quality=85)
-    return jpeg.getvalue()
 
 
 def _write_tables(run: RunResults, out: Path) -> list[str]:

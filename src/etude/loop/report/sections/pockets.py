@@ -12,9 +12,9 @@ from etude.loop.report.drawing.wording import factor_title, percent, range_text,
 def pocket_card(pocket: Pocket, space: PerturbationSpace | None, *below: Html) -> Html:
     """One pocket; `below` goes to the end of its card."""
     facts = [
-        fact("fails inside", pocket.inside, "mode-bad"),
-        fact("fails outside", pocket.outside, "mode-bad"),
-        fact("expert succeeds inside", pocket.expert, "mode-good"),
+        fact("fails inside", pocket.inside, "ink-bad"),
+        fact("fails outside", pocket.outside, "ink-bad"),
+        fact("expert succeeds inside", pocket.expert, "ink-good"),
         row("share of the space", percent(pocket.volume, 1), ""),
     ]
     table = tag("table", tag("tbody", *facts), class_="facts")

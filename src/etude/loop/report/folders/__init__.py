@@ -1,0 +1,51 @@
+"""Pages of the folders that commands write, one kind of folder a module: files in, `index.html` beside them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from etude.core import EtudeError
+from etude.core.files import write_bytes
+from etude.loop.report.folders import evaluation
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder.
+
+    Attributes:
+        name: The command that writes it.
+        files: What such a folder holds, and no other kind does.
+        page: Folder -> its page.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    page: Callable[[Path], str]
+
+
+KINDS = (Kind("eval", ("outcomes.parquet", "summary.json"), evaluation.page),)
+
+
+def kind_of(folder: Path) -> Kind | None:
+    """Which kind a folder is of; None where it is of none."""
+    return next((kind for kind in KINDS if all((folder / name).is_file() for name in kind.files)), None)
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page of a command's folder into it; equal folders give equal bytes.
+
+    Returns:
+        Path of the page.
+    Raises:
+        EtudeError: The folder is of no kind that has a page.
+    """
+    kind = kind_of(folder)
+    if kind is None:
+        kinds = "; ".join(f"{' and '.join(kind.files)} (etude {kind.name})" for kind in KINDS)
+        state = "holds nothing to report" if folder.is_dir() else "does not exist"
+        raise EtudeError(f"'{folder}' {state}: a report is made of a folder with run.json (etude loop); {kinds}.")
+    write_bytes(folder / PAGE, kind.page(folder).encode())
+    return folder / PAGE

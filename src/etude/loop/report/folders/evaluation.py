@@ -1,0 +1,114 @@
+"""The page of an evaluation: how often the policy succeeds, how it fails, and where."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.core import Outcome, Rate, Task
+from etude.core.files import read_json
+from etude.evaluation import read_outcomes
+from etude.loop.report.drawing.document import document, heading
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import count_text, interval_text, percent
+from etude.loop.report.folders.source import Source, repeat_section
+from etude.loop.report.sections.clips import Film, films, films_section
+from etude.loop.report.sections.factors import along_section, grid_section, matched_section
+from etude.loop.report.sections.outcomes import distributions_section, latency_section, modes_section, success_section
+from etude.loop.report.sections.verdicts import verdict_box
+
+FILES = ("outcomes.parquet", "summary.json", "matched.parquet", "timing.json")
+_CONTENTS = {
+    "success": "Success",
+    "modes": "Failure modes",
+    "matched": "Factor by factor",
+    "grid": "Grid",
+    "along": "Along each factor",
+    "videos": "Videos",
+    "spread": "Progress, length, smoothness",
+    "latency": "Latency",
+    "repeat": "How to repeat it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation's folder holds.
+
+    Attributes:
+        source: How it was made.
+        outcomes: One per case.
+        summary: `summary.json`.
+        timing: `timing.json`; None where no network was timed.
+        task: What was done; None where the task cannot be made here.
+        films: Its videos.
+    """
+
+    source: Source
+    outcomes: tuple[Outcome, ...]
+    summary: dict[str, Any]
+    timing: dict[str, Any] | None
+    task: Task | None
+    films: tuple[Film, ...]
+
+
+def read(folder: Path) -> Evaluation:
+    """Read the folder of an evaluation."""
+    source, timing = Source.of(folder), folder / "timing.json"
+    return Evaluation(
+        source=source,
+        outcomes=tuple(read_outcomes(folder / "outcomes.parquet")),
+        summary=read_json(folder / "summary.json"),
+        timing=read_json(timing) if timing.exists() else None,
+        task=source.make_task(),
+        films=tuple(films(folder)),
+    )
+
+
+def page(folder: Path) -> str:
+    """The whole document."""
+    evaluation = read(folder)
+    outcomes, task = evaluation.outcomes, evaluation.task
+    space = task.space if task else None
+    note = "Failures first, by how they ended; the still is how the episode ended."
+    sections = join(
+        [
+            success_section(outcomes, task.subtasks if task else ()),
+            modes_section(outcomes),
+            matched_section(evaluation.summary, space),
+            grid_section(outcomes, space),
+            along_section(outcomes, space),
+            films_section(evaluation.films, "Videos", note),
+            distributions_section(outcomes),
+            latency_section(evaluation.timing),
+            repeat_section(evaluation.source, FILES),
+        ]
+    )
+    title = f"{evaluation.source['policy'] or 'A policy'} on {evaluation.source['task'] or folder.name}"
+    head = heading(title, _facts(evaluation), _CONTENTS, sections)
+    return document(title, head, tag("main", _verdict(outcomes), sections))
+
+
+def _facts(evaluation: Evaluation) -> str:
+    suite, drawn = evaluation.source.settings.get("suite"), evaluation.source.settings.get("drawn") or {}
+    told = [f"{len(evaluation.outcomes)} cases"]
+    if suite:
+        told.append(f"suite {suite['name']} ({str(suite['hash'])[:12]}…)")
+    elif drawn:
+        told += [f"{drawn.get('space', '')} cases", f"seed {drawn.get('seed', '')}"]
+    return " · ".join(["An evaluation", *told])
+
+
+def _verdict(outcomes: tuple[Outcome, ...]) -> Html:
+    rate = Rate.of([outcome.success for outcome in outcomes])
+    if not rate.n:
+        return verdict_box("unclear", "No case was run.")
+    numbers = f"{count_text(rate)} succeed ({percent(rate.value)}; 95 % interval {interval_text(rate)})"
+    failed = Rate(rate.n - rate.k, rate.n)
+    if not failed.k:
+        bound = percent(failed.high, 1)
+        words = f"No failure was seen; with 95 % confidence it fails in less than {bound} of such cases."
+        return verdict_box("better", f"{numbers}.", words)
+    if not rate.k:
+        words = f"It fails everywhere that was tried; at most {percent(rate.high, 1)} of such cases may succeed."
+        return verdict_box("worse", f"{numbers}.", words)
+    return verdict_box("unclear", f"{numbers}.")

@@ -1,0 +1,84 @@
+"""Success over the factors: along each of them, on a grid, and against the matched unperturbed cases."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from etude.core import Outcome, PerturbationSpace, Rate
+from etude.loop.report.drawing.along import Group, success_along
+from etude.loop.report.drawing.heatmap import heat_map
+from etude.loop.report.drawing.layout import folded, grid, section
+from etude.loop.report.drawing.maps import ranked_factors
+from etude.loop.report.drawing.markup import Html, tag
+from etude.loop.report.drawing.wording import axis_title
+
+_MOST_CELLS = 40
+"""Values along one axis of a grid; more are no grid any more."""
+
+
+def along_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) -> Html:
+    """Success in bins of every factor that varied, those that explain most first."""
+    if space is None or not outcomes:
+        return Html("")
+    varied = {name for name in space.names if len(_values(outcomes, name)) > 2}
+    complete = all(varied <= set(outcome.case.theta.values) for outcome in outcomes)
+    rows = [(outcome.case.theta, 1 - outcome.progress) for outcome in outcomes] if complete else []
+    order = [name for name in ranked_factors(space, rows) if name in varied]
+    group = Group("All cases", "ink-plain", outcomes)
+    pictures = [success_along([group], space[name]) for name in order]
+    figures = [tag("figure", drawn) for drawn in pictures if drawn is not None]
+    if not figures:
+        return Html("")
+    note = (
+        "Dots are success in a bin, bands their 95 % Wilson intervals. Factors that explain most of how far the policy "
+        "came are first; with many factors some look bad by chance."
+    )
+    drawn = grid(figures, dense=True)
+    if len({outcome.success for outcome in outcomes}) == 1:  # nothing to see: every point at 0 or at 100 %
+        drawn = folded(f"All {len(figures)} factors", drawn)
+    return section("along", "Success along each factor", note, drawn)
+
+
+def grid_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) -> Html:
+    """A map of failures where the cases are a grid of one or two factors."""
+    axes = grid_axes(outcomes)
+    if axes is None:
+        return Html("")
+    names = list(axes)
+    titles = [axis_title(space[name]) if space is not None and name in space.names else name for name in names]
+    failures: defaultdict[tuple[float, float], list[bool]] = defaultdict(list)
+    for outcome in outcomes:
+        at = [outcome.case.theta.values[name] for name in names]
+        failures[at[0], at[1] if len(at) > 1 else 0.0].append(not outcome.success)
+    rates = {where: Rate.of(failed) for where, failed in failures.items()}
+    xs, ys = axes[names[0]], axes[names[1]] if len(names) > 1 else [0.0]
+    drawn = heat_map(rates, titles[0], titles[1] if len(names) > 1 else "", xs, ys)
+    note = "Failures of all cases in each cell, the redder the more."
+    return section("grid", "Grid", note, tag("figure", drawn, class_="wide"))
+
+
+def grid_axes(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | None:
+    """Factor -> its values, ascending, where the cases are a full grid of one or two factors; else None."""
+    if not outcomes:
+        return None
+    names = sorted({name for outcome in outcomes for name in outcome.case.theta.values})
+    axes = {name: sorted(_values(outcomes, name)) for name in names}
+    axes = {name: values for name, values in axes.items() if len(values) > 1}
+    if len(axes) not in (1, 2) or any(len(values) > _MOST_CELLS for values in axes.values()):
+        return None
+    if any(name not in outcome.case.theta.values for outcome in outcomes for name in axes):
+        return None
+    cells = {tuple(outcome.case.theta.values[name] for name in axes) for outcome in outcomes}
+    size = 1
+    for values in axes.values():
+        size *= len(values)
+    return axes if len(cells) == size else None
+
+
+def matched_section(summary: Mapping[str, Any], space: PerturbationSpace | None) -> Html:
+    """Every factor against the matched unperturbed cases, the most harmful first."""
+    return Html("")
+
+
+def _values(outcomes: Sequence[Outcome], name: str) -> set[float]:
+    return {outcome.case.theta.values[name] for outcome in outcomes if name in outcome.case.theta.values}
