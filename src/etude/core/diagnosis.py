@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from math import isnan, nan
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from etude.core.bounds import Bounds
-from etude.core.errors import ConfigError, UnknownNameError
+from etude.core.errors import ConfigError, EtudeError, UnknownNameError
+from etude.core.files import read_json
 from etude.core.statistics import Rate
 
 type Verdict = Literal["confirmed", "undecided", "refuted", "untested", "untestable"]
@@ -190,6 +192,21 @@ class Diagnosis:
             rollouts=int(record["rollouts"]),
             notes=tuple(record["notes"]),
         )
+
+    @staticmethod
+    def load(path: Path) -> "Diagnosis":
+        """Read diagnosis.json.
+
+        Raises:
+            EtudeError: The file is missing, or not a diagnosis.
+        """
+        record = read_json(path)
+        try:
+            return Diagnosis.from_json(record)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EtudeError(
+                f"'{path}' is not a diagnosis ({error!r}): name the diagnosis.json that `etude diagnose` wrote."
+            ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -7,11 +7,12 @@ moves every factor by at most 1 % of its range. Both are rolled out for the same
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
 from etude.core import (
+    Bounds,
     Case,
     ConfigError,
     Effect,
@@ -65,11 +66,13 @@ class Question:
 
     Attributes:
         cause: Name of the cause.
+        bounds: Its rule.
         cases: Its failures.
         factors: What is undone, one at a time.
     """
 
     cause: str
+    bounds: Bounds
     cases: tuple[Case, ...]
     factors: tuple[str, ...]
 
@@ -128,7 +131,7 @@ def ask(
         (q.cause, undone, case, changed)
         for q, cases in zip(questions, chosen, strict=True)
         for case in cases
-        for undone, changed in _singles(space, q.factors, case, rng)
+        for undone, changed in _singles(space, q, case, rng)
     ]
     rolled = _roll(roll, singles)
     effects = _judge(questions, chosen, rolled, config)
@@ -138,7 +141,7 @@ def ask(
         for q, cases, pair in zip(questions, chosen, pairs, strict=True)
         if pair
         for case in cases
-        if (changed := _undone(space, case, *pair)) is not None
+        if (changed := _undone(space, q.bounds, case, *pair)) is not None
     ]
     rolled += _roll(roll, doubles)
     answers = [
@@ -165,22 +168,28 @@ def _chosen(
 
 
 def _singles(
-    space: PerturbationSpace, factors: Sequence[str], case: Case, rng: np.random.Generator
+    space: PerturbationSpace, question: Question, case: Case, rng: np.random.Generator
 ) -> list[tuple[tuple[str, ...], Case]]:
     """The sham of a failure, and the failure with each factor undone that can be."""
-    undone = [((factor,), _undone(space, case, factor)) for factor in factors]
+    undone = [((factor,), _undone(space, question.bounds, case, factor)) for factor in question.factors]
     return [((SHAM,), jittered(space, case, rng)), *((name, changed) for name, changed in undone if changed)]
 
 
-def _undone(space: PerturbationSpace, case: Case, *factors: str) -> Case | None:
-    """The case without some factors; None where they are nominal already, or where that world cannot be."""
+def _undone(space: PerturbationSpace, bounds: Bounds, case: Case, *factors: str) -> Case | None:
+    """The case without some factors; None where that leaves one as it is, or the world cannot be so."""
     theta = case.theta.without(*factors)
-    nominal = all(theta.get(f, space[f].nominal) == case.theta.get(f, space[f].nominal) for f in factors)
-    unset = all(f not in case.theta.values for f in factors)
-    drawn = any(space[f].kind in ("layout", "distractor") for f in factors)
-    if unset or (nominal and not drawn) or space.infeasible(theta) is not None:
+    if not all(_moves(space, bounds, case.theta, name) for name in factors) or space.infeasible(theta) is not None:
         return None
     return Case(theta, case.seed)
+
+
+def _moves(space: PerturbationSpace, bounds: Bounds, theta: Perturbation, name: str) -> bool:
+    """Whether undoing a factor changes it, and takes it out of the rule where its nominal value is known."""
+    factor = space[name]
+    if name not in theta.values or factor.kind in ("layout", "distractor"):
+        return name in theta.values  # the seed draws another value
+    low, high = bounds.get(name, (inf, -inf))
+    return theta.values[name] != factor.nominal and not low <= factor.nominal <= high
 
 
 def jittered(space: PerturbationSpace, case: Case, rng: np.random.Generator) -> Case:

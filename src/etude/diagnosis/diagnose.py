@@ -152,7 +152,8 @@ def _question(episodes: Episodes, name: str, rule: Rule, effects: Sequence[MainE
     """The rule's failures; its factors and the clearest main effects beside them."""
     failed = np.flatnonzero(episodes.inside(rule.bounds) & episodes.weaknesses).tolist()
     outside = [effect.factor for effect in effects if effect.factor not in rule.bounds][:suspects]
-    return Question(cause=name, cases=tuple(episodes.cases[i] for i in failed), factors=(*rule.bounds, *outside))
+    cases = tuple(episodes.cases[i] for i in failed)
+    return Question(cause=name, bounds=rule.bounds, cases=cases, factors=(*rule.bounds, *outside))
 
 
 def _cause(episodes: Episodes, rule: Rule, answer: Answer) -> Cause:
