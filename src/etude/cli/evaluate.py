@@ -1,30 +1,34 @@
 """`etude eval`: how often a policy succeeds, with what certainty, and how it fails."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.table import Table
 from tyro.conf import Positional, arg
 
-from etude.cli.drawing import Spread, draw_cases, make_draw
+from etude.cli.cases import CaseOptions, Chosen, case_settings, choose_cases
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import resumable_folder
 from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
+from etude.cli.rates import means, parts_tables, summary_table, theta_words, troubles
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import Case, ConfigError, Outcome, PolicyFactory, Suite, Task
-from etude.core.files import write_json
+from etude.core import ConfigError, Executor, Outcome, PolicyFactory, Task
+from etude.core.files import read_json, write_json
 from etude.loop.progress import Progress
 
 if TYPE_CHECKING:
-    from etude.evaluation import Summary
+    from etude.evaluation import Breakdown, Summary
     from etude.policies.execution.latency import Latency
+
+OUTCOMES, MATCHED, SUMMARY, TIMING = "outcomes.parquet", "matched.parquet", "summary.json", "timing.json"
+"""What an evaluation leaves; docs/evaluation.md says what is in them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ExecutionOptions, WorkerOptions):
+class Options(CaseOptions, ExecutionOptions, WorkerOptions):
     """Run a policy and measure its success, with a 95 % interval.
 
     The cases are those of a frozen suite, or drawn: nominal worlds by default. Outcomes do not depend on --processes.
@@ -33,20 +37,17 @@ class Options(ExecutionOptions, WorkerOptions):
     Examples:
         etude eval franka-stack:cubes=2 --policy runs/first --episodes 50 --out results/first
         etude eval franka-stack:cubes=2 --policy runs/first --suite search/first/exam.json --out results/exam
-        etude eval franka-stack:cubes=2 --policy runs/first --execute 1 --ensemble 0.01 --out results/ensembled
         etude eval franka-stack:cubes=2 --policy runs/first --execute 8 --overlap 2 --smooth 0.3 --out results/smooth
         etude eval franka-stack:cubes=2 --policy expert --episodes 20 --space uniform --out results/expert --videos 3
+        etude eval franka-stack:cubes=2 --policy runs/first --space factors --out results/factors
+        etude eval franka-stack:cubes=2 --policy runs/first --grid light.intensity=0.4:1.3:4 cube.scale=0.9,1.1 --out g
+        etude eval franka-stack:cubes=2 --policy replay:data/first --out results/replay
 
     Attributes:
         task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
-        policy: A checkpoint folder, `expert` or `random`.
-        out: Folder for outcomes.parquet, summary.json and videos.
-        episodes: How many cases; by default all of the suite, or 50.
-        suite: File of a frozen suite, instead of drawing cases.
-        seed: Fixes the cases that are drawn.
-        space: Where perturbations come from: the nominal world, or all of the feasible space.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
-        videos: Record this many cases, failures first.
+        policy: A checkpoint folder, `expert`, `random`, or `replay:DATASET`, which replays recorded episodes.
+        out: Folder for outcomes.parquet, summary.json, timing.json and videos.
+        videos: Record this many cases: failures of every mode in turn, those that came least far first.
         resume: Continue an evaluation that was begun with the same options.
         json: Print the summary as one line of JSON, and nothing else.
     """
@@ -54,23 +55,15 @@ class Options(ExecutionOptions, WorkerOptions):
     task: Annotated[Positional[str], arg(metavar="TASK")]
     policy: str
     out: Path
-    episodes: Annotated[int | None, arg(metavar="INT")] = None
-    suite: Annotated[Path | None, arg(metavar="FILE")] = None
-    seed: int = 0
-    space: Spread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     videos: int = 0
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
+        CaseOptions.__post_init__(self)
         ExecutionOptions.__post_init__(self)
         WorkerOptions.__post_init__(self)
-        episodes = 1 if self.episodes is None else self.episodes
-        require_at_least(1, episodes=episodes)
-        require_at_least(0, seed=self.seed, videos=self.videos)
-        if self.suite and (self.theta or self.space != "nominal"):
-            raise ConfigError("--suite says which cases: leave out --theta and --space.")
+        require_at_least(0, videos=self.videos)
 
 
 def run(options: Options) -> None:
@@ -81,112 +74,105 @@ def run(options: Options) -> None:
     if options.videos and not task.cameras:
         raise ConfigError(f"--videos {options.videos}: task '{task.name}' has no cameras.")
 
-    from etude.evaluation import summarise
-    from etude.loop.stages import load_suite
+    from etude.evaluation import break_down, summarise
 
-    suite = load_suite(options.suite, task) if options.suite else None
-    cases = choose_cases(options, task, suite)
     policy = resolve_policy(options.policy, task, options)
+    chosen = choose_cases(options, task, policy)
     progress = watch()
-    asked = _asked(options, task, suite)
-    with resumable_folder(options.out, {**asked, "episodes": len(cases)}, resume=options.resume) as folder:
-        outcomes, latency = _outcomes(options, task, policy, cases, folder, progress)
+    asked = _asked(options, task, chosen)
+    with (
+        resumable_folder(options.out, {**asked, "episodes": len(chosen.cases)}, resume=options.resume) as folder,
+        make_executor(options) as executor,
+    ):
+        outcomes, matched = _outcomes(task, policy, chosen, folder, executor, progress)
         summary = summarise(outcomes)
-        record = {**asked, **summary.to_json()}
-        write_json(folder / "summary.json", record)
-        _film(task, policy, outcomes, folder / "videos", options.videos, progress)
+        breakdown = break_down(outcomes, task.space, matched=matched, labels=chosen.labels, cells=chosen.grid)
+        infeasible = [{"theta": dict(theta.values), "reason": reason} for theta, reason in chosen.infeasible]
+        record = {**asked, **summary.to_json(), **breakdown.to_json(), "infeasible": infeasible}
+        write_json(folder / SUMMARY, record)
+        _film(task, policy, outcomes, folder / "videos", options.videos, executor, progress)
+    for line in troubles([*outcomes, *matched]):
+        print(f"etude: {line}", file=sys.stderr)
     if options.json:
+        latency = _latency(folder)
         show_json({**record, "latency": latency.to_json() if latency else None})
-        return
-    written = "outcomes.parquet, summary.json" + (", videos" if options.videos else "")
-    show(table(summary, task.subtasks), "", *([str(latency)] if latency else []), f"{written} in {options.out}")
-    if options.policy in ("expert", "random"):
-        show_next(f"etude collect {task.name} --episodes 50 --out data/first")
     else:
-        show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")
-
-
-def choose_cases(options: Options, task: Task, suite: Suite | None) -> Sequence[Case]:
-    """The cases that the options ask for.
-
-    Raises:
-        ConfigError: More than the suite has.
-    """
-    if suite is None:
-        count = 50 if options.episodes is None else options.episodes
-        return draw_cases(make_draw(task.space, options.space, options.theta), count, options.seed)
-    count = len(suite.cases) if options.episodes is None else options.episodes
-    if count > len(suite.cases):
-        raise ConfigError(f"--episodes {count}: suite '{options.suite}' has {len(suite.cases)} cases.")
-    return suite.cases[:count]
-
-
-def table(summary: "Summary", order: Sequence[str]) -> Table:
-    """What a person reads: success, sub-tasks reached, and how it failed.
-
-    Args:
-        summary: The numbers.
-        order: The sub-tasks, first to last.
-    """
-    shown = Table("", "k/n", "rate", "95 % interval", box=None, header_style="bold")
-    reached = sorted(summary.subtasks.items(), key=lambda pair: order.index(pair[0]))
-    failed = sorted(summary.failure_modes.items(), key=lambda pair: -pair[1].k)
-    rows = {
-        "success": summary.success,
-        **{f"  reached {name}": rate for name, rate in reached},
-        **{f"  failed: {mode.replace('_', ' ')}": rate for mode, rate in failed},
-    }
-    for label, rate in rows.items():
-        shown.add_row(label, f"{rate.k}/{rate.n}", f"{rate.value:.0%}", f"{rate.low:.0%}–{rate.high:.0%}")
-    return shown
-
-
-def worth_seeing(outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
-    """The failures first, those that came least far before the others."""
-    return sorted(outcomes, key=lambda o: o.progress)[:count]
+        _tell(options, task, summary, breakdown, chosen)
 
 
 def _outcomes(
-    options: Options, task: Task, policy: PolicyFactory, cases: Sequence[Case], folder: Path, progress: Progress
-) -> "tuple[Sequence[Outcome], Latency | None]":
-    """Run the cases that were not run yet, and keep all outcomes in `folder`; how long the network took for them."""
+    task: Task, policy: PolicyFactory, chosen: Chosen, folder: Path, executor: Executor, progress: Progress
+) -> tuple[Sequence[Outcome], Sequence[Outcome]]:
+    """Run the cases that were not run yet, and keep all outcomes in `folder`: of the cases, and of the matched ones."""
     from etude.evaluation import read_outcomes, write_outcomes
     from etude.loop.stages import evaluate
     from etude.policies.execution.latency import Latency, NetworkCall
 
-    finished, journal = folder / "outcomes.parquet", folder / "journal.jsonl"
+    finished, journal = folder / OUTCOMES, folder / "journal.jsonl"
     if finished.exists():
-        return read_outcomes(finished), None
+        return read_outcomes(finished), read_outcomes(folder / MATCHED) if chosen.matched else []
     calls: list[NetworkCall] = []
-    with make_executor(options) as executor:
-        outcomes = evaluate(
-            task, policy, cases, executor=executor, progress=progress, journal=journal, on_calls=calls.extend
-        )
-    write_outcomes(finished, outcomes)
+    cases = [*chosen.cases, *chosen.matched]
+    both = evaluate(task, policy, cases, executor=executor, progress=progress, journal=journal, on_calls=calls.extend)
+    outcomes, matched = both[: len(chosen.cases)], both[len(chosen.cases) :]
+    latency = Latency.of(calls)
+    write_json(folder / TIMING, {"latency": latency.to_json() if latency else None})
+    if matched:
+        write_outcomes(folder / MATCHED, matched)
+    write_outcomes(finished, outcomes)  # the last: where it is, all is
     journal.unlink()
-    return outcomes, Latency.of(calls)
+    return outcomes, matched
 
 
-def _asked(options: Options, task: Task, suite: Suite | None) -> dict[str, Any]:
-    return {
-        "task": task.name,
-        "policy": options.policy,
-        **execution_settings(options),
-        "suite": {"name": suite.name, "hash": suite.hash} if suite else None,
-        "drawn": None if suite else {"seed": options.seed, "space": options.space, "theta": list(options.theta)},
-    }
+def _asked(options: Options, task: Task, chosen: Chosen) -> dict[str, Any]:
+    asked = {"task": task.name, "policy": options.policy}
+    return {**asked, **execution_settings(options), **case_settings(options, chosen)}
+
+
+def _latency(folder: Path) -> "Latency | None":
+    """What the network took, when the outcomes were made."""
+    from etude.policies.execution.latency import Latency
+
+    record = read_json(folder / TIMING)["latency"] if (folder / TIMING).exists() else None
+    return Latency.from_json(record) if record else None
 
 
 def _film(
-    task: Task, policy: PolicyFactory, outcomes: Sequence[Outcome], folder: Path, count: int, progress: Progress
+    task: Task,
+    policy: PolicyFactory,
+    outcomes: Sequence[Outcome],
+    folder: Path,
+    count: int,
+    executor: Executor,
+    progress: Progress,
 ) -> None:
-    from etude.evaluation import record_video
+    from etude.evaluation import film_cases, worth_seeing
 
     if not count:
         return
     folder.mkdir(exist_ok=True)
-    with progress("videos", min(count, len(outcomes))) as update:
-        for done, outcome in enumerate(worth_seeing(outcomes, count), 1):
-            end = "success" if outcome.success else outcome.failure_mode
-            record_video(task, policy, outcome.case, folder / f"{done:02d}-{end}-seed-{outcome.case.seed}.mp4")
+    indices = worth_seeing(outcomes, count)
+    with progress("videos", len(indices)) as update:
+        for done, _ in enumerate(film_cases(task, policy, outcomes, indices, folder, executor), 1):
             update(done, "")
+
+
+def _tell(options: Options, task: Task, summary: "Summary", breakdown: "Breakdown", chosen: Chosen) -> None:
+    """Show what a person reads."""
+    show(summary_table(summary, breakdown, task.subtasks), "", means(summary))
+    for table in parts_tables(breakdown):
+        show("", table)
+    show("")
+    if chosen.infeasible:
+        theta, reason = chosen.infeasible[0]
+        cells = len(breakdown.cells) + len(chosen.infeasible)
+        cell = theta_words(theta)
+        show(f"{len(chosen.infeasible)} of {cells} cells are infeasible and left out, the first {cell}: {reason}.")
+    extra = [*([MATCHED] if chosen.matched else []), *(["videos"] if options.videos else [])]
+    if latency := _latency(options.out):
+        show(str(latency))
+    show(f"{', '.join([OUTCOMES, SUMMARY, TIMING, *extra])} in {options.out}")
+    if options.policy in ("expert", "random") or ":" in options.policy:
+        show_next(f"etude collect {task.name} --episodes 50 --out data/first")
+    else:
+        show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")

@@ -1,5 +1,6 @@
 """Runs policies over lists of (θ, seed), counts, compares, films."""
 
+from etude.evaluation.breakdown import Breakdown, break_down
 from etude.evaluation.comparison import Comparison, compare
 from etude.evaluation.factories import Expert, RandomPolicy
 from etude.evaluation.factors import (
@@ -15,7 +16,7 @@ from etude.evaluation.factors import (
 )
 from etude.evaluation.film import Film, Filming, film, record_video, side_by_side
 from etude.evaluation.gallery import film_cases, worth_seeing
-from etude.evaluation.grids import Axis, Grid, by_cell
+from etude.evaluation.grids import Axis, Grid
 from etude.evaluation.outcomes import read_outcomes, write_outcomes
 from etude.evaluation.recorded import Plot, plots, recorded_frames
 from etude.evaluation.replay import Replay
@@ -27,6 +28,7 @@ from etude.evaluation.video import shoot
 
 __all__ = [
     "Axis",
+    "Breakdown",
     "Comparison",
     "Expert",
     "FactorBin",
@@ -41,7 +43,7 @@ __all__ = [
     "SmoothnessMeter",
     "Summary",
     "Sweep",
-    "by_cell",
+    "break_down",
     "by_factor",
     "compare",
     "compare_matched",

@@ -12,10 +12,8 @@ from etude.core import (
     ConfigError,
     FactorRangeError,
     InfeasibleError,
-    Outcome,
     Perturbation,
     PerturbationSpace,
-    Rate,
 )
 from etude.evaluation.factors import same_seeds
 
@@ -97,14 +95,6 @@ class Grid:
     def cases(self, count: int, seed: int) -> list[Case]:
         """`count` cases of every cell, cell by cell, all cells on the same seeds."""
         return [Case(theta, case_seed) for theta in self.cells for case_seed in same_seeds(count, seed)]
-
-
-def by_cell(outcomes: Sequence[Outcome]) -> dict[Perturbation, Rate]:
-    """Success at every θ, in the order in which they come up."""
-    groups: dict[Perturbation, list[bool]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.case.theta, []).append(outcome.success)
-    return {theta: Rate.of(successes) for theta, successes in groups.items()}
 
 
 def _values(told: str) -> tuple[float, ...]:

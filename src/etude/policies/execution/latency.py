@@ -1,7 +1,7 @@
 """How long the network takes to answer. Outcomes repeat and times do not: they are told beside them, never in them."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -109,3 +109,13 @@ class Latency:
             "median_s": self.median_s,
             "p95_s": self.p95_s,
         }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of to_json."""
+        return cls(
+            calls=record["calls"],
+            observations=record["observations_per_call"],
+            median_s=record["median_s"],
+            p95_s=record["p95_s"],
+        )
