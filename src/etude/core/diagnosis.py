@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 from etude.core.bounds import Bounds
 from etude.core.errors import ConfigError, EtudeError, UnknownNameError
 from etude.core.files import read_json
+from etude.core.space import Factor, PerturbationSpace
 from etude.core.statistics import Rate
 
 type Verdict = Literal["confirmed", "undecided", "refuted", "untested", "untestable"]
@@ -156,6 +157,7 @@ class Diagnosis:
         task: Name of the task with its settings, or of the dataset.
         space_hash: Hash of the perturbation space; "" where there is none.
         policy: As a person named it.
+        factors: Those in question: all that differ between the episodes.
         failures: Among all episodes that were looked at.
         causes: Those confirmed first, then those refuted; within each the clearest rule first.
         main_effects: What each factor explains by itself, the clearest first; empty where too few episodes tell.
@@ -167,12 +169,18 @@ class Diagnosis:
     task: str
     space_hash: str
     policy: str
+    factors: tuple[Factor, ...]
     failures: Rate
     causes: tuple[Cause, ...]
     plan: Plan
     main_effects: tuple[MainEffect, ...] = ()
     rollouts: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> PerturbationSpace:
+        """What the factors in question span, without a rule of what is feasible."""
+        return PerturbationSpace("diagnosed", self.factors)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; `docs/diagnosis.schema.json` describes them."""
@@ -185,6 +193,7 @@ class Diagnosis:
             task=record["task"],
             space_hash=record["space_hash"],
             policy=record["policy"],
+            factors=tuple(Factor(**factor) for factor in record["factors"]),
             failures=_rate(record["failures"]),
             causes=tuple(_cause(cause) for cause in record["causes"]),
             plan=Plan(practices=tuple(_practice(practice) for practice in record["plan"]["practices"])),

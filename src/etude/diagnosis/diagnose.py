@@ -97,6 +97,7 @@ def diagnose(
         task=task,
         space_hash=episodes.space.hash,
         policy=policy,
+        factors=looked.space.factors,
         failures=episodes.failures,
         causes=ranked,
         plan=recommend(ranked, uniform_share=config.uniform_share),

@@ -1,6 +1,6 @@
 """What a diagnosis looks at: episodes with their factors, and which of them failed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -82,7 +82,7 @@ def mask(points: Points, bounds: Bounds, space: PerturbationSpace) -> Flags:
     return inside
 
 
-def space_of(columns: dict[str, Sequence[float]]) -> PerturbationSpace:
+def space_of(columns: Mapping[str, Sequence[float]]) -> PerturbationSpace:
     """The space that measured factors span, for episodes of which no simulator knows; constant factors are left out.
 
     Args:
