@@ -45,6 +45,8 @@ MOMENTS = (
     f"kill:round-01/targeted/generate.partial/{DATA}/file-000.parquet",
     "kill:round-01/targeted/train.partial/.curves.json.*.tmp",
     "kill:round-01/targeted/evaluate.partial/manifest.json",
+    "kill:round-01/targeted/fresh-search.partial/archive.parquet",
+    "kill:round-01/targeted/follow.partial/.followed.json.*.tmp",
     "kill:round-01/targeted/videos.partial/00-before.mp4",
     "kill:report.partial/data",
 )

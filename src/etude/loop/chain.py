@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from etude.core import EtudeError, Executor, Perturbation, Suite, Task, derive_seed, stream
+from etude.core.files import write_json
 from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.progress import Progress, silent
@@ -22,11 +23,12 @@ from etude.loop.stages import (
     sit_suites,
 )
 from etude.policies import CheckpointPolicy
-from etude.search import Exclusion, SuiteConfig, TargetedSampler
+from etude.search import FATES, Exclusion, SuiteConfig, TargetedSampler, follow_pockets
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
 DATASET, CHECKPOINT = "dataset", "checkpoint"
+FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,8 @@ class Chain:
                 for round_index in range(1, self.config.rounds + 1):
                     pupil = self.practise(arm, pupil, round_index)
             self.examine(pupil, arm)
+            if arm in self.config.fresh_search:
+                self.search_afresh(baseline, pupil, arm)
             pupils[arm] = pupil
         return pupils
 
@@ -245,6 +249,30 @@ class Chain:
         suites = load_manifest(self.suites_directory).hash
         key = {"policy": load_manifest(pupil.train).hash, "suites": suites, "execute": self.config.execute}
         return self.stage(pupil.train.parent / "evaluate", key, work)
+
+    def search_afresh(self, baseline: Pupil, pupil: Pupil, name: str) -> Manifest:
+        """Search an arm's last policy as the baseline was, and follow the pockets of both; charged to nobody."""
+        search, seed = pupil.train.parent / FRESH_SEARCH, derive_seed(self.seed, "follow", name)
+        self.search(pupil, search, f"{name}, afresh")
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            followed = follow_pockets(
+                self.task.space,
+                load_pockets(self.search_directory),
+                load_pockets(search),
+                self.arena.policy(self.policy(baseline), f"{name}: the pockets before practice"),
+                self.arena.policy(self.policy(pupil), f"{name}: the pockets after practice"),
+                np.random.default_rng(seed),
+                cases=self.config.confirm_rollouts,
+            )
+            write_json(folder / FOLLOWED, {"pockets": [pocket.to_json() for pocket in followed]})
+            return {fate: sum(pocket.fate == fate for pocket in followed) for fate in FATES}
+
+        hashes = {"before": self.search_directory, "after": search}
+        key = {when: load_manifest(path).hash for when, path in hashes.items()}
+        return self.stage(
+            pupil.train.parent / FOLLOW, {**key, "seed": seed, "cases": self.config.confirm_rollouts}, work
+        )
 
     def stage(self, directory: Path, key: Mapping[str, Any], work: Work) -> Manifest:
         """Do a stage of this chain unless it is done."""

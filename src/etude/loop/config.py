@@ -39,6 +39,7 @@ class LoopConfig:
         dev_cases: Size of the dev suite.
         test_cases: Size of the uniform and of the nominal test.
         uniform_share: Share of the targeted demonstrations drawn everywhere; the others lie in and around the pockets.
+        fresh_search: Arms whose last policy is searched afresh, at the cost of the first search: are the pockets gone?
         execute: Actions of a chunk executed before the policy looks again.
         train_threads: Threads of the training process; part of the result.
     """
@@ -63,11 +64,12 @@ class LoopConfig:
     dev_cases: int = 20
     test_cases: int = 100
     uniform_share: float = 0.2
+    fresh_search: tuple[str, ...] = ()
     execute: int = 8
     train_threads: int = 2
 
     def __post_init__(self) -> None:
-        for arm in self.arms:
+        for arm in (*self.arms, *self.fresh_search):
             if arm not in ARMS:
                 raise UnknownNameError("arm", arm, ARMS)
         for name in ("seed", "dev_cases"):
@@ -82,13 +84,15 @@ class LoopConfig:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {**asdict(self), "arms": list(self.arms), "narrow": {k: list(v) for k, v in self.narrow.items()}}
+        names = {"arms": list(self.arms), "fresh_search": list(self.fresh_search)}
+        return {**asdict(self), **names, "narrow": {k: list(v) for k, v in self.narrow.items()}}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "LoopConfig":
         """The inverse of to_json."""
         narrow = {name: (low, high) for name, (low, high) in record["narrow"].items()}
-        fields: dict[str, Any] = {**record, "arms": tuple(record["arms"]), "narrow": narrow}
+        arms = {name: tuple(record.get(name, ())) for name in ("arms", "fresh_search")}
+        fields: dict[str, Any] = {**record, **arms, "narrow": narrow}
         return LoopConfig(**fields)
 
 
@@ -131,6 +135,7 @@ _DEMO = LoopConfig(
     exam_cases=70,
     dev_cases=10,
     test_cases=80,
+    fresh_search=("targeted",),
     execute=2,
 )
 PRESETS: Mapping[str, LoopConfig] = {
@@ -152,6 +157,7 @@ PRESETS: Mapping[str, LoopConfig] = {
     "full": replace(
         _DEMO,
         arms=("more-steps", RESEEDED, "uniform", "targeted"),
+        fresh_search=("more-steps", "uniform", "targeted"),
         replicates=5,
         rounds=2,
         demonstrations=1000,

@@ -8,15 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from etude.core import Outcome, PolicyFactory, Suite, Task
+from etude.core import Outcome, PolicyFactory, Rate, Suite, Task
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
-from etude.loop.chain import DATASET, Chain, Pupil
+from etude.loop.chain import DATASET, FOLLOW, FOLLOWED, FRESH_SEARCH, Chain, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair
 from etude.loop.stage import load_manifest
 from etude.loop.stages import ARCHIVE, TESTS, load_pockets
-from etude.search import Archive
+from etude.search import Archive, FollowedPocket
 
 _FILMED = {"fixed": 4, "newly lost": 3, "still failing": 3}
 """Category of films -> how many are made."""
@@ -69,7 +69,20 @@ def _arm(pupil: Pupil) -> ArmResults:
             record.case.theta for root in new for record in DatasetMeta.open(root).episodes if record.case is not None
         ),
         curves=_curves(curves),
+        fresh_search=_fresh_search(pupil),
+        followed=_followed(pupil),
     )
+
+
+def _fresh_search(pupil: Pupil) -> Rate | None:
+    """Failures of an arm's last policy among uniform rollouts, where it was searched afresh."""
+    folder = pupil.train.parent / FRESH_SEARCH
+    return Rate(*load_manifest(folder).result["uniform_failures"]) if folder.exists() else None
+
+
+def _followed(pupil: Pupil) -> tuple[FollowedPocket, ...]:
+    path = pupil.train.parent / FOLLOW / FOLLOWED
+    return tuple(FollowedPocket.from_json(one) for one in read_json(path)["pockets"]) if path.exists() else ()
 
 
 def evaluation(pupil: Pupil) -> Path:

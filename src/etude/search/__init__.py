@@ -5,6 +5,8 @@ from etude.search.boxes import Box, BoxConfig, find_boxes
 from etude.search.cross_entropy import CrossEntropyConfig, CrossEntropySearch
 from etude.search.exclusion import Exclusion
 from etude.search.failures import search_failures
+from etude.search.following import FATES, Fate, FollowedPocket, follow_pockets
+from etude.search.places import same_place
 from etude.search.pockets import (
     Confirmation,
     ConfirmConfig,
@@ -19,6 +21,7 @@ from etude.search.suites import SuiteConfig, SuiteReport, SuiteSet, build_suites
 from etude.search.targeting import TargetedSampler
 
 __all__ = [
+    "FATES",
     "Archive",
     "ArchiveRow",
     "Box",
@@ -28,6 +31,8 @@ __all__ = [
     "CrossEntropyConfig",
     "CrossEntropySearch",
     "Exclusion",
+    "Fate",
+    "FollowedPocket",
     "PocketChange",
     "RandomSearch",
     "SuiteConfig",
@@ -38,6 +43,8 @@ __all__ = [
     "compare_pockets",
     "confirm_pockets",
     "find_boxes",
+    "follow_pockets",
+    "same_place",
     "sample_inside",
     "search_failures",
     "volume",

@@ -9,6 +9,7 @@ import numpy as np
 from etude.core import Bounds, Case, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket, Rate, holm
 from etude.search.boxes import Box
 from etude.search.failures import Roll
+from etude.search.places import same_place
 
 _MAX_TRIES = 20_000
 
@@ -58,9 +59,9 @@ class PocketChange:
     """What became of pockets after a round, by name.
 
     Attributes:
-        gone: Before, and overlapped by none after.
-        remaining: Before, and still overlapped by one.
-        new: After, and overlapping none before: the failures moved.
+        gone: Before, and none after is the same place.
+        remaining: Before, and one after is the same place.
+        new: After, and none before is the same place.
     """
 
     gone: tuple[str, ...]
@@ -150,33 +151,15 @@ def more_frequent_p(inside: Rate, outside: Rate) -> float:
     return ways / comb(trials, events)
 
 
-def compare_pockets(
-    before: Sequence[Pocket],
-    after: Sequence[Pocket],
-    space: PerturbationSpace,
-    rng: np.random.Generator,
-    overlap: float = 0.2,
-) -> PocketChange:
-    """Say which pockets are gone and which are new, after a fresh search of the final policy.
-
-    Two pockets are the same place when at least a share `overlap` of one of them lies in the other.
-    """
-    same = {
-        (b.name, a.name): max(_share(b, a, space, rng), _share(a, b, space, rng)) >= overlap
-        for b in before
-        for a in after
-    }
+def compare_pockets(before: Sequence[Pocket], after: Sequence[Pocket], space: PerturbationSpace) -> PocketChange:
+    """Say which pockets are gone and which are new, after a fresh search of the final policy."""
+    same = {(b.name, a.name): same_place(b.bounds, a.bounds, space) for b in before for a in after}
     remaining = tuple(b.name for b in before if any(same[b.name, a.name] for a in after))
     return PocketChange(
         gone=tuple(b.name for b in before if b.name not in remaining),
         remaining=remaining,
         new=tuple(a.name for a in after if not any(same[b.name, a.name] for b in before)),
     )
-
-
-def _share(of: Pocket, within: Pocket, space: PerturbationSpace, rng: np.random.Generator, draws: int = 200) -> float:
-    hits = sum(within.contains(sample_inside(space, of.bounds, rng), space) for _ in range(draws))
-    return hits / draws
 
 
 def _named(kind: str, pockets: Sequence[Pocket]) -> tuple[Pocket, ...]:

@@ -16,6 +16,7 @@ from etude.core import (
     Suite,
     UnknownNameError,
 )
+from etude.search import FollowedPocket
 
 type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | None
 """A JSON value."""
@@ -56,7 +57,9 @@ class ArmResults:
         nominal: The same for the nominal world.
         new_data: θ of every demonstration the arm added.
         curves: Name of a loss -> (step, value) pairs.
-        fresh_search: *Failures* among the rollouts of a new search against this arm's policy, where one was made.
+        fresh_search: *Failures* among the uniform rollouts of a new search against this arm's policy, where one was
+            made.
+        followed: What that search made of the baseline's pockets, and the pockets it found: gone, or moved?
     """
 
     budget: Budget
@@ -68,6 +71,7 @@ class ArmResults:
         default_factory=dict[str, tuple[tuple[int, float], ...]]
     )
     fresh_search: Rate | None = None
+    followed: tuple[FollowedPocket, ...] = ()
 
     def outcomes(self, test: str) -> tuple[Outcome, ...]:
         """Outcomes on one of TESTS."""
