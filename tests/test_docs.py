@@ -76,6 +76,19 @@ def test_what_the_page_on_policies_shows_runs_in_order(tmp_path: Path):
     assert {file.name for file in (tmp_path / "pictures/flow").glob("*.png")} == {"front.png", "wrist.png"}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_on_lockstep_runs_and_tells_what_it_quotes(tmp_path: Path):
+    page = ROOT / "docs" / "lockstep.md"
+    run_all(commands(page), tmp_path)
+    random, late, replay = (
+        json.loads((tmp_path / f"lockstep/{name}/lockstep.json").read_text()) for name in ("random", "late", "replay")
+    )
+    assert set(late["series"]) == set(re.findall(r"`(\w+)`", page.read_text())) & set(late["series"])
+    assert random["partings"]
+    assert replay["partings"] == late["partings"] == []
+
+
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
     page = ROOT / "docs" / "own-task.md"
     module = "\n\n".join(block.strip("\n") for block in blocks(page, "python")) + "\n"
