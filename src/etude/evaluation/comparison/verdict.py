@@ -41,9 +41,9 @@ def judge_looks(looks: Sequence[Look], planned: int, stopping: Stopping) -> Judg
     last = looks[-1]
     paired, interval = last.paired, last.interval
     after = f"after {paired.n} of {planned} cases"
-    evidence = f"e-value {paired.two_sided_e_value:.3g} {after}"
+    evidence = f"whenever one looks, {e_text(paired.two_sided_e_value)} {after}"
     if last.decision is None:
-        return Judgement("unclear", f"Cannot say {after}: {_gap(paired.difference, interval)}, {evidence}.")
+        return Judgement("unclear", f"Cannot say: {_gap(paired.difference, interval)}, {evidence}.")
     if last.decision == "equal":
         margin = f"less than {100 * stopping.margin:.3g} points"
         return Judgement(
@@ -71,6 +71,13 @@ def p_text(p: float) -> str:
     if p < 0.001:
         return "p < .001"
     return f"p = {p:.{3 if p < 0.1 else 2}f}".replace("= 0.", "= .").replace("= 1.00", "= 1")
+
+
+def e_text(e_value: float) -> str:
+    """An e-value as people read it, e.g. "e-value 31"."""
+    if e_value > 1_000_000:
+        return "e-value over a million"
+    return f"e-value {e_value:,.0f}" if e_value >= 10 else f"e-value {e_value:.2g}"
 
 
 def _better(difference: float, interval: Interval, evidence: str) -> Judgement:

@@ -1,0 +1,1 @@
+"""What `etude compare` does: name the two sides, run them, film them, tell what came of it."""
