@@ -3,7 +3,16 @@
 import subprocess
 import sys
 
-NAMES = ("act_training", "collecting", "control_step", "importing", "training_samples", "training_step", "worlds")
+NAMES = (
+    "act_training",
+    "collecting",
+    "control_step",
+    "importing",
+    "sequential",
+    "training_samples",
+    "training_step",
+    "worlds",
+)
 
 
 def main() -> int:
