@@ -6,7 +6,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import write_bytes
-from etude.loop.report.folders import evaluation
+from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, search
 
 PAGE = "index.html"
 
@@ -26,7 +26,13 @@ class Kind:
     page: Callable[[Path], str]
 
 
-KINDS = (Kind("eval", ("outcomes.parquet", "summary.json"), evaluation.page),)
+KINDS = (
+    Kind("eval", ("outcomes.parquet", "summary.json"), evaluation.page),
+    Kind("search", ("archive.parquet", "pockets.json"), search.page),
+    Kind("compare", ("comparison.json",), comparison.page),
+    Kind("diagnose", ("diagnosis.json",), diagnosis.page),
+    Kind("lockstep", ("lockstep.json",), lockstep.page),
+)
 
 
 def kind_of(folder: Path) -> Kind | None:

@@ -22,8 +22,8 @@ _CONTENTS = {
     "modes": "Failure modes",
     "matched": "Factor by factor",
     "grid": "Grid",
-    "along": "Along each factor",
     "videos": "Videos",
+    "along": "Along each factor",
     "spread": "Progress, length, smoothness",
     "latency": "Latency",
     "repeat": "How to repeat it",
@@ -37,7 +37,7 @@ class Evaluation:
     Attributes:
         source: How it was made.
         outcomes: One per case.
-        summary: `summary.json`.
+        matched: The unperturbed case of every seed, where they were run.
         timing: `timing.json`; None where no network was timed.
         task: What was done; None where the task cannot be made here.
         films: Its videos.
@@ -45,7 +45,7 @@ class Evaluation:
 
     source: Source
     outcomes: tuple[Outcome, ...]
-    summary: dict[str, Any]
+    matched: tuple[Outcome, ...]
     timing: dict[str, Any] | None
     task: Task | None
     films: tuple[Film, ...]
@@ -53,11 +53,12 @@ class Evaluation:
 
 def read(folder: Path) -> Evaluation:
     """Read the folder of an evaluation."""
-    source, timing = Source.of(folder), folder / "timing.json"
+    source = Source.of(folder)
+    timing, matched = folder / "timing.json", folder / "matched.parquet"
     return Evaluation(
         source=source,
         outcomes=tuple(read_outcomes(folder / "outcomes.parquet")),
-        summary=read_json(folder / "summary.json"),
+        matched=tuple(read_outcomes(matched)) if matched.exists() else (),
         timing=read_json(timing) if timing.exists() else None,
         task=source.make_task(),
         films=tuple(films(folder)),
@@ -74,28 +75,28 @@ def page(folder: Path) -> str:
         [
             success_section(outcomes, task.subtasks if task else ()),
             modes_section(outcomes),
-            matched_section(evaluation.summary, space),
+            matched_section(outcomes, evaluation.matched, space),
             grid_section(outcomes, space),
-            along_section(outcomes, space),
             films_section(evaluation.films, "Videos", note),
+            along_section(outcomes, space),
             distributions_section(outcomes),
             latency_section(evaluation.timing),
             repeat_section(evaluation.source, FILES),
         ]
     )
-    title = f"{evaluation.source['policy'] or 'A policy'} on {evaluation.source['task'] or folder.name}"
+    title = f"Evaluation on {evaluation.source['task'] or 'an unnamed task'}"
     head = heading(title, _facts(evaluation), _CONTENTS, sections)
     return document(title, head, tag("main", _verdict(outcomes), sections))
 
 
 def _facts(evaluation: Evaluation) -> str:
     suite, drawn = evaluation.source.settings.get("suite"), evaluation.source.settings.get("drawn") or {}
-    told = [f"{len(evaluation.outcomes)} cases"]
+    told = [f"Policy {evaluation.source['policy'] or 'unnamed'}", f"{len(evaluation.outcomes)} cases"]
     if suite:
         told.append(f"suite {suite['name']} ({str(suite['hash'])[:12]}…)")
     elif drawn:
         told += [f"{drawn.get('space', '')} cases", f"seed {drawn.get('seed', '')}"]
-    return " · ".join(["An evaluation", *told])
+    return " · ".join(told)
 
 
 def _verdict(outcomes: tuple[Outcome, ...]) -> Html:

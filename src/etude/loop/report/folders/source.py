@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.core import EtudeError, Task
+from etude.core import EtudeError, Rate, Task
 from etude.core.files import read_json
 from etude.loop.report.drawing.layout import section
 from etude.loop.report.drawing.markup import Html, join, tag
@@ -14,6 +14,7 @@ from etude.loop.report.results import Plain
 from etude.loop.report.sections.trees import tree
 
 SETTINGS = "settings.json"
+_DEPTH = 4  # folders between a stage and its run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,9 @@ class Source:
 
     @staticmethod
     def of(folder: Path) -> "Source":
-        """Read it; empty where the command left nothing."""
+        """Read it; of a stage of a run the run's task, and nothing where the command left nothing."""
         path = folder / SETTINGS
-        record: dict[str, Any] = read_json(path) if path.exists() else {}
+        record: dict[str, Any] = read_json(path) if path.exists() else _of_run(folder)
         known = {"command", "options", "settings"} & set(record)
         settings = record.get("settings", {} if known else record)
         return Source(
@@ -48,14 +49,21 @@ class Source:
         value = self.settings.get(name, self.options.get(name))
         return "" if value is None else f"{value}"
 
-    def make_task(self) -> Task | None:
-        """The task; None where it cannot be made here, as with one of an environment that is not installed."""
+    def make_task(self, name: str = "") -> Task | None:
+        """The task (or another); None where it cannot be made here, as with an environment that is not installed."""
         from etude.sim import make_task
 
         try:
-            return make_task(self["task"])
+            return make_task(name or self["task"])
         except (EtudeError, ImportError):
             return None
+
+
+def _of_run(folder: Path) -> dict[str, Any]:
+    """What a run says of its stages."""
+    runs = [parent / "run.json" for parent in list(folder.resolve().parents)[:_DEPTH]]
+    record = next((read_json(path) for path in runs if path.exists()), None)
+    return {"settings": {"task": record["config"]["task"]}} if record else {}
 
 
 def repeat_section(source: Source, files: tuple[str, ...]) -> Html:
@@ -73,3 +81,8 @@ def repeat_section(source: Source, files: tuple[str, ...]) -> Html:
     return section(
         "repeat", "How to repeat it", "Everything on this page is read from the files beside it.", join(parts)
     )
+
+
+def rate_of(record: Mapping[str, Any]) -> Rate:
+    """A rate as commands write it, {"k", "n", …}."""
+    return Rate(int(record["k"]), int(record["n"]))

@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from etude.core import Case, EtudeError
 from etude.core.files import read_json, write_bytes
 from etude.loop.report.drawing.layout import section
 from etude.loop.report.drawing.markup import Html, tag
-from etude.loop.report.drawing.wording import sentence_case
+from etude.loop.report.drawing.wording import sentence_case, value_text
 
 VIDEOS, LIST = "videos", "videos.json"
 """Folder of a command's videos, and the list of them in it: {"case", "failure_mode", "file"} each."""
+_SAID = 3  # values of θ in a caption
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Film:
     video: str
     poster: str | None
 
+    def draw(self) -> Html:
+        """The video with its controls; it is loaded when it is played."""
+        shown = {"src": self.video, "poster": self.poster, "aria_label": f"{self.group} {self.caption}".strip()}
+        return tag("video", controls="", muted="", playsinline="", preload="none", **shown)
+
 
 def last_frame(source: Path) -> bytes | None:
     """How an episode ended, as JPEG; None when the file is missing or no video."""
@@ -52,14 +58,19 @@ def last_frame(source: Path) -> bytes | None:
     return jpeg.getvalue()
 
 
-def films(folder: Path) -> list[Film]:
-    """The videos of a command's folder, by its list or else by their names; stills are written beside them."""
+def films(folder: Path, groups: Mapping[str, str] | None = None) -> list[Film]:
+    """The videos of a command's folder, by its list or else by their names; stills are written beside them.
+
+    Args:
+        folder: The command's.
+        groups: What the list says of a video's kind -> heading; by default the failure mode is one.
+    """
     home = folder / VIDEOS
     try:
         listed: list[dict[str, Any]] = read_json(home / LIST)
     except EtudeError:
         listed = [{"file": path.name} for path in sorted(home.glob("*.mp4"))]
-    return [film for record in listed if (film := _film(folder, record)) is not None]
+    return [film for record in listed if (film := _film(folder, record, groups or {})) is not None]
 
 
 def films_section(found: Sequence[Film], title: str, note: str) -> Html:
@@ -73,39 +84,37 @@ def films_section(found: Sequence[Film], title: str, note: str) -> Html:
     return section("videos", title, note, *parts)
 
 
-def _film(folder: Path, record: dict[str, Any]) -> Film | None:
-    """None where the video is missing or cannot be read."""
-    path = folder / VIDEOS / Path(str(record["file"])).name
-    poster = path.with_suffix(".jpg")
-    still = last_frame(path)
+def last_frame_beside(video: Path) -> Path | None:
+    """Write how a video ended beside it; None where the video is missing or cannot be read."""
+    poster, still = video.with_suffix(".jpg"), last_frame(video)
     if still is None:
         return None
     if not poster.exists() or poster.read_bytes() != still:
         write_bytes(poster, still)
-    group = "Videos"
-    if "group" in record or "failure_mode" in record:
-        group = sentence_case(str(record.get("group", record.get("failure_mode")) or "success"))
-    names = [str(each.relative_to(folder).as_posix()) for each in (path, poster)]
-    return Film(group, _caption(record, path), names[0], names[1])
+    return poster
+
+
+def _film(folder: Path, record: dict[str, Any], groups: Mapping[str, str]) -> Film | None:
+    """None where the video is missing or cannot be read."""
+    path = folder / VIDEOS / Path(str(record["file"])).name
+    poster = last_frame_beside(path)
+    if poster is None:
+        return None
+    mode = sentence_case(str(record["failure_mode"] or "success")) if "failure_mode" in record else "Videos"
+    group = groups.get(str(record.get("kind")), mode)
+    return Film(group, _caption(record, path), *(f"{VIDEOS}/{each.name}" for each in (path, poster)))
 
 
 def _caption(record: dict[str, Any], path: Path) -> str:
-    if "case" not in record:
+    told = record.get("case", record)
+    if "theta" not in told:
         return path.stem.replace("-", " ")
-    case = Case.from_json(record["case"])
-    told = ", ".join(f"{name} {value:.3g}".replace("-", "−") for name, value in sorted(case.theta.values.items()))
-    return f"seed {case.seed}: {told or 'the nominal world'}"
+    case = Case.from_json(told)
+    values = [f"{name} {value_text(value)}" for name, value in sorted(case.theta.values.items())]
+    more = f" and {len(values) - _SAID} more" if len(values) > _SAID + 1 else ""
+    shown = values[:_SAID] if more else values
+    return f"seed {case.seed}: {', '.join(shown) or 'the nominal world'}{more}"
 
 
 def _figure(film: Film) -> Html:
-    video = tag(
-        "video",
-        src=film.video,
-        poster=film.poster,
-        controls="",
-        muted="",
-        playsinline="",
-        preload="none",
-        aria_label=f"{film.group}, {film.caption}",
-    )
-    return tag("figure", video, tag("figcaption", film.caption, class_="interval"), class_="film")
+    return tag("figure", film.draw(), tag("figcaption", film.caption, class_="interval"), class_="film")

@@ -1,17 +1,20 @@
 """Success over the factors: along each of them, on a grid, and against the matched unperturbed cases."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from etude.core import Outcome, PerturbationSpace, Rate
+from etude.evaluation import factor_effects
 from etude.loop.report.drawing.along import Group, success_along
+from etude.loop.report.drawing.charts import difference_bar
 from etude.loop.report.drawing.heatmap import heat_map
-from etude.loop.report.drawing.layout import folded, grid, section
+from etude.loop.report.drawing.layout import folded, grid, header, rate_text, row, scrolling, section
 from etude.loop.report.drawing.maps import ranked_factors
-from etude.loop.report.drawing.markup import Html, tag
-from etude.loop.report.drawing.wording import axis_title
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import axis_title, difference_text, p_text
 
+ALPHA = 0.05
+_FIRST = 8
 _MOST_CELLS = 40
 """Values along one axis of a grid; more are no grid any more."""
 
@@ -33,7 +36,9 @@ def along_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) 
         "Dots are success in a bin, bands their 95 % Wilson intervals. Factors that explain most of how far the policy "
         "came are first; with many factors some look bad by chance."
     )
-    drawn = grid(figures, dense=True)
+    drawn = grid(figures[:_FIRST], dense=True)
+    if figures[_FIRST:]:
+        drawn = join([drawn, folded(f"{len(figures) - _FIRST} more factors", grid(figures[_FIRST:], dense=True))])
     if len({outcome.success for outcome in outcomes}) == 1:  # nothing to see: every point at 0 or at 100 %
         drawn = folded(f"All {len(figures)} factors", drawn)
     return section("along", "Success along each factor", note, drawn)
@@ -75,9 +80,34 @@ def grid_axes(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | None:
     return axes if len(cells) == size else None
 
 
-def matched_section(summary: Mapping[str, Any], space: PerturbationSpace | None) -> Html:
-    """Every factor against the matched unperturbed cases, the most harmful first."""
-    return Html("")
+def matched_section(outcomes: Sequence[Outcome], matched: Sequence[Outcome], space: PerturbationSpace | None) -> Html:
+    """Every factor that cases vary alone against the unperturbed cases of their seeds, the most harmful first."""
+    effects = factor_effects(outcomes, matched) if matched else {}
+    if not effects:
+        return Html("")
+    rows: list[Html] = []
+    for name, effect in effects.items():
+        paired, known = effect.paired, space is not None and name in space.names
+        shown = (paired.difference, *paired.interval())
+        ink = "ink-plain" if effect.p_holm >= ALPHA else "ink-bad" if paired.difference < 0 else "ink-good"
+        rows.append(
+            row(
+                axis_title(space[name]) if space is not None and known else name,
+                rate_text(effect.perturbed),
+                rate_text(effect.matched),
+                join([tag("span", difference_text(shown), class_="interval"), difference_bar(shown, ink)]),
+                f"{paired.wins} won, {paired.losses} lost",
+                p_text(effect.p_holm),
+            )
+        )
+    head = header("Factor", "With it drawn", "Unperturbed", "Difference", "Case by case", "p (Holm)")
+    note = (
+        "Each factor drawn alone, against the unperturbed world on the same seeds; the most harmful first. Coloured "
+        f"where the exact McNemar p-value, corrected for {len(effects)} factors, is below 5\u00a0%."
+    )
+    return section(
+        "matched", "Factor by factor", note, scrolling(tag("table", head, tag("tbody", *rows), class_="effects"))
+    )
 
 
 def _values(outcomes: Sequence[Outcome], name: str) -> set[float]:

@@ -1,0 +1,63 @@
+"""Two policies on the same cases: who won how many, and what was known when."""
+
+from collections.abc import Mapping
+from math import log10
+from typing import Any
+
+from etude.loop.report.drawing.layout import figure, grid, section
+from etude.loop.report.drawing.lines import Curve, curves
+from etude.loop.report.drawing.markup import Html, join, tag
+from etude.loop.report.drawing.wording import evidence_text
+
+_LEAST, _MOST = -2.0, 5.0  # decades of evidence that are drawn
+
+
+def stacked_cases(won: int, lost: int, ties: int) -> Html:
+    """Cases that only the first solved, that both did the same in, and that only the second solved, as one bar."""
+    total = won + lost + ties
+    wanted = (("Only A", won, "won"), ("Both the same", ties, "tied"), ("Only B", lost, "lost"))
+    parts: list[Html] = []
+    for title, count, kind in wanted:
+        if count:
+            shown = str(count) if count / total >= 0.03 else ""
+            hint = f"{title}: {count} of {total}"
+            parts.append(tag("span", shown, class_=f"case-{kind}", style=f"flex-grow: {count}", title=hint))
+    keys = [tag("span", f"{title} {count}", class_=f"swatch case-{kind}") for title, count, kind in wanted]
+    said = "; ".join(f"{title} {count}" for title, count, _ in wanted)
+    bar = tag("div", *parts, class_="bar", role="img", aria_label=said)
+    return join([tag("p", *keys, class_="legend"), bar])
+
+
+def looks_section(sequential: Mapping[str, Any] | None, alpha: float, margin: float | None) -> Html:
+    """Evidence and difference against the cases so far, with the lines at which one may stop."""
+    if not sequential or not sequential["looks"]:
+        return Html("")
+    looks = sequential["looks"]
+    evidence = [(look["n"], _decades(look["e_value"])) for look in looks]
+    ticks = [(float(power), evidence_text(10.0**power).removeprefix("E = ")) for power in range(-2, 6)]
+    stop = (log10(1 / alpha), f"may say so: E ≥ {1 / alpha:.0f}")
+    upper = [
+        Curve("evidence that they differ", "arm4", [(0, 0.0), *evidence]),
+    ]
+    first = curves(upper, "cases", "evidence E", y_span=(_LEAST, _MOST), y_ticks=ticks, marks=[stop])
+    value = [(look["n"], (look["won"] - look["lost"]) / look["n"]) for look in looks if look["n"]]
+    lines = [
+        Curve("A less B", "arm3", value),
+        Curve("lowest that is compatible", "arm0", [(look["n"], look["low"]) for look in looks]),
+        Curve("highest", "arm0", [(look["n"], look["high"]) for look in looks]),
+    ]
+    marks = [(0.0, "equal")]
+    marks += [(-margin, ""), (margin, f"within ±{100 * margin:g} points: as good as equal")] if margin else []
+    percent = [(step / 2, f"{step * 50:+d}".replace("-", "−")) for step in range(-2, 3)]
+    second = curves(lines, "cases", "difference [points]", y_span=(-1.0, 1.0), y_ticks=percent, marks=marks)
+    figures = [figure(caption, drawn) for caption, drawn in (("Evidence", first), ("Difference", second)) if drawn]
+    stopped, planned = sequential["stopped_at"], sequential["planned"]
+    note = (
+        f"Looked at after every few cases; stopped at {stopped} of {planned} cases a side. The grey lines hold at all "
+        f"looks at once: together with the verdict they are wrong with at most {100 * alpha:g}\u00a0%."
+    )
+    return section("looks", "While the cases came in", note, grid(figures))
+
+
+def _decades(e_value: float) -> float:
+    return min(max(log10(max(e_value, 1e-9)), _LEAST), _MOST)
