@@ -35,9 +35,9 @@ class WorkerOptions:
 
 def make_executor(options: WorkerOptions) -> AbstractContextManager[Executor]:
     """What the options name; the results are the same."""
-    from etude.compute import ProcessExecutor, SerialExecutor
+    from etude.compute import ProcessExecutor, RayExecutor, SerialExecutor
 
     if options.executor == "ray":
-        raise ConfigError("--executor ray: not there yet.")
+        return RayExecutor(options.processes, options.ray_address)
     serial = options.executor == "serial" or (options.executor == "auto" and options.processes == 1)
     return SerialExecutor() if serial else ProcessExecutor(options.processes)

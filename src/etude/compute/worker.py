@@ -11,6 +11,10 @@ from typing import Any
 
 from etude.core import EtudeError
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ONE_THREAD: dict[str, str] = {name: "1" for name in _THREAD_VARIABLES}
+"""Environment of a process that computes with one thread: numeric libraries read it as they load."""
+
 
 def serve(connection: "Connection[Any, Any]") -> None:
     """Run jobs from the pipe until it closes.
@@ -22,7 +26,7 @@ def serve(connection: "Connection[Any, Any]") -> None:
     messages: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(connection, messages), daemon=True).start()
     while True:
-        reply = _run(messages.get())
+        reply = reply_to(messages.get())
         try:
             connection.send_bytes(reply)
         except OSError:
@@ -37,8 +41,8 @@ def _read(connection: "Connection[Any, Any]", messages: "SimpleQueue[bytes]") ->
             os._exit(0)  # nobody is left to hear an exit handler's complaint
 
 
-def _run(message: bytes) -> bytes:
-    """Reply (True, result) or (False, error), pickled."""
+def reply_to(message: bytes) -> bytes:
+    """Run the job of a message, a pickled (function, job); reply (True, result) or (False, error), pickled."""
     try:
         function, job = pickle.loads(message)
         return pickle.dumps((True, function(job)))
