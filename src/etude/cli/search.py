@@ -1,5 +1,6 @@
 """`etude search`: where a policy fails, as pockets and frozen suites."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Options(ExecutionOptions, WorkerOptions):
     """Search the perturbation space for where a policy fails, confirm it with fresh rollouts, and freeze suites.
 
-    Writes archive.parquet (every θ tried), pockets.json (boxes in which the policy fails and the expert does not) and
-    the suites exam.json and dev.json, whose cases the expert solved, with uniform.json and nominal.json.
+    Writes archive.parquet (every θ tried), pockets.json (boxes in which the policy fails and the expert does not), a
+    picture of both (pockets.svg) and the suites exam.json and dev.json, whose cases the expert solved, with uniform.json and nominal.json.
 
     Examples:
         etude search franka-stack:cubes=2 --policy runs/first --budget 400 --out search/first
@@ -84,6 +85,7 @@ def run(options: Options) -> None:
         tests = options.test_cases
         sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
         freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed)
+        _draw(out, task, found.pockets)
     if options.json:
         pockets = [pocket.to_json() for pocket in found.pockets]
         show_json({"out": str(out), "pockets": pockets, "rollouts": found.rollouts})
@@ -101,6 +103,19 @@ def _require_searchable(task: Task) -> None:
     task.expert()
 
 
+def _draw(out: Path, task: Task, pockets: Sequence[Pocket]) -> None:
+    from etude.loop.report import SearchRow
+    from etude.loop.report.drawing.pocketmap import write_pocket_map
+    from etude.loop.stages import ARCHIVE
+    from etude.search import Archive
+
+    rows = [
+        SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
+        for row in Archive.load(out / ARCHIVE, task.space).rows
+    ]
+    write_pocket_map(out / "pockets.svg", task.space, rows, pockets)
+
+
 def _tell(options: Options, task: Task, found: "SearchResult") -> None:
     show(f"the policy fails {found.failures} of uniformly drawn cases", "")
     show(*(describe(pocket, task) for pocket in found.pockets))
@@ -110,7 +125,7 @@ def _tell(options: Options, task: Task, found: "SearchResult") -> None:
         show(
             "no pocket: nowhere does it fail clearly more often than elsewhere. The exam is drawn from the whole space."
         )
-    show("", f"archive.parquet, pockets.json and suites in {options.out}")
+    show("", f"archive.parquet, pockets.json, pockets.svg and suites in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
     show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
 

@@ -1,8 +1,9 @@
-"""Many factors on a sheet of paper: the two directions in which failures are most spread out, among factors that matter.
+"""Many factors on a sheet of paper: the two directions along which the pockets lie furthest apart.
 
-Plain principal components of failures would show the wrong thing: failures are spread out *most* along factors that have
-nothing to do with them. So every factor is first scaled by how much it matters, which leaves those out. A linear map,
-because its axes can be named, and two points that are near each other in a pocket's factors stay so.
+Principal components of failures would show the wrong thing: failures are spread out *most* along the factors that have
+nothing to do with them. Fisher's discriminants ask how far the pockets' centres lie apart, measured by how wide the
+pockets are, so a factor that bounds a pocket tightly counts most. The map is linear, so its axes can be named. Only
+factors that bound a pocket enter: over all of them few failures would be told apart by chance.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,15 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Factor, PerturbationSpace, Pocket
+from etude.core import PerturbationSpace
 from etude.loop.report.drawing.wording import factor_title
 
+type Points = Float64[NDArray[np.float64], "N D"]
+"""Points of the unit cube, shape (N, D)."""
+
 _NAMED = 3  # factors in an axis's name
-_SMALL = 0.2  # a factor with less than this part of the axis's largest weight is not named
+_SMALL = 0.2  # a factor with less than this part of an axis's largest weight is not named
+_FLOOR = 1e-3  # added to the variance within pockets: a part of a factor's range, squared
 
 
 @dataclass(frozen=True)
@@ -24,71 +29,68 @@ class Embedding:
     """A linear map from the unit cube to the plane.
 
     Attributes:
-        centre: Point of the unit cube that lands on the origin, shape (D,).
-        axes: Its rows, shape (2, D).
-        explained: Share of the scaled failures' variance along each axis.
+        space: Of the points.
+        axes: Two rows of length 1, shape (2, D).
     """
 
-    centre: Float64[NDArray[np.float64], " D"]
+    space: PerturbationSpace
     axes: Float64[NDArray[np.float64], "2 D"]
-    explained: tuple[float, float]
 
-    def __call__(self, points: Float64[NDArray[np.float64], "N D"]) -> Float64[NDArray[np.float64], "N 2"]:
-        """Where points of the unit cube land, shape (N, 2)."""
-        return (points - self.centre) @ self.axes.T
+    def __call__(self, points: Points) -> Float64[NDArray[np.float64], "N 2"]:
+        """Where points land, shape (N, 2)."""
+        return (points - 0.5) @ self.axes.T
 
-    def title(self, axis: int, factors: Sequence[Factor]) -> str:
+    def title(self, axis: int) -> str:
         """An axis in words, its leading factors first: "0.8 light intensity − 0.5 front camera yaw"."""
         weights = self.axes[axis]
-        largest = float(np.abs(weights).max())
-        leading = [i for i in np.argsort(-np.abs(weights), kind="stable") if abs(weights[i]) > _SMALL * largest]
-        words = ""
-        for i in leading[:_NAMED]:
-            sign = "−" if weights[i] < 0 else "+"
-            words += f" {sign} {abs(weights[i]):.1f} {factor_title(factors[i])}"
-        return words.removeprefix(" + ").strip() or "nothing"
+        order = np.argsort(-np.abs(weights), kind="stable")[:_NAMED].tolist()
+        leading = [i for i in order if abs(weights[i]) > _SMALL * np.abs(weights).max()]
+        if len(leading) == 1:
+            return factor_title(self.space.factors[leading[0]])
+        named = [(weights[i] < 0, abs(weights[i]), factor_title(self.space.factors[i])) for i in leading]
+        return " ".join(f"{'−' if negative else '+'} {size:.1f} {name}" for negative, size, name in named)[2:]
 
 
-def embed(failures: Float64[NDArray[np.float64], "N D"], weights: Float64[NDArray[np.float64], " D"]) -> Embedding:
-    """Principal components of failures whose factors are scaled by weights.
+def embed(
+    space: PerturbationSpace, groups: Sequence[Points], active: Sequence[str], ranked: Sequence[str]
+) -> Embedding:
+    """The plane along whose axes groups of points lie furthest apart, compared with how wide they are.
 
     Args:
-        failures: Points of the unit cube, shape (N, D).
-        weights: How much each factor matters, at least 0, shape (D,).
+        space: Of the points.
+        groups: E.g. the failures in each pocket, and everything else; empty ones say nothing.
+        active: Factors to use; without any the plane is that of the two first of `ranked`.
+        ranked: All factors, those that matter most first: they complete the plane where groups differ along one line.
     """
-    size = len(weights)
-    centre = failures.mean(axis=0) if len(failures) else np.full(size, 0.5)
-    scaled = (failures - centre) * weights
-    _, spread, directions = np.linalg.svd(np.vstack([scaled, np.zeros((2, size))]), full_matrices=False)
-    axes = np.zeros((2, size))
-    rank = min(2, len(directions))
-    axes[:rank] = directions[:rank]
-    axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)] + 1e-300)[:, None]  # the leading factor grows
-    total = float((spread**2).sum())
-    shares = [float(s * s / total) if total else 0.0 for s in spread[:2]] + [0.0]
-    return Embedding(centre, axes * weights, (shares[0], shares[1]))
+    columns = [space.names.index(name) for name in active]
+    directions = _discriminants([group[:, columns] for group in groups if len(group)])
+    axes = [_row(space, columns, direction) for direction in directions[:2]]
+    for name in ranked:
+        if len(axes) < min(2, len(space.factors)) and not any(abs(a[space.names.index(name)]) > 0.5 for a in axes):
+            axes.append(_row(space, [space.names.index(name)], np.ones(1)))
+    while len(axes) < 2:  # a space of one factor
+        axes.append(np.zeros(len(space.factors)))
+    return Embedding(space, np.stack(axes))
 
 
-def factor_weights(
-    space: PerturbationSpace, pockets: Sequence[Pocket], ranked: Sequence[str]
+def _discriminants(groups: Sequence[Points]) -> list[Float64[NDArray[np.float64], " A"]]:
+    """Directions of length 1 along which groups' centres lie apart, the clearest first; each group counts equally."""
+    if len(groups) < 2 or not groups[0].shape[1]:
+        return []
+    centres = np.stack([group.mean(axis=0) for group in groups])
+    within = np.mean([np.cov(group.T, bias=True).reshape(centres.shape[1], -1) for group in groups], axis=0)
+    # Directions v with Sb v = λ Sw v, through the inverse root of Sw.
+    sizes, vectors = np.linalg.eigh(within + _FLOOR * np.eye(len(within)))
+    root = vectors / np.sqrt(sizes) @ vectors.T
+    _, spread, rows = np.linalg.svd((centres - centres.mean(axis=0)) @ root, full_matrices=False)
+    found = [row @ root for row, size in zip(rows, spread, strict=True) if size > 1e-6]
+    return [direction / np.linalg.norm(direction) for direction in found]
+
+
+def _row(
+    space: PerturbationSpace, columns: Sequence[int], direction: Float64[NDArray[np.float64], " A"]
 ) -> Float64[NDArray[np.float64], " D"]:
-    """How much each factor matters, shape (D,): how tightly a pocket bounds it; without pockets, its rank among the first.
-
-    Args:
-        space: Of the factors.
-        pockets: Confirmed pockets.
-        ranked: All factors, those that explain most of the severity first.
-    """
-    weights = np.zeros(len(space.factors))
-    for pocket in pockets:
-        for name, (low, high) in pocket.bounds.items():
-            factor, index = space[name], space.names.index(name)
-            weights[index] = max(weights[index], 1 - (high - low) / (factor.high - factor.low))
-    if not weights.any():
-        for rank, name in enumerate(ranked[:4]):
-            weights[space.names.index(name)] = 1 / (1 + rank)
-    elif np.count_nonzero(weights) == 1:  # a plane needs a second factor
-        other = next((name for name in ranked if not weights[space.names.index(name)]), None)
-        if other is not None:
-            weights[space.names.index(other)] = weights.max() / 4
-    return weights
+    """A direction among all factors, turned so that its leading factor grows."""
+    axis = np.zeros(len(space.factors))
+    axis[list(columns)] = direction
+    return axis * (1.0 if axis[np.abs(axis).argmax()] > 0 else -1.0)

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
 from etude.core import Factor, PerturbationSpace, Pocket
 from etude.core.files import write_bytes
-from etude.loop.report.drawing.embedding import embed, factor_weights
+from etude.loop.report.drawing.embedding import Points, embed
 from etude.loop.report.drawing.maps import ranked_factors
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.svg import Frame, Scale, crosses, dots, picture, shorten, ticks
-from etude.loop.report.drawing.wording import axis_title, percent
+from etude.loop.report.drawing.wording import axis_title
 from etude.loop.report.results import SearchRow
 
 _MAX_FACTORS = 5
-_MAX_MARKS = 700  # of each kind; more hide one another
+_MAX_MARKS = 250  # of each colour; more hide one another
 _CELL, _GAP, _LEFT, _TOP, _BELOW = 150, 16, 74, 34, 46  # px
 _COLOURS = ("#0072b2", "#d1490c", "#117733", "#aa4499", "#c98500", "#332288")
 _STYLE = """
@@ -30,9 +28,10 @@ _STYLE = """
 .pocketmap .axis, .pocketmap .said { font-size: 11.5px; fill: var(--ink, #1d2329); }
 .pocketmap .plot { fill: var(--plot, #fafbfc); stroke: var(--line, #d9dee3); }
 .pocketmap .grid { stroke: var(--line, #d9dee3); stroke-width: .7; fill: none; }
-.pocketmap .success { stroke: var(--soft, #5b6670); stroke-width: 2.6; stroke-linecap: round; opacity: .35; fill: none; }
-.pocketmap .failure { stroke: var(--soft, #5b6670); stroke-width: 1.1; opacity: .9; fill: none; }
-.pocketmap .box { fill: none; stroke-width: 1.6; }
+.pocketmap .success, .pocketmap .failure, .pocketmap .box { fill: none; }
+.pocketmap .success { stroke: var(--soft, #5b6670); stroke-width: 2.6; stroke-linecap: round; opacity: .35; }
+.pocketmap .failure { stroke: var(--ink, #1d2329); stroke-width: 1.1; opacity: .8; }
+.pocketmap .box { stroke-width: 1.6; }
 .pocketmap .box.shadow { stroke-dasharray: 4 3; stroke-width: 1.2; opacity: .85; }
 """
 
@@ -41,8 +40,8 @@ _STYLE = """
 class _Marks:
     """What is drawn, points of the unit cube: successes (N, D), and failures by pocket, those of none last."""
 
-    successes: Float64[NDArray[np.float64], "N D"]
-    failures: Sequence[Float64[NDArray[np.float64], "M D"]]
+    successes: Points
+    failures: Sequence[Points]
 
 
 def pocket_map(space: PerturbationSpace, rows: Sequence[SearchRow], pockets: Sequence[Pocket]) -> Html:
@@ -62,13 +61,13 @@ def pocket_map(space: PerturbationSpace, rows: Sequence[SearchRow], pockets: Seq
             corner = (_LEFT + j * (_CELL + _GAP), _TOP + (i - 1) * (_CELL + _GAP))
             parts.append(_pair(space, factors[j], factors[i], corner, marks, pockets, (j == 0, i == cells)))
     grid_px = cells * (_CELL + _GAP)
-    left, side = _LEFT + grid_px + 44, max(260, min(420, grid_px - 60))
+    left, side = _LEFT + grid_px + 40, max(300, min(430, grid_px - _GAP))
     parts.append(_embedding(space, ranked, pockets, marks, (left, _TOP), side))
-    parts.append(_legend(space, pockets, marks, (left - 20, _TOP + side + 54)))
-    width = left + side + 24
-    height = max(_TOP + grid_px + _BELOW, _TOP + side + 66 + 17 * (3 + len(pockets)))
-    said = f"{len(rows)} rollouts, {sum(not row.success for row in rows)} failures, {len(pockets)} pockets"
+    width, below = left + side + 20, _TOP + max(grid_px + _BELOW, side + 40)
+    parts += _legend(space, pockets, (20, below), width - 40)
+    said = f"{len(rows)} rollouts, {sum(not row.success for row in rows)} failures, pockets: {len(pockets)}"
     title = tag("text", f"{said}; {len(factors)} of {len(space.factors)} factors", class_="said", x=_LEFT, y=18)
+    height = below + 17 * (len(pockets) + 2)
     drawn = picture(width, height, f"Pocket map: {said}.", tag("style", Html(_STYLE)), title, *parts)
     return Html(drawn.replace("<svg ", '<svg class="pocketmap" ', 1))
 
@@ -98,7 +97,7 @@ def _marks(space: PerturbationSpace, rows: Sequence[SearchRow], pockets: Sequenc
         if not row.success:
             groups[next((i for i, p in enumerate(pockets) if p.contains(row.theta, space)), len(pockets))].append(row)
 
-    def points(own: Sequence[SearchRow]) -> Float64[NDArray[np.float64], "N D"]:
+    def points(own: Sequence[SearchRow]) -> Points:
         step = max(1, -(-len(own) // _MAX_MARKS))
         return np.array([space.to_unit(row.theta) for row in own[::step]]).reshape(-1, len(space.factors))
 
@@ -123,7 +122,7 @@ def _pair(
     columns = [space.names.index(factor.name) for factor in (x, y)]
     low, span = space.low[columns], (space.high - space.low)[columns]
 
-    def place(points: Float64[NDArray[np.float64], "N D"]) -> list[tuple[float, float]]:
+    def place(points: Points) -> list[tuple[float, float]]:
         values = low + points[:, columns] * span
         return [(frame.x(a), frame.y(b)) for a, b in values.tolist()]
 
@@ -174,44 +173,48 @@ def _embedding(
     corner: tuple[float, float],
     side: float,
 ) -> Html:
-    """All factors that matter on one plane."""
-    failures = np.vstack(marks.failures)
-    embedding = embed(failures, factor_weights(space, pockets, ranked))
-    everything = embedding(np.vstack([failures, marks.successes]))
-    reach = np.abs(everything).max(axis=0, initial=1e-9) * 1.04
+    """All factors that bound pockets on one plane; without pockets those that tell failures from successes."""
+    *inside, outside = marks.failures
+    bounding = dict.fromkeys(name for pocket in pockets for name in pocket.bounds)
+    active, rest = (list(bounding), np.vstack([outside, marks.successes])) if pockets else (ranked[:4], marks.successes)
+    embedding = embed(space, [*(inside or [outside]), rest], active, ranked)
+    said = "the plane in which pockets lie furthest apart" if pockets else "the plane that tells failures best"
+    landed = embedding(np.vstack([*marks.failures, marks.successes]))
+    low, high = (landed.min(axis=0), landed.max(axis=0)) if len(landed) else (np.full(2, -0.5), np.full(2, 0.5))
+    margin = 0.04 * (high - low) + 1e-6
+    (x0, y0), (x1, y1) = (low - margin).tolist(), (high + margin).tolist()
     left, top = corner
-    frame = Frame(Scale(-reach[0], reach[0], left, left + side), Scale(-reach[1], reach[1], top + side, top))
+    frame = Frame(Scale(x0, x1, left, left + side), Scale(y0, y1, top + side, top))
 
-    def place(points: Float64[NDArray[np.float64], "N D"]) -> list[tuple[float, float]]:
+    def place(points: Points) -> list[tuple[float, float]]:
         return [(frame.x(a), frame.y(b)) for a, b in embedding(points).tolist()]
 
-    shares = [f" ({percent(share)})" if share else "" for share in embedding.explained]
-    titles = [shorten(embedding.title(axis, space.factors), side - 40) + shares[axis] for axis in (0, 1)]
+    across, upright = (shorten(embedding.title(axis), side) for axis in (0, 1))
     turn = f"translate({left - 10} {top + side / 2}) rotate(-90)"
     return join(
         [
             frame.draw([], []),
-            tag("text", titles[0], class_="axis", x=left + side / 2, y=top + side + 18, text_anchor="middle"),
-            tag("text", titles[1], class_="axis", transform=turn, text_anchor="middle"),
+            tag("text", said, class_="tick", x=left, y=top - 6),
+            tag("text", across, class_="axis", x=left + side / 2, y=top + side + 18, text_anchor="middle"),
+            tag("text", upright, class_="axis", transform=turn, text_anchor="middle"),
             *_drawn(place(marks.successes), [place(points) for points in marks.failures]),
         ]
     )
 
 
-def _legend(space: PerturbationSpace, pockets: Sequence[Pocket], marks: _Marks, corner: tuple[float, float]) -> Html:
+def _legend(
+    space: PerturbationSpace, pockets: Sequence[Pocket], corner: tuple[float, float], width: float
+) -> list[Html]:
     """What the colours mean, a line each."""
     left, top = corner
-    lines = [(f"{p.name}: {p.describe(space)}", _colour(i)) for i, p in enumerate(pockets)]
-    lines.append(("× failed outside all pockets, dot succeeded; dashed: other factors bound the pocket too", ""))
-    lines.append(("plane: failures' principal components, each factor scaled by how tightly pockets bound it", ""))
+    lines = [(f"{pocket.name}: {pocket.describe(space)}", f"stroke: {_colour(i)}") for i, pocket in enumerate(pockets)]
+    lines.append((f"failed outside all pockets; dots succeeded; at most {_MAX_MARKS} of each are drawn", ""))
     parts: list[Html] = []
-    for row, (words, colour) in enumerate(lines):
+    for row, (words, style) in enumerate(lines):
         y = top + 17 * row
-        if colour:
-            parts.append(tag("path", style=f"stroke: {colour}; stroke-width: 1.6", d=crosses([(left + 4, y - 4)], 3.5)))
-        parts.append(tag("text", words, class_="tick", x=left + 14, y=y))
-    del marks
-    return join(parts)
+        mark = tag("path", class_="failure", style=style or None, d=crosses([(left + 4, y - 4)], 3.5))
+        parts += [mark, tag("text", shorten(words, width - 16), class_="tick", x=left + 16, y=y)]
+    return parts
 
 
 def _colour(index: int) -> str:
