@@ -42,6 +42,7 @@ MOMENTS = (
     "kill:round-01/more-steps/train.partial/checkpoint/config.json",
     f"full:round-01/uniform/generate.partial/{DATA}/file-001.parquet",
     "interrupt:round-01/uniform/train.partial/started.json",
+    "kill:round-00/diagnose.partial/counterfactuals.parquet",
     f"kill:round-01/targeted/generate.partial/{DATA}/file-000.parquet",
     "kill:round-01/targeted/train.partial/.curves.json.*.tmp",
     "kill:round-01/targeted/evaluate.partial/manifest.json",

@@ -43,6 +43,7 @@ TINY = LoopConfig(
     exam_cases=4,
     dev_cases=2,
     test_cases=4,
+    diagnosis_rollouts=24,
     fresh_search=("targeted",),
     train_threads=1,
 )

@@ -48,7 +48,7 @@ class CounterfactualConfig:
 
     rollouts: int = 300
     per_cause: int = 24
-    fewest: int = 4
+    fewest: int = 8
     alpha: float = 0.05
     noticeable: float = 0.25
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from etude.core import EtudeError, Executor, Perturbation, Suite, Task, derive_seed, stream
+from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
 from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import RESEEDED, LoopConfig
+from etude.loop.diagnosing import DiagnosisSettings, diagnose_search, load_diagnosis
 from etude.loop.progress import Progress, silent
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import (
@@ -28,6 +30,7 @@ from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
 DATASET, CHECKPOINT = "dataset", "checkpoint"
+DIAGNOSE = "diagnose"
 FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
 
 
@@ -120,15 +123,20 @@ class Chain:
             if arm == "targeted" and round_index > 1:
                 search = folder / "search"
                 self.search(pupil, search, name)
-            if arm == "targeted":
-                pupil = _charged(pupil, search)
-            draw = self.practice_draw(arm, search)
             inputs = {
                 "arm": arm,
                 "search": load_manifest(search).hash,
                 "suites": load_manifest(self.suites_directory).hash,
                 "uniform_share": self.config.uniform_share,
             }
+            diagnosis = None
+            if arm == "targeted":
+                pupil = _charged(pupil, search)
+            if arm == "targeted" and self.config.diagnosis_rollouts:
+                diagnosis = search.parent / DIAGNOSE
+                inputs["diagnosis"] = self.diagnose(pupil, search, diagnosis, name).hash
+                pupil = _charged(pupil, diagnosis)
+            draw = self.practice_draw(arm, search, diagnosis)
             self.collect(folder / "generate", name, self.config.accepted, draw, inputs)
             pupil = _charged(pupil, folder / "generate", new_data=True)
         return self.train(pupil, folder / "train", name, steps=self.config.retrain_steps, warm_start=True)
@@ -139,10 +147,12 @@ class Chain:
         steps = self.config.train_steps + self.config.rounds * self.config.retrain_steps
         return self.train(baseline, folder / "train", RESEEDED, steps=steps, warm_start=False)
 
-    def practice_draw(self, arm: str, search: Path) -> "PracticeDraw":
+    def practice_draw(self, arm: str, search: Path, diagnosis: Path | None = None) -> "PracticeDraw":
         """How an arm draws the θ of its new demonstrations: none near an exam case, whichever the arm."""
         space, exam = self.task.space, Suite.load(self.suites_directory / "exam.json")
         exclusion = Exclusion.fitted(exam, load_pockets(self.search_directory), space, stream(self.seed, "exclusion"))
+        if diagnosis:
+            return PracticeDraw(TargetedSampler(space=space, plan=load_diagnosis(diagnosis).plan), exclusion)
         targets = load_pockets(search) if arm == "targeted" else ()
         share = self.config.uniform_share if targets else 1.0
         return PracticeDraw(TargetedSampler(space=space, pockets=targets, uniform_fraction=share), exclusion)
@@ -222,6 +232,32 @@ class Chain:
 
         key = {"policy": load_manifest(pupil.train).hash, "execute": self.config.execute, "seed": seed}
         return self.stage(directory, {**key, "settings": asdict(settings)}, work)
+
+    def diagnose(self, pupil: Pupil, search: Path, directory: Path, name: str) -> Manifest:
+        """Find out why a policy fails where its search found that it does, and what to practise."""
+        settings = DiagnosisSettings(
+            rollouts=self.config.diagnosis_rollouts,
+            uniform_share=self.config.uniform_share,
+            seed=derive_seed(self.seed, "diagnose", name),
+        )
+
+        def work(folder: Path) -> Mapping[str, Any]:
+            found = diagnose_search(
+                self.arena,
+                self.policy(pupil),
+                search,
+                folder,
+                named=pupil.train.parent.name,
+                settings=settings,
+                title=f"{name}: diagnosis",
+            )
+            verdicts = {f"causes {verdict}": 0 for verdict in VERDICTS}
+            for cause in found.causes:
+                verdicts[f"causes {cause.verdict}"] += 1
+            return {"rollouts": found.rollouts, **verdicts}
+
+        key = {"policy": load_manifest(pupil.train).hash, "execute": self.config.execute}
+        return self.stage(directory, {**key, "search": load_manifest(search).hash, "settings": asdict(settings)}, work)
 
     def freeze(self, baseline: Pupil) -> Manifest:
         """Write the suites that everybody sits, before any arm has data; they are charged to nobody."""

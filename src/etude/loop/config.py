@@ -39,6 +39,8 @@ class LoopConfig:
         dev_cases: Size of the dev suite.
         test_cases: Size of the uniform and of the nominal test.
         uniform_share: Share of the targeted demonstrations drawn everywhere; the others lie in and around the pockets.
+        diagnosis_rollouts: Counterfactual rollouts that may test the causes of failures per round; 0 leaves diagnosis
+            out, and pockets are practised as the search found them.
         fresh_search: Arms whose last policy is searched afresh, at the cost of the first search: are the pockets gone?
         execute: Actions of a chunk executed before the policy looks again.
         train_threads: Threads of the training process; part of the result.
@@ -64,6 +66,7 @@ class LoopConfig:
     dev_cases: int = 20
     test_cases: int = 100
     uniform_share: float = 0.2
+    diagnosis_rollouts: int = 0
     fresh_search: tuple[str, ...] = ()
     execute: int = 8
     train_threads: int = 2
@@ -72,7 +75,7 @@ class LoopConfig:
         for arm in (*self.arms, *self.fresh_search):
             if arm not in ARMS:
                 raise UnknownNameError("arm", arm, ARMS)
-        for name in ("seed", "dev_cases"):
+        for name in ("seed", "dev_cases", "diagnosis_rollouts"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}.")
         for name in _COUNTS:
@@ -135,6 +138,7 @@ _DEMO = LoopConfig(
     exam_cases=70,
     dev_cases=10,
     test_cases=80,
+    diagnosis_rollouts=240,
     fresh_search=("targeted",),
     execute=2,
 )
@@ -148,6 +152,7 @@ PRESETS: Mapping[str, LoopConfig] = {
         accepted=6,
         search_rollouts=24,
         confirm_rollouts=4,
+        diagnosis_rollouts=40,
         train_threads=1,
         exam_cases=6,
         dev_cases=4,
@@ -166,6 +171,7 @@ PRESETS: Mapping[str, LoopConfig] = {
         accepted=160,
         search_rollouts=1200,
         confirm_rollouts=40,
+        diagnosis_rollouts=600,
         exam_cases=100,
         dev_cases=40,
     ),

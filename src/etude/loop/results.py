@@ -8,11 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from etude.core import Outcome, PolicyFactory, Rate, Suite, Task
+from etude.core import Diagnosis, Outcome, PolicyFactory, Rate, Suite, Task
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
-from etude.loop.chain import DATASET, FOLLOW, FOLLOWED, FRESH_SEARCH, Chain, Pupil
+from etude.loop.chain import DATASET, DIAGNOSE, FOLLOW, FOLLOWED, FRESH_SEARCH, Chain, Pupil
+from etude.loop.diagnosing import load_diagnosis
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair
 from etude.loop.stage import load_manifest
 from etude.loop.stages import ARCHIVE, TESTS, load_pockets
@@ -45,6 +46,7 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         arms={name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()},
         suites={name: Suite.load(chain.suites_directory / f"{file}.json") for name, file in files.items()},
         pockets=load_pockets(chain.search_directory),
+        diagnosis=_diagnosis(chain),
         archive=rows,
         narrow=chain.config.narrow,
         exclusions=sum(int(load_manifest(stage).result.get("excluded", 0)) for stage in stages),
@@ -54,6 +56,12 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         provenance=record["provenance"],
         command=record["command"],
     )
+
+
+def _diagnosis(chain: Chain) -> Diagnosis | None:
+    """Why the baseline fails, where that was asked."""
+    folder = chain.search_directory.parent / DIAGNOSE
+    return load_diagnosis(folder) if folder.exists() else None
 
 
 def _arm(pupil: Pupil) -> ArmResults:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etude.core import Bounds, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket
+from etude.core import Bounds, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Plan, Pocket, Practice
 from etude.search.pockets import sample_inside
 from etude.search.suites import EVERYWHERE
 
@@ -21,14 +21,16 @@ class TargetedSampler:
 
     Attributes:
         space: Where to draw.
-        pockets: Confirmed pockets; without any, all draws are uniform.
+        pockets: Confirmed pockets; without any, and without a plan, all draws are uniform.
+        plan: What a diagnosis recommends: its practices and their shares take the place of the pockets'.
         inflate: How far around a box to draw as well, as a share of its width, on each side.
         uniform_fraction: Share of draws from the whole space.
         exclude: Says which θ must not be used, e.g. an `Exclusion`.
     """
 
     space: PerturbationSpace
-    pockets: tuple[Pocket, ...]
+    pockets: tuple[Pocket, ...] = ()
+    plan: Plan | None = None
     inflate: float = 0.15
     uniform_fraction: float = 0.2
     exclude: Callable[[Perturbation], bool] | None = None
@@ -41,6 +43,8 @@ class TargetedSampler:
 
     def shares(self) -> dict[str, float]:
         """Label -> probability that a draw comes from there."""
+        if self.plan:
+            return {label: practice.share for label, practice in self._practices().items()}
         weights = np.array([p.inside.value * p.expert.value for p in self.pockets])
         if not weights.any():
             return {EVERYWHERE: 1.0}
@@ -58,12 +62,18 @@ class TargetedSampler:
         """
         shares = self.shares()
         label = list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
-        bounds = next((self._around(p.bounds) for p in self.pockets if p.name == label), {})
+        places = self._practices() if self.plan else {pocket.name: pocket for pocket in self.pockets}
+        bounds = self._around(places[label].bounds) if label in places else {}
         for _ in range(_MAX_TRIES):
             theta = sample_inside(self.space, bounds, rng)
             if self.exclude is None or not self.exclude(theta):
                 return theta, label
         raise InfeasibleError(f"nearly all of {label} is excluded")
+
+    def _practices(self) -> dict[str, Practice]:
+        """The plan's practices by label."""
+        practices = self.plan.practices if self.plan else ()
+        return {f"practice-{i}" if one.bounds else EVERYWHERE: one for i, one in enumerate(practices, 1)}
 
     def _around(self, bounds: Bounds) -> Bounds:
         around: dict[str, tuple[float, float]] = {}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from etude.core import (
     Case,
+    Diagnosis,
     MismatchError,
     Outcome,
     Perturbation,
@@ -132,6 +133,7 @@ class RunResults:
         arms: Arm name -> results, in the order of tables; "baseline" is what the others are compared with.
         suites: Suite name ("exam", "dev", "uniform_test", "nominal") -> suite.
         pockets: Confirmed pockets of the baseline.
+        diagnosis: Why the baseline fails, whose plan the targeted arm carried out; None where it was not asked.
         archive: Every rollout of the search.
         narrow: Factor -> (low, high) that the first demonstrations were kept to, physical units.
         exclusions: Candidate demonstrations refused, for every arm, for lying too near an exam case.
@@ -148,6 +150,7 @@ class RunResults:
     arms: Mapping[str, ArmResults]
     suites: Mapping[str, Suite]
     pockets: tuple[Pocket, ...] = ()
+    diagnosis: Diagnosis | None = None
     archive: tuple[SearchRow, ...] = ()
     narrow: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     exclusions: int = 0
