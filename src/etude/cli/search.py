@@ -23,7 +23,8 @@ class Options(ExecutionOptions, WorkerOptions):
     """Search the perturbation space for where a policy fails, confirm it with fresh rollouts, and freeze suites.
 
     Writes archive.parquet (every θ tried), pockets.json (boxes in which the policy fails and the expert does not), a
-    picture of both (pockets.svg) and the suites exam.json and dev.json, whose cases the expert solved, with uniform.json and nominal.json.
+    picture of both (pockets.svg) and the suites exam.json and dev.json, whose cases the expert solved, with
+    uniform.json and nominal.json.
 
     Examples:
         etude search franka-stack:cubes=2 --policy runs/first --budget 400 --out search/first
