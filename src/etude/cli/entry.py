@@ -9,6 +9,7 @@ from importlib import import_module
 from etude import __version__
 from etude.cli.failure import disk_trouble, one_line
 from etude.cli.output import remembered_options
+from etude.cli.pages import leave_page
 from etude.cli.usage import parse
 from etude.cli.verbs import GROUPS, VERBS, find_verb, overview
 from etude.core import EtudeError
@@ -62,6 +63,7 @@ def _dispatch(arguments: list[str]) -> None:
         options = parse(command.Options, name, rest)
         with remembered_options(name, options):
             command.run(options)
+        leave_page(name, options)
 
 
 def _complain(line: str, code: int) -> int:

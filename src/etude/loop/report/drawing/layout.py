@@ -17,9 +17,9 @@ def header(*titles: str) -> Html:
     return tag("thead", tag("tr", *(tag("th", title, scope="col") for title in titles)))
 
 
-def grid(figures: Sequence[str], *, dense: bool = False) -> Html:
+def grid(figures: Sequence[str], *, dense: bool = False, broad: bool = False) -> Html:
     """Pictures beside each other, as many as fit."""
-    return tag("div", *figures, class_="grid dense" if dense else "grid")
+    return tag("div", *figures, class_=f"grid{' dense' if dense else ' broad' if broad else ''}")
 
 
 def figure(caption: str, drawn: Html) -> Html:

@@ -49,8 +49,8 @@ def curves(
     points = [point for line in lines for point in line.points]
     if not points:
         return None
-    low, high = y_span or (0.0, max(1.0, *(y for _, y in points)))
-    frame = Frame(Scale(0, max(1.0, *(x for x, _ in points)), 46, 474), Scale(low, high, 178, 10), x_title, y_title)
+    low, high = y_span or (0.0, max(y for _, y in points) or 1.0)
+    frame = Frame(Scale(0, max(x for x, _ in points) or 1.0, 46, 474), Scale(low, high, 178, 10), x_title, y_title)
     body = [frame.draw(ticks(0, frame.x.high, 6), y_ticks or ticks(low, high))]
     for value, text in marks:
         at = frame.y.clipped(value)

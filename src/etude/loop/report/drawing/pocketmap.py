@@ -22,7 +22,14 @@ from etude.loop.report.results import SearchRow
 _MAX_FACTORS = 5
 _MAX_MARKS = 250  # of each colour; more hide one another
 _CELL, _GAP, _LEFT, _TOP, _BELOW = 150, 16, 74, 34, 46  # px
-_COLOURS = ("#0072b2", "#d1490c", "#117733", "#aa4499", "#c98500", "#332288")
+_COLOURS = (
+    "var(--uniform, #0072b2)",
+    "var(--targeted, #d1490c)",
+    "var(--x2, #117733)",
+    "var(--x1, #aa4499)",
+    "var(--more, #c98500)",
+    "var(--x3, #332288)",
+)
 _STYLE = """
 .pocketmap text { font: 10.5px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--soft, #5b6670); }
 .pocketmap .axis, .pocketmap .said { font-size: 11.5px; fill: var(--ink, #1d2329); }
@@ -153,7 +160,7 @@ def _box(frame: Frame, x: Factor, y: Factor, pocket: Pocket, index: int, space: 
     bottom, top = (frame.y.clipped(value) for value in pocket.bounds.get(y.name, (y.low, y.high)))
     hint = tag("title", f"{pocket.name}: {pocket.describe(space)}")
     size = {"width": max(right - left, 1.0), "height": max(bottom - top, 1.0)}
-    return tag("rect", hint, class_=f"box{shadow}", stroke=_colour(index), x=left, y=top, **size)
+    return tag("rect", hint, class_=f"box{shadow}", style=f"stroke: {_colour(index)}", x=left, y=top, **size)
 
 
 def _drawn(successes: list[tuple[float, float]], failures: Sequence[list[tuple[float, float]]]) -> list[Html]:

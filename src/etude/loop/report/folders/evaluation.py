@@ -17,6 +17,7 @@ from etude.loop.report.sections.outcomes import distributions_section, latency_s
 from etude.loop.report.sections.verdicts import verdict_box
 
 FILES = ("outcomes.parquet", "summary.json", "matched.parquet", "timing.json")
+_SPREADS = {"nominal": "nominal worlds", "uniform": "drawn uniformly", "factors": "one factor at a time"}
 _CONTENTS = {
     "success": "Success",
     "modes": "Failure modes",
@@ -95,8 +96,8 @@ def _facts(evaluation: Evaluation) -> str:
     if suite:
         told.append(f"suite {suite['name']} ({str(suite['hash'])[:12]}…)")
     elif drawn:
-        told += [f"{drawn.get('space', '')} cases", f"seed {drawn.get('seed', '')}"]
-    return " · ".join(told)
+        told += [_SPREADS.get(drawn.get("space", ""), ""), f"seed {drawn.get('seed', '')}"]
+    return " · ".join(filter(None, told))
 
 
 def _verdict(outcomes: tuple[Outcome, ...]) -> Html:

@@ -90,7 +90,7 @@ def _apart(found: Mapping[str, Any]) -> Html:
             figures.append(figure(caption, join([key(lines), drawn])))
     if not figures:
         return Html("")
-    return section("apart", "How far apart", "While both last.", grid(figures))
+    return section("apart", "How far apart", "While both last.", grid(figures, broad=True))
 
 
 def _actions(series: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,8 +92,11 @@ def page(folder: Path) -> str:
             discovery_section(search.rows, search.found),
             spent_section(search.rows, search.found),
             suites_section(search.suites, search.building),
-            next_section(search.source, search.task, search.pockets, search.failures, folder),
-            repeat_section(search.source, (ARCHIVE, POCKETS, SEARCH, *(f"{name}.json" for name in _SUITES), BUILDING)),
+            next_section(search.source, search.task, search.pockets, search.failures, exam="exam" in search.suites),
+            repeat_section(
+                search.source,
+                (ARCHIVE, POCKETS, "pockets.svg", SEARCH, *(f"{name}.json" for name in _SUITES), BUILDING),
+            ),
         ]
     )
     title = f"Search for failures on {search.source['task'] or 'an unnamed task'}"
@@ -106,9 +109,6 @@ def page(folder: Path) -> str:
 
 def _verdict(search: Search) -> Html:
     rate = search.failures
-    volume = (
-        f"{count_text(rate)} evenly spread cases failed ({percent(rate.value)}; 95 % interval {interval_text(rate)})"
-    )
     ran = [not row.success for row in search.rows]
     if ran and not any(ran):
         bound = percent(rate.high, 1) if rate.n else "an unknown share"

@@ -1,6 +1,5 @@
 """How a folder was made: what the command that wrote it left in `settings.json`."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.results import Plain
 from etude.loop.report.sections.trees import tree
 
-SETTINGS = "settings.json"
+SETTINGS, HERE = "settings.json", "THIS-FOLDER"  # not its name: equal folders have equal pages
 _DEPTH = 4  # folders between a stage and its run
 
 
@@ -70,8 +69,7 @@ def repeat_section(source: Source, files: tuple[str, ...]) -> Html:
     """The command that does it again, its settings, and links to the files behind the page."""
     parts: list[Html] = []
     if source.command:
-        known = shlex.quote(str(source.folder / SETTINGS))
-        command = f"etude {source.command} --config {known} --out ANOTHER-FOLDER"
+        command = f"etude {source.command} --config {HERE}/{SETTINGS} --out ANOTHER-FOLDER"
         parts += [tag("h3", "Command"), tag("pre", tag("code", command))]
     links = [tag("li", tag("a", name, href=name)) for name in files if (source.folder / name).exists()]
     parts += [tag("h3", "Data"), tag("ul", *links, class_="files")]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.results import RunResults
+from etude.loop.report.run.answers import diagnosis_section, followed_section
 from etude.loop.report.run.episodes import Clips, lost_section, videos_section
 from etude.loop.report.run.failures import factors_section, maps_section, modes_section, pockets_section
 from etude.loop.report.run.overview import (
@@ -19,6 +20,9 @@ from etude.loop.report.run.record import provenance_section, space_section, suit
 _CONTENTS = {
     "results": "Results",
     "pockets": "Pockets",
+    "causes": "Causes",
+    "plan": "What to practise",
+    "moved": "Gone, or moved?",
     "maps": "Maps",
     "factors": "Factors",
     "tail": "Tail",
@@ -45,6 +49,8 @@ def page(run: RunResults, clips: Clips, files: Sequence[str]) -> str:
         [
             results_section(run),
             pockets_section(run),
+            diagnosis_section(run),
+            followed_section(run),
             maps_section(run),
             factors_section(run),
             tail_section(run),

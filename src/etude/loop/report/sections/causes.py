@@ -18,6 +18,7 @@ _ORIGINS = {
     "tree": "a shallow tree, on held-out episodes",
     "logistic": "a logistic model, on held-out episodes",
 }
+_ALPHA = 0.05
 _SIDES = {"low": "low values", "high": "high values", "ends": "both ends", "middle": "the middle"}
 
 
@@ -40,13 +41,14 @@ def main_effects_section(diagnosis: Diagnosis, space: PerturbationSpace | None) 
     """What each factor explains by itself."""
     if not diagnosis.main_effects:
         return Html("")
-    rows = [
-        row(_named(effect.factor, space), p_text(effect.p), _SIDES[effect.side] if effect.p < 0.05 else "not shown")
-        for effect in diagnosis.main_effects
-    ]
+    shown = [effect for effect in diagnosis.main_effects if effect.p < _ALPHA]
+    rest = ", ".join(_named(effect.factor, space) for effect in diagnosis.main_effects if effect.p >= _ALPHA)
+    rows = [row(_named(effect.factor, space), p_text(effect.p), _SIDES[effect.side]) for effect in shown]
     head = header("Factor", "p (Holm)", "Failures gather at")
+    table = scrolling(tag("table", head, tag("tbody", *rows), class_="rates")) if rows else Html("")
+    other = tag("p", f"Not shown to matter by themselves: {rest}.", class_="note") if rest else Html("")
     note = "Each factor alone, all else being equal, in a logistic model with squares."
-    return section("alone", "Factors by themselves", note, scrolling(tag("table", head, tag("tbody", *rows))))
+    return section("alone", "Factors by themselves", note, table, other)
 
 
 def plan_section(diagnosis: Diagnosis, space: PerturbationSpace | None) -> Html:

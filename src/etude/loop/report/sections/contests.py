@@ -56,7 +56,7 @@ def looks_section(sequential: Mapping[str, Any] | None, alpha: float, margin: fl
         f"Looked at after every few cases; stopped at {stopped} of {planned} cases a side. The grey lines hold at all "
         f"looks at once: together with the verdict they are wrong with at most {100 * alpha:g}\u00a0%."
     )
-    return section("looks", "While the cases came in", note, grid(figures))
+    return section("looks", "While the cases came in", note, grid(figures, broad=True))
 
 
 def _decades(e_value: float) -> float:

@@ -1,15 +1,14 @@
 """What a search found: pockets, maps of them, frozen suites, and what to do with them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from etude.core import PerturbationSpace, Pocket, Rate, Suite, Task
-from etude.loop.report.drawing.layout import folded, grid, header, row, scrolling, section
-from etude.loop.report.drawing.maps import planes, ranked_factors, search_map
+from etude.loop.report.drawing.layout import folded, header, row, scrolling, section
 from etude.loop.report.drawing.markup import Html, tag
-from etude.loop.report.drawing.wording import factor_title, sentence_case
-from etude.loop.report.folders.source import Source
+from etude.loop.report.drawing.pocketmap import pocket_map
+from etude.loop.report.drawing.wording import sentence_case
+from etude.loop.report.folders.source import HERE, Source
 from etude.loop.report.results import SearchRow
 from etude.loop.report.sections.pockets import pocket_card
 from etude.search import ArchiveRow
@@ -34,26 +33,17 @@ def pockets_section(pockets: Sequence[Pocket], refuted: Sequence[Pocket], space:
 
 
 def maps_section(rows: Sequence[ArchiveRow], pockets: Sequence[Pocket], space: PerturbationSpace | None) -> Html:
-    """All rollouts over two factors at a time."""
+    """All rollouts over two factors at a time, and over all that matter."""
     if space is None or not rows:
         return Html("")
     tried = [
         SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success) for row in rows
     ]
-    ranked = ranked_factors(space, [(one.theta, one.severity) for one in tried])
-    figures = [
-        tag(
-            "figure",
-            tag("figcaption", f"{sentence_case(factor_title(plane.x))} and {factor_title(plane.y)}"),
-            search_map(plane, tried),
-        )
-        for plane in planes(space, ranked, pockets)
-    ]
     note = (
-        "× failed, dot succeeded. Boxes are pockets, dashed where other factors bound them too. The search looks where "
+        "Pairs of the factors that bound pockets or matter most, and all of them on one plane. The search looks where "
         "it finds failures, so the density of its points is not a failure rate."
     )
-    return section("maps", "Maps", note, grid(figures))
+    return section("maps", "Maps", note, scrolling(pocket_map(space, tried, pockets)))
 
 
 def suites_section(suites: Mapping[str, Suite], building: Mapping[str, Any]) -> Html:
@@ -73,7 +63,7 @@ def suites_section(suites: Mapping[str, Suite], building: Mapping[str, Any]) -> 
     return section("suites", "Suites", note, scrolling(table), _building(building))
 
 
-def next_section(source: Source, task: Task | None, pockets: Sequence[Pocket], failures: Rate, folder: Path) -> Html:
+def next_section(source: Source, task: Task | None, pockets: Sequence[Pocket], failures: Rate, *, exam: bool) -> Html:
     """What a person would do now."""
     name, policy = task.name if task else source["task"], source["policy"]
     steps: list[tuple[str, str]] = []
@@ -82,13 +72,13 @@ def next_section(source: Source, task: Task | None, pockets: Sequence[Pocket], f
             ("It fails nearly everywhere: collect more demonstrations and train again.", f"etude collect {name}")
         )
     elif pockets:
-        steps.append(("Prove why it fails there.", f"etude diagnose {folder} --out {folder}-diagnosis"))
-        if (folder / "exam.json").exists():
-            command = f"etude eval {name} --policy ANOTHER --suite {folder}/exam.json --out {folder}-exam"
+        steps.append(("Prove why it fails there.", f"etude diagnose {HERE} --out DIAGNOSIS"))
+        if exam:
+            command = f"etude eval {name} --policy ANOTHER --suite {HERE}/exam.json --out RESULTS"
             steps.append(("Measure another policy on the frozen exam.", command))
         steps.append(("Or let the loop practise on the pockets.", f"etude loop {name} --run practice"))
     else:
-        command = f"etude search {name} --policy {policy} --budget 2000 --out {folder}-larger"
+        command = f"etude search {name} --policy {policy} --budget 2000 --out LARGER"
         steps.append(("No pocket was confirmed: search with a larger budget.", command))
     items = [tag("li", text, tag("pre", tag("code", command))) for text, command in steps]
     return section("next", "What to do next", "", tag("ul", *items, class_="steps"))

@@ -25,7 +25,7 @@ def discovery_section(rows: Sequence[ArchiveRow], found: Mapping[str, Any]) -> H
     if drawn is None:
         return Html("")
     note = "Failures of the policy that are not known to be the expert's too, against each searcher's own rollouts."
-    return section("discovery", "What was found when", note, key(lines), grid([figure("Failures", drawn)]))
+    return section("discovery", "What was found when", note, key(lines), grid([figure("Failures", drawn)], broad=True))
 
 
 def spent_section(rows: Sequence[ArchiveRow], found: Mapping[str, Any]) -> Html:
