@@ -18,6 +18,7 @@ from etude.evaluation.film import Film, Filming, film, record_video, side_by_sid
 from etude.evaluation.gallery import film_cases, worth_seeing
 from etude.evaluation.grids import Axis, Grid
 from etude.evaluation.outcomes import read_outcomes, write_outcomes
+from etude.evaluation.planted import Planted
 from etude.evaluation.recorded import Plot, plots, recorded_frames
 from etude.evaluation.replay import Replay
 from etude.evaluation.runner import Runner
@@ -36,6 +37,7 @@ __all__ = [
     "Film",
     "Filming",
     "Grid",
+    "Planted",
     "Plot",
     "RandomPolicy",
     "Replay",

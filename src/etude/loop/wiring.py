@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from etude.core import EtudeError, PolicyFactory, Task, UnknownNameError
-from etude.evaluation import Expert, RandomPolicy, Replay
+from etude.evaluation import Expert, Planted, RandomPolicy, Replay
 
 _NAMED: Mapping[str, Callable[[Task], PolicyFactory]] = {"expert": Expert, "random": RandomPolicy.of}
-_PREFIXED: Mapping[str, Callable[[str, Task], PolicyFactory]] = {"replay": Replay.parse}
+_PREFIXED: Mapping[str, Callable[[str, Task], PolicyFactory]] = {
+    "replay": Replay.parse,
+    "planted": Planted.parse,
+}
 """What stands before the colon -> what makes a policy of the rest."""
-POLICIES = (*_NAMED, "a checkpoint folder", "replay:DATASET")
+POLICIES = (*_NAMED, "a checkpoint folder", "replay:DATASET", "planted:FILE")
 
 
 def policy_factory(
@@ -18,7 +21,8 @@ def policy_factory(
     """The policy that a name stands for.
 
     Args:
-        name: `expert`, `random`, `replay:DATASET`, `replay:DATASET:EPISODE`, or a checkpoint folder.
+        name: `expert`, `random`, `replay:DATASET`, `replay:DATASET:EPISODE`, `planted:FILE`, or a checkpoint
+            folder.
         task: What it will be asked to do.
         execute: Actions of a chunk to execute before looking again; this and what follows for checkpoints.
         ensemble: Decay of the average over all chunks that predicted an action; None does not average.
