@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from etude.cli import loop, main
 from etude.cli.usage import parse
 from etude.core import Case, MissingDependencyError, Perturbation, Suite, Task
 from etude.data import DatasetMeta
-from etude.evaluation import read_outcomes, runner
+from etude.evaluation import RandomPolicy, read_outcomes, runner
+from etude.evaluation.bench import clear_bench
 from etude.sim import make_task
 
 TASK = "franka-stack:cubes=2,image_size=32"
@@ -191,6 +193,61 @@ def test_eval_that_was_stopped_goes_on_and_ends_the_same(run: Run, tmp_path: Pat
     assert tree(tmp_path / "r") == tree(tmp_path / "whole")
 
 
+def test_eval_of_one_factor_at_a_time_compares_with_the_unperturbed_world(run: Run, tmp_path: Path):
+    options = ["--space", "factors", "--factors", "light.intensity", "cube.scale", "--episodes", 2, "--processes", 1]
+    out, _ = run("eval", TASK, "--policy", "expert", *options, "--out", tmp_path / "r")
+    assert "unperturbed, same seeds" in out
+    assert "the most harmful first (2 in all)" in out
+    told = json.loads((tmp_path / "r" / "summary.json").read_text())
+    outcomes, matched = (read_outcomes(tmp_path / "r" / f"{name}.parquet") for name in ("outcomes", "matched"))
+    assert told["success"]["n"] == len(outcomes) == 4
+    assert told["matched"]["success"]["n"] == len(matched) == 2
+    assert set(told["factors"]) == set(told["bins"]) == {"light.intensity", "cube.scale"}
+    effect = told["factors"]["cube.scale"]
+    assert {"perturbed", "matched", "wins", "losses", "ties", "difference", "p", "p_holm"} == set(effect)
+    assert run("eval", TASK, "--policy", "expert", *options, "--out", tmp_path / "r", "--resume")[0] == out
+
+
+def test_eval_of_a_grid_tells_every_cell_and_leaves_out_what_cannot_be(run: Run, tmp_path: Path):
+    grid = ["--grid", "cube_red.x_m=0.4,0.5", "cube_red.y_m=0", "--theta", "cube_blue.x_m=0.5", "cube_blue.y_m=0"]
+    options = ["--episodes", 2, "--processes", 1, "--matched", "--out", tmp_path / "r"]
+    out, _ = run("eval", TASK, "--policy", "expert", *grid, *options)
+    assert "1 of 2 cells are infeasible and left out" in out
+    told = json.loads((tmp_path / "r" / "summary.json").read_text())
+    (cell,) = told["cells"]
+    assert cell["theta"]["cube_red.x_m"] == 0.4
+    assert cell["success"]["n"] == 2
+    assert "overlap" in told["infeasible"][0]["reason"]
+    assert [o.case.theta for o in read_outcomes(tmp_path / "r" / "matched.parquet")] == 2 * [
+        Perturbation({"cube_blue.x_m": 0.5, "cube_blue.y_m": 0.0})
+    ]
+
+
+def test_eval_replays_a_dataset_and_ends_as_recorded(run: Run, workshop: Path, tmp_path: Path):
+    policy = f"replay:{workshop / 'dataset'}"
+    out, _ = run("eval", TASK, "--policy", policy, "--processes", 1, "--out", tmp_path / "r", "--videos", 1)
+    assert "3/3" in out
+    outcomes, meta = read_outcomes(tmp_path / "r" / "outcomes.parquet"), DatasetMeta.open(workshop / "dataset")
+    assert [(o.case, o.length) for o in outcomes] == [(e.case, e.length) for e in meta.episodes]
+    (video,) = json.loads((tmp_path / "r" / "videos" / "videos.json").read_text())
+    assert (tmp_path / "r" / "videos" / video["file"]).exists()
+    out, _ = run("eval", TASK, "--policy", f"{policy}:1", "--processes", 1, "--out", tmp_path / "one", "--json")
+    assert json.loads(out)["success"]["n"] == 1
+
+
+def test_eval_says_that_a_policys_actions_could_not_be_executed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(RandomPolicy, "act", lambda self, seen, _: [np.full((1, len(self.low)), np.nan) for _ in seen])
+    clear_bench()
+    command = ["eval", TASK, "--policy", "random", "--episodes", 3, "--processes", 1, "--out", tmp_path / "r"]
+    out, err = run(*command)
+    assert "failed: invalid action  3/3" in out
+    assert "etude: 3 of 3 episodes ended because the policy gave actions that are not finite" in err
+    assert {o.length for o in read_outcomes(tmp_path / "r" / "outcomes.parquet")} == {0}
+    clear_bench()
+
+
 def test_eval_of_a_checkpoint_sits_a_suite(run: Run, workshop: Path, tmp_path: Path):
     task = make_task(TASK)
     cases = tuple(Case(Perturbation({"light.intensity": 0.5}), seed) for seed in (3, 4))
@@ -234,6 +291,15 @@ def test_eval_executes_chunks_as_it_is_told(run: Run, workshop: Path, tmp_path: 
         ("franka-stack:cubes=3", ["--policy", "expert", "--suite", "{suite}"], "was made for"),
         (TASK, ["--policy", "expert", "--videos", "-1"], "--videos -1"),
         (TASK, ["--policy", "expert", "--theta", "light.intensity=nan"], "outside its range"),
+        (TASK, ["--policy", "expert", "--matched"], "--matched: these cases are unperturbed themselves"),
+        (TASK, ["--policy", "expert", "--factors", "cube.scale"], "--factors cube.scale: goes with --space factors"),
+        (TASK, ["--policy", "expert", "--space", "factors", "--factors", "cube.scal"], "Did you mean 'cube.scale'?"),
+        (TASK, ["--policy", "expert", "--grid", "cube.scale=1:2"], "expected FACTOR=LOW:HIGH:COUNT"),
+        (TASK, ["--policy", "expert", "--grid", "cube.scale=1", "--space", "uniform"], "leave out --suite and --space"),
+        (TASK, ["--policy", "replay:nowhere"], "there is no dataset 'nowhere'"),
+        (TASK, ["--policy", "replay:{dataset}:7"], "has the episodes 0 to 2"),
+        (TASK, ["--policy", "replay:{dataset}", "--episodes", "4"], "has 3 cases"),
+        ("franka-stack:cubes=3", ["--policy", "replay:{dataset}"], "evaluate it on its own task"),
     ],
 )
 def test_eval_refuses_bad_input_and_writes_nothing(

@@ -87,9 +87,7 @@ class Grid:
             else:
                 infeasible.append((theta, reason))
         if not cells:
-            raise InfeasibleError(
-                f"of the grid's {len(infeasible)} cells none is, the last because {infeasible[-1][1]}"
-            )
+            raise InfeasibleError(f"all {len(infeasible)} cells of the grid, the last because {infeasible[-1][1]}")
         return Grid(cells=tuple(cells), infeasible=tuple(infeasible))
 
     def cases(self, count: int, seed: int) -> list[Case]:
