@@ -128,10 +128,10 @@ def ask(
     """
     chosen = _chosen(questions, rng, config)
     singles = [
-        (q.cause, undone, case, changed)
+        (q.cause, names, case, changed)
         for q, cases in zip(questions, chosen, strict=True)
         for case in cases
-        for undone, changed in _singles(space, q, case, rng)
+        for names, changed in _singles(space, q, case, rng)
     ]
     rolled = _roll(roll, singles)
     effects = _judge(questions, chosen, rolled, config)
@@ -141,7 +141,7 @@ def ask(
         for q, cases, pair in zip(questions, chosen, pairs, strict=True)
         if pair
         for case in cases
-        if (changed := _undone(space, q.bounds, case, *pair)) is not None
+        if (changed := undone(space, q.bounds, case, *pair)) is not None
     ]
     rolled += _roll(roll, doubles)
     answers = [
@@ -171,11 +171,11 @@ def _singles(
     space: PerturbationSpace, question: Question, case: Case, rng: np.random.Generator
 ) -> list[tuple[tuple[str, ...], Case]]:
     """The sham of a failure, and the failure with each factor undone that can be."""
-    undone = [((factor,), _undone(space, question.bounds, case, factor)) for factor in question.factors]
-    return [((SHAM,), jittered(space, case, rng)), *((name, changed) for name, changed in undone if changed)]
+    each = [((factor,), undone(space, question.bounds, case, factor)) for factor in question.factors]
+    return [((SHAM,), jittered(space, case, rng)), *((name, changed) for name, changed in each if changed)]
 
 
-def _undone(space: PerturbationSpace, bounds: Bounds, case: Case, *factors: str) -> Case | None:
+def undone(space: PerturbationSpace, bounds: Bounds, case: Case, *factors: str) -> Case | None:
     """The case without some factors; None where that leaves one as it is, or the world cannot be so."""
     theta = case.theta.without(*factors)
     if not all(_moves(space, bounds, case.theta, name) for name in factors) or space.infeasible(theta) is not None:
@@ -208,8 +208,8 @@ def jittered(space: PerturbationSpace, case: Case, rng: np.random.Generator) -> 
 def _roll(roll: Roll, changed: Sequence[tuple[str, tuple[str, ...], Case, Case]]) -> list[Counterfactual]:
     outcomes = roll([case for *_, case in changed]) if changed else ()
     return [
-        Counterfactual(cause=cause, undone=undone, case=case, outcome=outcome)
-        for (cause, undone, case, _), outcome in zip(changed, outcomes, strict=True)
+        Counterfactual(cause=cause, undone=names, case=case, outcome=outcome)
+        for (cause, names, case, _), outcome in zip(changed, outcomes, strict=True)
     ]
 
 

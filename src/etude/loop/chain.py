@@ -247,7 +247,7 @@ class Chain:
                 self.policy(pupil),
                 search,
                 folder,
-                named=pupil.train.parent.name,
+                named="baseline" if search == self.search_directory else pupil.train.parent.name,
                 settings=settings,
                 title=f"{name}: diagnosis",
             )

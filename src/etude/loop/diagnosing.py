@@ -81,7 +81,7 @@ def diagnose_failures(
     """
     diagnosis, rolled = diagnose(
         episodes,
-        _beam,
+        beam,
         task=task,
         policy=policy,
         seed=settings.seed,
@@ -140,6 +140,6 @@ def load_diagnosis(folder: Path) -> Diagnosis:
     return Diagnosis.load(folder / DIAGNOSIS)
 
 
-def _beam(space: PerturbationSpace, points: Points, failed: Flags) -> Sequence[Bounds]:
+def beam(space: PerturbationSpace, points: Points, failed: Flags) -> Sequence[Bounds]:
     """What the search's beam proposes: the clearest box, for rules are looked for one after another."""
     return [box.bounds for box in find_boxes(space, points, failed, BoxConfig(max_boxes=1, min_score=0.0))]
