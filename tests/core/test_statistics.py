@@ -1,5 +1,6 @@
 """Every statistic against scipy, brute force, or what it promises."""
 
+from functools import cache
 from itertools import product
 from math import log
 
@@ -7,9 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
+from scipy.special import betaln
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from etude.core import ConfigError, Paired, Rate, cvar, holm
+from etude.search.pockets import more_frequent_p
 
 counts = st.integers(0, 60)
 
@@ -22,6 +28,7 @@ def test_the_interval_is_wilsons(k: int, failures: int, level: float) -> None:
         return
     expected = stats.binomtest(k, rate.n).proportion_ci(level, method="wilson")
     assert rate.interval == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert rate.interval == pytest.approx(proportion_confint(k, rate.n, 1 - level, "wilson"), abs=1e-9)
     assert 0.0 <= rate.low <= rate.value <= rate.high <= 1.0
 
 
@@ -52,6 +59,8 @@ def test_a_rate_reads_well() -> None:
 def test_the_p_value_is_the_exact_binomial_test(wins: int, losses: int) -> None:
     expected = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     assert Paired(wins, losses).p == pytest.approx(expected)
+    if wins + losses:
+        assert Paired(wins, losses).p == pytest.approx(mcnemar([[7, wins], [losses, 5]], exact=True).pvalue)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
@@ -98,6 +107,165 @@ def test_evidence_for_a_better_policy_grows() -> None:
     assert Paired(100, 900).e_value < 1
 
 
+@settings(deadline=None)
+@given(st.integers(0, 25), st.integers(0, 25))
+def test_the_two_sided_e_value_is_its_integral_and_the_mean_of_two_one_sided_ones(wins: int, losses: int) -> None:
+    def density(q: float) -> float:
+        return 2 ** (wins + losses) * q**wins * (1 - q) ** losses * stats.beta.pdf(q, 2, 2)
+
+    lower, _ = integrate.quad(density, 0.0, 0.5)
+    upper, _ = integrate.quad(density, 0.5, 1.0)
+    assert Paired(wins, losses).two_sided_e_value == pytest.approx((2 * lower + 2 * upper) / 2, rel=1e-6)
+    assert Paired(wins, losses).two_sided_e_value == pytest.approx(Paired(losses, wins).two_sided_e_value)
+
+
+def test_evidence_is_exact_for_thousands_of_cases() -> None:
+    for wins, losses in ((2600, 2400), (2500, 2500), (2400, 2600), (5000, 0)):
+        paired = Paired(wins, losses)
+        nearly = (wins + losses) * log(2) + betaln(wins + 2, losses + 2) - betaln(2, 2)
+        assert log(paired.two_sided_e_value) == pytest.approx(min(nearly, 700), rel=1e-9)
+        one_sided = (
+            log(2) * (wins + losses + 1) + betaln(wins + 1, losses + 1) + stats.beta.logsf(0.5, wins + 1, losses + 1)
+        )
+        assert log(paired.e_value) == pytest.approx(min(one_sided, 700), rel=1e-6)
+        assert paired.p == pytest.approx(stats.binomtest(wins, 5000).pvalue, rel=1e-9, abs=1e-300)
+
+
+def test_the_two_sided_e_value_is_fair_under_equality() -> None:
+    for wins, losses in product(range(20), repeat=2):
+        ahead = (Paired(wins + 1, losses).two_sided_e_value + Paired(wins, losses + 1).two_sided_e_value) / 2
+        assert ahead == pytest.approx(Paired(wins, losses).two_sided_e_value)
+
+
+small = st.integers(0, 30)
+
+
+def most_likely_losses(wins: int, losses: int, ties: int, delta: float) -> float:
+    """The most likely share of losses if the difference is delta, found by looking for it."""
+
+    def unlikely(share: float) -> float:
+        shares = np.array([share + delta, share, 1 - 2 * share - delta])
+        return -float(np.sum(np.array([wins, losses, ties]) * np.log(np.maximum(shares, 1e-300))))
+
+    low, high = max(0.0, -delta), (1 - delta) / 2
+    return float(optimize.minimize_scalar(unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 30), st.integers(1, 30), small)
+def test_the_interval_of_a_difference_ends_where_the_score_test_begins_to_reject(w: int, l: int, ties: int) -> None:
+    paired, z = Paired(w, l, ties + 1), stats.norm.ppf(0.975)
+    for delta, sign in zip(paired.interval(), (1, -1), strict=True):
+        share = most_likely_losses(w, l, ties + 1, delta)
+        score = (w - l - paired.n * delta) / np.sqrt(paired.n * (2 * share + delta * (1 - delta)))
+        assert score == pytest.approx(sign * z, abs=1e-3)
+
+
+@settings(deadline=None)
+@given(small, small, small)
+def test_intervals_of_a_difference_hold_it_and_mirror(wins: int, losses: int, ties: int) -> None:
+    paired, swapped = Paired(wins, losses, ties), Paired(losses, wins, ties)
+    for interval, mirrored in (
+        (paired.interval(), swapped.interval()),
+        (paired.anytime_interval(), swapped.anytime_interval()),
+    ):
+        assert interval == pytest.approx((-mirrored[1], -mirrored[0]), abs=1e-9)
+        assert -1 <= interval[0] <= interval[1] <= 1
+        if paired.n:
+            assert interval[0] <= paired.difference <= interval[1]
+
+
+def test_at_zero_the_interval_is_mcnemars_test_without_correction() -> None:
+    for wins, losses in product(range(25), repeat=2):
+        if wins + losses:
+            rejected = mcnemar([[9, wins], [losses, 9]], exact=False, correction=False).pvalue < 0.05
+            low, high = Paired(wins, losses, 18).interval()
+            assert rejected == (low > 0 or high < 0)
+
+
+def test_without_discordant_cases_the_interval_is_known() -> None:
+    z = float(stats.norm.ppf(0.975))
+    assert Paired(0, 0, 50).interval() == pytest.approx((-(z**2) / (50 + z**2), z**2 / (50 + z**2)))
+    assert Paired(0, 0).interval() == Paired(0, 0).anytime_interval() == (-1.0, 1.0)
+    assert Paired(4, 0).interval()[1] == Paired(4, 0).anytime_interval()[1] == 1.0
+
+
+def exact_coverage(n: int, win: float, loss: float) -> float:
+    """Probability of all tables whose interval holds the true difference."""
+    covered = 0.0
+    for wins in range(n + 1):
+        for losses in range(n + 1 - wins):
+            low, high = Paired(wins, losses, n - wins - losses).interval()
+            if low <= win - loss <= high:
+                covered += stats.multinomial.pmf([wins, losses, n - wins - losses], n, [win, loss, 1 - win - loss])
+    return covered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("win", "loss"), [(0.05, 0.05), (0.25, 0.05), (0.4, 0.1)])
+def test_the_interval_of_a_difference_covers_about_as_often_as_it_says(win: float, loss: float) -> None:
+    assert exact_coverage(30, win, loss) >= 0.935
+
+
+@settings(deadline=None, max_examples=40)
+@given(small, small, small, st.sampled_from([0.01, 0.05, 0.2]))
+def test_the_anytime_interval_leaves_out_zero_exactly_when_the_e_value_decides(
+    wins: int, losses: int, ties: int, alpha: float
+) -> None:
+    paired = Paired(wins, losses, ties)
+    low, high = paired.anytime_interval(alpha)
+    assert (low > 0 or high < 0) == (paired.two_sided_e_value >= 1 / alpha)
+
+
+@pytest.mark.parametrize(("wins", "losses", "ties"), [(14, 3, 30), (2, 9, 4), (0, 5, 20)])
+def test_the_anytime_interval_ends_where_a_bettor_wins_twenty_times_the_stake(
+    wins: int, losses: int, ties: int
+) -> None:
+    def capital(difference: float) -> float:
+        mu = (1 + difference) / 2
+
+        def bets(u: float) -> float:
+            ahead, behind = u / mu, (1 - u) / (1 - mu)
+            return ahead**wins * behind**losses * ((ahead + behind) / 2) ** ties * stats.beta.pdf(u, 2, 2)
+
+        return integrate.quad(bets, 0, 1, limit=200)[0]
+
+    paired = Paired(wins, losses, ties)
+    for end in paired.anytime_interval():
+        assert capital(end) == pytest.approx(20, rel=1e-4)
+    low, high = paired.anytime_interval()
+    inside, outside = (
+        np.linspace(low, high, 9)[1:-1],
+        [*np.linspace(-0.95, low, 5)[:-1], *np.linspace(high, 0.95, 5)[1:]],
+    )
+    assert all(capital(m) < 20 for m in inside)
+    assert all(capital(m) > 20 for m in outside)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("win", "loss"), [(0.05, 0.0), (0.3, 0.2)])
+def test_the_anytime_interval_holds_at_all_looks_at_once(win: float, loss: float) -> None:
+    drawn = np.random.default_rng(0).random((300, 160))
+    wins, losses = (drawn < win).cumsum(axis=1), ((drawn >= win) & (drawn < win + loss)).cumsum(axis=1)
+
+    @cache
+    def misses(wins: int, losses: int, cases: int) -> bool:
+        low, high = Paired(wins, losses, cases - wins - losses).anytime_interval()
+        return not low <= win - loss <= high
+
+    missed = [
+        any(misses(int(w[n]), int(l[n]), n + 1) for n in range(15, 160, 16)) for w, l in zip(wins, losses, strict=True)
+    ]
+    assert np.mean(missed) <= 0.05
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+def test_more_frequent_is_fishers_exact_test(k: int, rest: int, other_k: int, other_rest: int) -> None:
+    inside, outside = Rate(k, k + rest), Rate(other_k, other_k + other_rest)
+    expected = stats.fisher_exact([[k, rest], [other_k, other_rest]], alternative="greater").pvalue
+    assert more_frequent_p(inside, outside) == pytest.approx(expected)
+
+
 values = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
@@ -120,12 +288,15 @@ def test_cvar_needs_a_share(fraction: float) -> None:
         cvar(np.ones(3), fraction)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_by_definition(p_values: list[float]) -> None:
     ordered = sorted(p_values)
     m = len(ordered)
     expected = [min(1.0, max((m - j) * q for j, q in enumerate(ordered) if q <= p)) for p in p_values]
     assert holm(p_values) == pytest.approx(expected)
+    if p_values:
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 def test_holm_keeps_the_familywise_error() -> None:

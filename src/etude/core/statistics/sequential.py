@@ -73,7 +73,7 @@ def _reach(wins: int, losses: int, ties: int, alpha: float, outside: float, insi
     """Where the capital falls below 1/α on the way from `outside`, an end of [0, 1], to `inside`."""
     if outside == inside:
         return outside
-    for _ in range(50):
+    for _ in range(42):
         middle = (outside + inside) / 2
         rejected = _log_capital(wins, losses, ties, middle) >= -log(alpha)
         outside, inside = (middle, inside) if rejected else (outside, middle)
@@ -82,20 +82,23 @@ def _reach(wins: int, losses: int, ties: int, alpha: float, outside: float, insi
 
 def _log_capital(wins: int, losses: int, ties: int, mu: float) -> float:
     """Log of the mixture's capital against "the mean of y is mu"."""
-    u, log_weight = _mixture()
-    ahead, behind = u / mu, (1 - u) / (1 - mu)
-    log_bets = log_weight + wins * np.log(ahead) + losses * np.log(behind) + ties * np.log((ahead + behind) / 2)
+    u, log_u, log_rest, log_weight = _mixture()
+    tie = np.log((u / mu + (1 - u) / (1 - mu)) / 2)
+    log_bets = log_weight + wins * (log_u - log(mu)) + losses * (log_rest - log(1 - mu)) + ties * tie
     largest = float(log_bets.max())
     return largest + log(float(np.exp(log_bets - largest).sum()))
 
 
 @cache
-def _mixture() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bets u and their log weights, (512,) each: Beta(2, 2) at Gauss's nodes. Any weights that sum to 1 are valid."""
+def _mixture() -> tuple[NDArray[np.float64], ...]:
+    """Bets u, log u, log(1 − u), and their log weights, (512,) each: Beta(2, 2) at Gauss's nodes.
+
+    Any bets with any weights that sum to 1 are valid evidence; these agree with the closed form.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     u = (1 + nodes) / 2
     weights = weights * (u * (1 - u)) ** (MIXTURE - 1)
-    return u, np.log(weights / weights.sum())
+    return u, np.log(u), np.log1p(-u), np.log(weights / weights.sum())
 
 
 def _log_beta(a: float, b: float) -> float:

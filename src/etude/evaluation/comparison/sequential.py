@@ -34,12 +34,13 @@ class Stopping:
                 f"and {self.batch}."
             )
 
-    def decide(self, paired: Paired) -> Decision | None:
+    def look(self, paired: Paired) -> "Look":
         """What can be said by now, if anything."""
-        if paired.two_sided_e_value >= 1 / self.alpha:
-            return "a" if paired.wins > paired.losses else "b"
         low, high = paired.anytime_interval(self.alpha)
-        return "equal" if -self.margin < low and high < self.margin else None
+        decision: Decision | None = "equal" if -self.margin < low and high < self.margin else None
+        if paired.two_sided_e_value >= 1 / self.alpha:
+            decision = "a" if paired.wins > paired.losses else "b"
+        return Look(paired, (low, high), decision)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def looks(first: Sequence[bool], second: Sequence[bool], stopping: Stopping) -> 
     """Every look at two lists of successes on the same cases, up to the first at which something can be said."""
     taken: list[Look] = []
     for end in [*range(stopping.batch, len(first), stopping.batch), len(first)]:
-        taken.append(_look(Paired.of(first[:end], second[:end]), stopping))
+        taken.append(stopping.look(Paired.of(first[:end], second[:end])))
         if taken[-1].decision:
             break
     return taken
@@ -97,13 +98,9 @@ def compare_in_turns(
     for some in batched(cases, stopping.batch):
         a += first(some)
         b += second(some)
-        look = _look(Paired.of([o.success for o in a], [o.success for o in b]), stopping)
+        look = stopping.look(Paired.of([o.success for o in a], [o.success for o in b]))
         if on_look:
             on_look(look)
         if look.decision:
             break
     return a, b
-
-
-def _look(paired: Paired, stopping: Stopping) -> Look:
-    return Look(paired, paired.anytime_interval(stopping.alpha), stopping.decide(paired))
