@@ -48,7 +48,7 @@ class DiesAfter:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
+    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J], **_: object) -> Iterator[R]:
         for i, job in enumerate(jobs):
             if i == self.jobs:
                 raise KeyboardInterrupt

@@ -82,7 +82,7 @@ class StopsAfter:
     def __init__(self, jobs: int) -> None:
         self.left = jobs
 
-    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
+    def map[J, R](self, function: Callable[[J], R], jobs: Iterable[J], **_: object) -> Iterator[R]:
         for job in jobs:
             if self.left == 0:
                 raise KeyboardInterrupt

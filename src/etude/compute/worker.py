@@ -12,7 +12,7 @@ from typing import Any
 from etude.core import EtudeError
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ONE_THREAD: dict[str, str] = {name: "1" for name in _THREAD_VARIABLES}
+ONE_THREAD: dict[str, str] = dict.fromkeys(_THREAD_VARIABLES, "1")
 """Environment of a process that computes with one thread: numeric libraries read it as they load."""
 
 

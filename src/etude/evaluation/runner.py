@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import batched, islice
 from pathlib import Path
 
-from etude.core import Case, ConfigError, Executor, Outcome, PolicyFactory, Task, rollout_many
+from etude.core import CRASHED, Case, ConfigError, EtudeError, Executor, Outcome, PolicyFactory, Task, rollout_many
 from etude.evaluation.bench import bench
 from etude.evaluation.journal import Journal
 from etude.evaluation.smoothness import SmoothnessMeter
@@ -57,7 +57,8 @@ def run_job(job: Job) -> JobResult:
 class Runner:
     """Runs one policy on one task.
 
-    How cases are cut into jobs does not depend on the executor, so neither do the outcomes.
+    How cases are cut into jobs does not depend on the executor, so neither do the outcomes. A case that ends its worker
+    three times has failed, in the mode "crashed"; the others of its job are run without it.
 
     Attributes:
         task: Where.
@@ -111,12 +112,24 @@ class Runner:
         done = book.read() if book else []
         for outcomes in done:
             yield from outcomes
-        for result in self.executor.map(run_job, islice(self._jobs(cases), len(done), None)):
+        jobs = islice(self._jobs(cases), len(done), None)
+        for result in self.executor.map(run_job, jobs, on_lost=self._case_by_case):
             if book:
                 book.append(result.outcomes)
             if on_calls and result.calls:
                 on_calls(result.calls)
             yield from result.outcomes
+
+    def _case_by_case(self, job: Job, error: EtudeError) -> JobResult:
+        """What comes of a job that ended its worker again and again: only the case that does it is lost."""
+        if len(job.cases) == 1:
+            return _crashed(job, error)
+        alone = (replace(job, cases=(case,)) for case in job.cases)
+        results = list(self.executor.map(run_job, alone, on_lost=_crashed))
+        return JobResult(
+            [outcome for result in results for outcome in result.outcomes],
+            tuple(call for result in results for call in result.calls),
+        )
 
     def _jobs(self, cases: Sequence[Case]) -> Iterator[Job]:
         for some in batched(cases, self.cases_per_job):
@@ -129,3 +142,10 @@ class Runner:
             "cases_per_job": self.cases_per_job,
             "cases": [case.to_json() for case in cases],
         }
+
+
+def _crashed(job: Job, _error: EtudeError) -> JobResult:
+    """Every case of the job failed without a step."""
+    subtasks = dict.fromkeys(job.task.subtasks, False)
+    fields = {"success": False, "progress": 0.0, "stage": "", "length": 0, "total_reward": 0.0, "subtasks": subtasks}
+    return JobResult([Outcome(case=case, failure_mode=CRASHED, **fields) for case in job.cases])
