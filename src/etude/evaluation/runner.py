@@ -147,5 +147,10 @@ class Runner:
 def _crashed(job: Job, _error: EtudeError) -> JobResult:
     """Every case of the job failed without a step."""
     subtasks = dict.fromkeys(job.task.subtasks, False)
-    fields = {"success": False, "progress": 0.0, "stage": "", "length": 0, "total_reward": 0.0, "subtasks": subtasks}
-    return JobResult([Outcome(case=case, failure_mode=CRASHED, **fields) for case in job.cases])
+    return JobResult([
+        Outcome(
+            case=case, success=False, progress=0.0, stage="", failure_mode=CRASHED, length=0, total_reward=0.0,
+            subtasks=subtasks,
+        )
+        for case in job.cases
+    ])  # fmt: skip
