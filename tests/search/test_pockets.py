@@ -16,6 +16,7 @@ from etude.search import (
     compare_pockets,
     confirm_pockets,
     find_boxes,
+    same_place,
     sample_inside,
     search_failures,
     volume,
@@ -173,3 +174,24 @@ def test_search_finds_a_planted_pocket(kind: str) -> None:
     rng = np.random.default_rng(0)
     within = [pocket("p", PLANTED).contains(sample_inside(SPACE, pockets[0].bounds, rng), SPACE) for _ in range(200)]
     assert np.mean(within) > 0.7
+
+
+def test_noise_alone_hardly_ever_has_a_box() -> None:
+    found = [find_boxes(SPACE, *samples(400, [], 0.3, seed)) for seed in range(12)]
+    assert sum(map(bool, found)) <= 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_found_boxes_are_distinct_and_leave_none_of_the_planted_out(seed: int) -> None:
+    """Two overlapping planted boxes and one apart: no two of those found are the same place."""
+    planted = [PLANTED, OTHER, box((2, 0.3, 0.6), (7, 0.5, 0.9))]
+    points, failures = samples(1500, planted, elsewhere=0.1, seed=seed)
+    found = find_boxes(SPACE, points, failures)
+    pairs = [(a, b) for i, a in enumerate(found) for b in found[:i]]
+    assert not any(same_place(a.bounds, b.bounds, SPACE) for a, b in pairs)
+    covered = np.zeros(len(points), dtype=bool)
+    for one in found:
+        covered |= one.distance(points, SPACE) <= 0
+    inside = np.any([as_box(bounds).distance(points, SPACE) <= 0 for bounds in planted], axis=0)
+    assert covered[inside].mean() > 0.85
+    assert covered[~inside].mean() < 0.15

@@ -141,5 +141,5 @@ def load_diagnosis(folder: Path) -> Diagnosis:
 
 
 def beam(space: PerturbationSpace, points: Points, failed: Flags) -> Sequence[Bounds]:
-    """What the search's beam proposes: the clearest box, for rules are looked for one after another."""
-    return [box.bounds for box in find_boxes(space, points, failed, BoxConfig(max_boxes=1, min_score=0.0))]
+    """What the search's beam proposes: the clearest box, even a weak one, for rules are judged on other episodes."""
+    return [box.bounds for box in find_boxes(space, points, failed, BoxConfig(max_boxes=1, min_score=-6.0))]

@@ -1,16 +1,18 @@
 """Boxes of few factors in which failures gather: beam search over intervals, then one box after another.
 
-A box is judged by how far its failures exceed what its size would give at the overall rate p,
+A box is judged as in a scan statistic (Kulldorff 1997): by how much likelier the failures become with one rate inside
+and one outside, instead of one rate for all,
 
-    z = (k - n p) / sqrt(n p (1 - p)),
+    gain = k ln(k/n) + (n-k) ln(1-k/n) + the same outside - the same for all samples   [nats],
 
-less a price per factor, because more factors offer more chances to look good. The samples come from a search that
-prefers failing regions; a failure rate is conditional on θ, so inside and outside can still be told apart, but z is not
-a test: `confirm_pockets` rolls out afresh before anything is called a pocket.
+less a price: the logarithm of how many boxes there are of so many factors. By chance alone the best of all boxes seldom
+gains more than its price, however many factors the space has. Still it is not a test, because the samples come from a
+search that prefers failing regions: `confirm_pockets` rolls out afresh before anything is called a pocket.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import comb, log
 from types import MappingProxyType
 
 import numpy as np
@@ -18,13 +20,14 @@ from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from etude.core import Bounds, ConfigError, Perturbation, PerturbationSpace, Rate, holds
+from etude.search.places import same_place
 
 type _Intervals = dict[int, tuple[float, float]]
 """Factor index -> (low, high) in the unit cube."""
 
 _BEAM = 12
 _KEPT_PER_FACTOR = 3
-_COARSE, _FINE = 12, 40  # cells per factor: while searching, and while trimming the edges
+_COARSE, _FINE = 12, 80  # cells per factor: while searching, and while trimming the edges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +38,15 @@ class BoxConfig:
         max_boxes: At most so many.
         max_factors: Factors per box.
         min_support: Fewest samples inside.
-        min_score: Smallest z, its price paid.
-        factor_price: Price per factor, in units of z.
+        min_score: Smallest gain, its price paid [nats].
+        factor_price: Price of an interval [nats]: the logarithm of how many clearly different ones a factor has.
     """
 
-    max_boxes: int = 6
-    max_factors: int = 3
+    max_boxes: int = 8
+    max_factors: int = 4
     min_support: int = 8
-    min_score: float = 3.0
-    factor_price: float = 0.7
+    min_score: float = 1.0
+    factor_price: float = 4.5
 
     def __post_init__(self) -> None:
         if min(self.max_boxes, self.max_factors, self.min_support) < 1:
@@ -57,7 +60,7 @@ class Box:
     Attributes:
         bounds: Factor name -> (low, high), physical units.
         failures: Failures among the samples inside: optimistic, because the box was chosen for them.
-        score: z less the price of its factors.
+        score: Gain less its price [nats].
     """
 
     bounds: Bounds
@@ -91,28 +94,37 @@ def find_boxes(
 ) -> list[Box]:
     """Find boxes of failures, the clearest first; each is looked for among the samples outside those before.
 
+    Two boxes are never the same place (see `same_place`): such a pair becomes one, whichever of the two or the box
+    around both says most.
+
     Args:
         space: The space of the samples.
         points: Samples in the unit cube, shape (N, D).
         failures: Which of them count as failures, shape (N,).
         config: What counts as a box.
     """
-    boxes: list[Box] = []
+    found: list[_Intervals] = []
     left = np.ones(len(points), dtype=bool)
-    while len(boxes) < config.max_boxes:
-        found = _best(points[left], failures[left], config)
-        if found is None:
+    judge = _Judge(points, failures, config)
+    for _ in range(config.max_boxes):
+        intervals = _best(points[left], failures[left], config)
+        if intervals is None:
             break
-        intervals, score = found
-        inside = left & _mask(points, intervals)
-        left &= ~inside
-        boxes.append(_box(space, intervals, Rate(int(failures[inside].sum()), int(inside.sum())), score))
-    return boxes
+        left &= ~_mask(points, intervals)
+        twin = next(
+            (other for other in found if same_place(_bounds(space, other), _bounds(space, intervals), space)), None
+        )
+        if twin is None:
+            found.append(intervals)
+        else:
+            found[found.index(twin)] = max((twin, intervals, _around(twin, intervals)), key=judge.score)
+    boxes = [_box(space, intervals, judge) for intervals in found]
+    return sorted(boxes, key=lambda box: -box.score)
 
 
 def _best(
     points: Float64[NDArray[np.float64], "N D"], failures: Bool[NDArray[np.bool_], " N"], config: BoxConfig
-) -> tuple[_Intervals, float] | None:
+) -> _Intervals | None:
     """The best box over all numbers of factors, its edges trimmed; None without a clear one."""
     if not config.min_support <= len(points) or not 0 < failures.sum() < len(points):
         return None
@@ -127,7 +139,7 @@ def _best(
         trimmed = max((judge.trim(b) for _, b in beam[:3]), key=lambda scored: scored[0])
         best = max(best, trimmed, key=lambda scored: scored[0])
     score, intervals = best
-    return (intervals, score) if intervals and score >= config.min_score else None
+    return intervals if intervals and score >= config.min_score else None
 
 
 class _Judge:
@@ -137,8 +149,21 @@ class _Judge:
         self, points: Float64[NDArray[np.float64], "N D"], failures: Bool[NDArray[np.bool_], " N"], config: BoxConfig
     ) -> None:
         self._points, self._failures, self._config = points, failures, config
-        self._p = float(failures.mean())
+        self._total = (float(len(points)), float(failures.sum()))
+        count = points.shape[1]
+        most = min(config.max_factors, count)
+        self._prices = [log(comb(count, m)) + m * config.factor_price for m in range(most + 1)]
         self._cells = {cells: np.minimum((points * cells).astype(int), cells - 1) for cells in (_COARSE, _FINE)}
+
+    def count(self, box: _Intervals) -> Rate:
+        """Failures inside."""
+        inside = _mask(self._points, box)
+        return Rate(int(self._failures[inside].sum()), int(inside.sum()))
+
+    def score(self, box: _Intervals) -> float:
+        """Gain less price."""
+        rate = self.count(box)
+        return float(self._gain(np.array([float(rate.k)]), np.array([float(rate.n)]))[0]) - self._prices[len(box)]
 
     def extensions(self, box: _Intervals) -> Iterator[tuple[float, _Intervals]]:
         """The box with one more factor, in the few best intervals of each."""
@@ -165,16 +190,39 @@ class _Judge:
     ) -> list[tuple[float, tuple[float, float]]]:
         """Intervals of one factor among the masked samples, the best first."""
         column = self._cells[cells][mask, factor]
-        n = np.concatenate([[0], np.bincount(column, minlength=cells).cumsum()])
-        k = np.concatenate([[0], np.bincount(column, weights=self._failures[mask], minlength=cells).cumsum()])
+        n = np.concatenate([[0.0], np.bincount(column, minlength=cells).cumsum()])
+        k = np.concatenate([[0.0], np.bincount(column, weights=self._failures[mask], minlength=cells).cumsum()])
         first, last = np.triu_indices(cells + 1, k=1)
         inside, failed = n[last] - n[first], k[last] - k[first]
         valid = (inside >= self._config.min_support) & (last - first < cells)
         first, last, inside, failed = first[valid], last[valid], inside[valid], failed[valid]
-        z = (failed - inside * self._p) / np.sqrt(inside * self._p * (1 - self._p))
-        scores = z - factors * self._config.factor_price
+        scores = self._gain(failed, inside) - self._prices[factors]
         order = np.argsort(-scores, kind="stable")[:_KEPT_PER_FACTOR].tolist()
         return [(float(scores[i]), (float(first[i] / cells), float(last[i] / cells))) for i in order]
+
+    def _gain(
+        self, failed: Float64[NDArray[np.float64], " M"], inside: Float64[NDArray[np.float64], " M"]
+    ) -> Float64[NDArray[np.float64], " M"]:
+        """Log-likelihood gained by a rate of their own for boxes with so many failures of so many samples."""
+        n, k = self._total
+        gain = _likelihood(failed, inside) + _likelihood(k - failed, n - inside) - _likelihood(np.array(k), np.array(n))
+        return np.where(failed * n > k * inside, gain, -np.inf)
+
+
+def _likelihood(
+    k: Float64[NDArray[np.float64], "*M"], n: Float64[NDArray[np.float64], "*M"]
+) -> Float64[NDArray[np.float64], "*M"]:
+    """Of k failures in n samples at the rate k / n."""
+    return _xlogx(k) + _xlogx(n - k) - _xlogx(n)
+
+
+def _xlogx(x: Float64[NDArray[np.float64], "*M"]) -> Float64[NDArray[np.float64], "*M"]:
+    return x * np.log(np.maximum(x, 1.0))  # counts: 0 and 1 both give 0
+
+
+def _around(a: _Intervals, b: _Intervals) -> _Intervals:
+    """The smallest box around two, over the factors that both bound."""
+    return {factor: (min(a[factor][0], b[factor][0]), max(a[factor][1], b[factor][1])) for factor in a if factor in b}
 
 
 def _mask(points: Float64[NDArray[np.float64], "N D"], box: _Intervals) -> Bool[NDArray[np.bool_], " N"]:
@@ -188,10 +236,13 @@ def _key(box: _Intervals) -> tuple[tuple[int, tuple[float, float]], ...]:
     return tuple(sorted(box.items()))
 
 
-def _box(space: PerturbationSpace, intervals: _Intervals, failures: Rate, score: float) -> Box:
+def _bounds(space: PerturbationSpace, intervals: _Intervals) -> Bounds:
     low, span = space.low, space.high - space.low
-    bounds = {
+    return {
         space.names[d]: (float(low[d] + a * span[d]), float(low[d] + b * span[d]))
         for d, (a, b) in sorted(intervals.items())
     }
-    return Box(bounds=bounds, failures=failures, score=score)
+
+
+def _box(space: PerturbationSpace, intervals: _Intervals, judge: _Judge) -> Box:
+    return Box(bounds=_bounds(space, intervals), failures=judge.count(intervals), score=judge.score(intervals))
