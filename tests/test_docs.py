@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from etude.policies.inputs import ImageInputs
@@ -99,6 +100,20 @@ def test_the_page_on_planted_failures_runs_and_finds_them(tmp_path: Path):
     found = json.loads((tmp_path / "search/weak/pockets.json").read_text())["pockets"]
     for pocket in json.loads(weak)["pockets"]:
         assert any(set(other["bounds"]) == set(pocket["bounds"]) for other in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_evaluation_runs_and_names_every_column_and_key(tmp_path: Path):
+    page = ROOT / "docs" / "evaluation.md"
+    run_all(commands(page), tmp_path)
+    named = set(re.findall(r"`([\w:]+)`", page.read_text()))
+    for folder in (tmp_path / "results").iterdir():
+        columns = pq.read_schema(folder / "outcomes.parquet").names
+        keys = json.loads((folder / "summary.json").read_text())
+        assert {re.sub(":.*", ":NAME", column) for column in columns} | set(keys) <= named
+    replayed = json.loads((tmp_path / "results/replay/summary.json").read_text())
+    assert (replayed["success"]["k"], replayed["success"]["n"]) == (3, 3)
 
 
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):

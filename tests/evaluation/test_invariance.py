@@ -21,7 +21,6 @@ from etude.core import Case, Executor, Outcome, PolicyFactory, Suite
 from etude.data import FeatureStatistics
 from etude.evaluation import Runner, read_outcomes, write_outcomes
 from etude.policies import CheckpointPolicy, Features
-from etude.policies.checkpoint import build_policy
 
 TASK = PointTask(max_steps=13)
 RNG = np.random.default_rng(7)
@@ -33,6 +32,8 @@ SHAPE = {"vision_widths": (8, 16), "keypoints": 8, "embedding_size": 32, "head_w
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A flow policy with random weights: its actions are wild, so that a wrong bit grows."""
     import torch
+
+    from etude.policies.checkpoint import build_policy  # LeRobot takes seconds, and a fresh process needs none of it
 
     ones = {"mean": np.zeros(2), "std": np.ones(2)}
     features = Features(cameras=("front",), image_size=(16, 16), state_size=2, action_size=2)

@@ -1,6 +1,6 @@
 """Which cases a command runs: options that say so, and the cases they mean."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,7 +104,7 @@ def choose_cases(options: CaseOptions, task: Task, policy: PolicyFactory) -> Cho
     matched = matched_cases(chosen.cases, base)
     if set(matched) >= set(chosen.cases):
         raise ConfigError("--matched: these cases are unperturbed themselves; choose others with --space or --theta.")
-    return Chosen(**{**vars(chosen), "matched": tuple(matched)})
+    return replace(chosen, matched=tuple(matched))
 
 
 def case_settings(options: CaseOptions, chosen: Chosen) -> dict[str, Any]:
