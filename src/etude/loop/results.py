@@ -13,10 +13,10 @@ from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
 from etude.loop.chain import DATASET, DIAGNOSE, FOLLOW, FOLLOWED, FRESH_SEARCH, Chain, Pupil
-from etude.loop.diagnosing import load_diagnosis
-from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair
-from etude.loop.stage import load_manifest
-from etude.loop.stages import ARCHIVE, TESTS, load_pockets
+from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
+from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
+from etude.loop.stage import MANIFEST, load_manifest
+from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
 from etude.search import Archive, FollowedPocket
 
 _FILMED = {"fixed": 4, "newly lost": 3, "still failing": 3}
@@ -55,7 +55,23 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         config=chain.config.to_json(),
         provenance=record["provenance"],
         command=record["command"],
+        pages=stage_pages(chain.directory),
     )
+
+
+def stage_pages(directory: Path) -> dict[str, str]:
+    """Write the pages of a chain's searches and diagnoses into their folders.
+
+    Returns:
+        Folder of the stage -> link to its page from the report's folder.
+    """
+    found = {path.parent for name in (POCKETS, DIAGNOSIS) for path in directory.rglob(name)}
+    stages = sorted(folder for folder in found if (folder / MANIFEST).exists())
+    links: dict[str, str] = {}
+    for stage in stages:
+        name = stage.relative_to(directory).as_posix()
+        links[name] = f"../{name}/{write_page(stage).name}"
+    return links
 
 
 def _diagnosis(chain: Chain) -> Diagnosis | None:

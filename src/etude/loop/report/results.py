@@ -142,6 +142,7 @@ class RunResults:
         config: The resolved configuration.
         provenance: Versions, machine, commit: nothing that differs between equal runs.
         command: The command that reproduces the run.
+        pages: Stage -> link to its own page, from the report's folder.
     """
 
     run: str
@@ -159,6 +160,7 @@ class RunResults:
     config: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
     provenance: Mapping[str, Plain] = field(default_factory=dict[str, Plain])
     command: str = ""
+    pages: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", MappingProxyType(dict(self.arms)))

@@ -55,7 +55,7 @@ def curves(
     for value, text in marks:
         at = frame.y.clipped(value)
         body.append(tag("path", class_="level", d=path([(46, at), (474, at)])))
-        body.append(tag("text", text, class_="tick", x=470, y=at - 4, text_anchor="end"))
+        body.append(tag("text", text, class_="tick", x=50, y=at - 4))
     body += [_line(line, frame) for line in lines if line.points]
     told = "; ".join(
         f"{line.title} {line.points[-1][1]:.4g} after {line.points[-1][0]:.0f}" for line in lines if line.points

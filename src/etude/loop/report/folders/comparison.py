@@ -11,9 +11,9 @@ from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import folded, header, rate_text, row, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import axis_title, difference_text, evidence_text, p_text, signed, value_text
-from etude.loop.report.folders.source import Source, rate_of, repeat_section
 from etude.loop.report.sections.clips import films, films_section
 from etude.loop.report.sections.contests import looks_section, stacked_cases
+from etude.loop.report.sections.source import Source, rate_of, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
 _CONTENTS = {
@@ -33,7 +33,7 @@ _LISTED = 40
 def page(folder: Path) -> str:
     """The whole document."""
     source, found = Source.of(folder), read_json(folder / "comparison.json")
-    task = source.make_task(found["task"])
+    task = source.make_task()
     space = task.space if task else None
     files = ("comparison.json", *(path.name for path in sorted(folder.glob("*.parquet"))))
     sections = join(
@@ -65,8 +65,8 @@ def _verdict(found: Mapping[str, Any]) -> Html:
         )
     if found["e_value"] is not None:
         told.append(
-            f"{evidence_text(found['e_value'])}: evidence that they differ, valid whenever one looks; 20 or more is a "
-            "5\u00a0% error."
+            f"Evidence that they differ, valid whenever one looks: {evidence_text(found['e_value'])}. Of equally good "
+            "policies at most one pair in twenty ever reaches 20."
         )
     if found["sequential"]:
         saved = found["sequential"]["saved"]

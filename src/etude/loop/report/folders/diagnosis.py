@@ -7,7 +7,6 @@ from etude.core.files import read_json
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import count_text, percent
-from etude.loop.report.folders.source import Source, repeat_section
 from etude.loop.report.sections.causes import (
     causes_section,
     effect_words,
@@ -15,6 +14,7 @@ from etude.loop.report.sections.causes import (
     notes_section,
     plan_section,
 )
+from etude.loop.report.sections.source import Source, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
 FILES = ("diagnosis.json", "counterfactuals.parquet")
@@ -31,8 +31,7 @@ def page(folder: Path) -> str:
     """The whole document."""
     source = Source.of(folder)
     diagnosis = Diagnosis.from_json(read_json(folder / "diagnosis.json"))
-    task = source.make_task(diagnosis.task)
-    space = task.space if task and task.space.hash == diagnosis.space_hash else None
+    space = diagnosis.space
     sections = join(
         [
             causes_section(diagnosis, space),

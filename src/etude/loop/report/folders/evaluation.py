@@ -10,10 +10,10 @@ from etude.evaluation import read_outcomes
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import count_text, interval_text, percent
-from etude.loop.report.folders.source import Source, repeat_section
 from etude.loop.report.sections.clips import Film, films, films_section
 from etude.loop.report.sections.factors import along_section, grid_section, matched_section
 from etude.loop.report.sections.outcomes import distributions_section, latency_section, modes_section, success_section
+from etude.loop.report.sections.source import Source, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
 FILES = ("outcomes.parquet", "summary.json", "matched.parquet", "timing.json")

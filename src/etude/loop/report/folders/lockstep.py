@@ -10,8 +10,8 @@ from etude.loop.report.drawing.layout import figure, grid, header, row, scrollin
 from etude.loop.report.drawing.lines import Curve, curves, key
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import sentence_case, value_text
-from etude.loop.report.folders.source import Source, repeat_section
 from etude.loop.report.sections.clips import Film, last_frame_beside
+from etude.loop.report.sections.source import Source, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
 FILES = ("lockstep.json", "lockstep.mp4", "divergence.png")

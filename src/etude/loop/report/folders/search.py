@@ -10,9 +10,9 @@ from etude.core.files import read_json
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import count_text, interval_text, percent
-from etude.loop.report.folders.source import Source, rate_of, repeat_section
 from etude.loop.report.sections.found import maps_section, next_section, pockets_section, suites_section
 from etude.loop.report.sections.searching import discovery_section, spent_section
+from etude.loop.report.sections.source import Source, rate_of, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 from etude.search import Archive, ArchiveRow
 
@@ -129,7 +129,8 @@ def _verdict(search: Search) -> Html:
 
 def _headline(pockets: Sequence[Pocket], refuted: Sequence[Pocket]) -> str:
     if not pockets:
-        tried = f"; {len(refuted)} boxes were tried and not confirmed" if refuted else ""
+        boxes = "one box was" if len(refuted) == 1 else f"{len(refuted)} boxes were"
+        tried = f"; {boxes} tried and not confirmed" if refuted else ""
         return f"No pocket: nowhere does it fail clearly more often than elsewhere{tried}."
     share = sum(pocket.volume for pocket in pockets)
     return f"{len(pockets)} pocket{'s' if len(pockets) > 1 else ''}, {percent(share, 1)} of the space in all."

@@ -44,6 +44,9 @@ def provenance_section(run: RunResults, files: Sequence[str]) -> Html:
         parts += [tag("h3", "Command"), tag("pre", tag("code", run.command))]
     links = [tag("li", tag("a", name, href=name)) for name in files]
     parts += [tag("h3", "Data"), tag("ul", *links, class_="files")]
+    if run.pages:
+        pages = [tag("li", tag("a", name, href=link)) for name, link in run.pages.items()]
+        parts += [tag("h3", "Pages of the stages, in the run's folder"), tag("ul", *pages, class_="files")]
     for title, content in (("Seeds", run.seeds), ("Provenance", run.provenance)):
         if content:
             parts += [tag("h3", title), tree(content)]

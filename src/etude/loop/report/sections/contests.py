@@ -7,9 +7,9 @@ from typing import Any
 from etude.loop.report.drawing.layout import figure, grid, section
 from etude.loop.report.drawing.lines import Curve, curves
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import evidence_text
 
-_LEAST, _MOST = -2.0, 5.0  # decades of evidence that are drawn
+_LEAST, _MOST = -2.0, 4.0  # decades of evidence that are drawn
+_POWERS = [(-2.0, "0.01"), (-1.0, "0.1"), (0.0, "1"), (1.0, "10"), (2.0, "100"), (3.0, "10³"), (4.0, "10⁴")]
 
 
 def stacked_cases(won: int, lost: int, ties: int) -> Html:
@@ -34,19 +34,18 @@ def looks_section(sequential: Mapping[str, Any] | None, alpha: float, margin: fl
         return Html("")
     looks = sequential["looks"]
     evidence = [(look["n"], _decades(look["e_value"])) for look in looks]
-    ticks = [(float(power), evidence_text(10.0**power).removeprefix("E = ")) for power in range(-2, 6)]
     stop = (log10(1 / alpha), f"may say so: E ≥ {1 / alpha:.0f}")
     upper = [
         Curve("evidence that they differ", "arm4", [(0, 0.0), *evidence]),
     ]
-    first = curves(upper, "cases", "evidence E", y_span=(_LEAST, _MOST), y_ticks=ticks, marks=[stop])
+    first = curves(upper, "cases", "evidence E", y_span=(_LEAST, _MOST), y_ticks=_POWERS, marks=[stop])
     value = [(look["n"], (look["won"] - look["lost"]) / look["n"]) for look in looks if look["n"]]
     lines = [
         Curve("A less B", "arm3", value),
         Curve("lowest that is compatible", "arm0", [(look["n"], look["low"]) for look in looks]),
         Curve("highest", "arm0", [(look["n"], look["high"]) for look in looks]),
     ]
-    marks = [(0.0, "equal")]
+    marks = [(0.0, "")]
     marks += [(-margin, ""), (margin, f"within ±{100 * margin:g} points: as good as equal")] if margin else []
     percent = [(step / 2, f"{step * 50:+d}".replace("-", "−")) for step in range(-2, 3)]
     second = curves(lines, "cases", "difference [points]", y_span=(-1.0, 1.0), y_ticks=percent, marks=marks)

@@ -8,9 +8,9 @@ from etude.loop.report.drawing.layout import folded, header, row, scrolling, sec
 from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.pocketmap import pocket_map
 from etude.loop.report.drawing.wording import sentence_case
-from etude.loop.report.folders.source import HERE, Source
 from etude.loop.report.results import SearchRow
 from etude.loop.report.sections.pockets import pocket_card
+from etude.loop.report.sections.source import HERE, Source
 from etude.search import ArchiveRow
 
 MOSTLY = 0.8

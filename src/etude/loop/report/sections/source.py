@@ -48,12 +48,12 @@ class Source:
         value = self.settings.get(name, self.options.get(name))
         return "" if value is None else f"{value}"
 
-    def make_task(self, name: str = "") -> Task | None:
-        """The task (or another); None where it cannot be made here, as with an environment that is not installed."""
+    def make_task(self) -> Task | None:
+        """The task; None where it cannot be made here, as with an environment that is not installed."""
         from etude.sim import make_task
 
         try:
-            return make_task(name or self["task"])
+            return make_task(self["task"])
         except (EtudeError, ImportError):
             return None
 
