@@ -22,7 +22,7 @@ from etude.search import (
     volume,
 )
 from etude.search.boxes import Box
-from etude.search.pockets import more_frequent_p
+from etude.search.pockets import more_frequent_p, why_refuted
 
 PLANTED = box((2, 0.1, 0.4), (7, 0.5, 0.9))  # 12 % of the volume
 OTHER = box((4, 0.7, 1.0), (5, 0.0, 0.3))
@@ -117,13 +117,39 @@ def test_where_the_expert_fails_there_is_no_pocket() -> None:
     made = confirm(PlantedWorld([PLANTED], hard=[PLANTED]), [as_box(PLANTED)])
     assert made.pockets == ()
     assert made.refuted[0].expert.value == 0.0
+    assert "hard for the expert, too" in why_refuted(made.refuted[0])
 
 
 def test_chance_seldom_confirms() -> None:
     """Under equality at most a share alpha of the confirmations is wrong, for three boxes together."""
-    world, boxes = PlantedWorld([], elsewhere=0.3), [as_box(PLANTED)] * 3
+    world, boxes = PlantedWorld([], elsewhere=0.3), [as_box(b) for b in (PLANTED, OTHER, box((0, 0.1, 0.4)))]
     wrong = sum(bool(confirm(world, boxes, seed, volume_draws=1).pockets) for seed in range(60))
     assert wrong <= 8  # P(Bin(60, 0.05) > 8) < 0.01
+
+
+def test_a_policy_that_fails_everywhere_has_no_pocket() -> None:
+    made = confirm(PlantedWorld([], failure=1.0, elsewhere=1.0), [as_box(PLANTED), as_box(OTHER)])
+    assert made.pockets == ()
+    assert {why_refuted(box) for box in made.refuted} == {"not clearly more often than outside"}
+
+
+def test_boxes_at_the_same_place_are_looked_at_once() -> None:
+    made = confirm(PlantedWorld([PLANTED]), [as_box(PLANTED), as_box(box((2, 0.15, 0.4), (7, 0.5, 0.9)))])
+    assert [dict(pocket.bounds) for pocket in made.pockets] == [PLANTED]
+    assert made.refuted == ()
+    assert made.policy_rollouts == 20 + 40
+
+
+def test_boxes_in_which_nothing_is_feasible_are_left_out() -> None:
+    """Goals within 0.1 m of the toy's start are infeasible; a box over all of it leaves nothing outside."""
+    world, rng = PlantedWorld([], elsewhere=0.5), np.random.default_rng(0)
+    config = ConfirmConfig(inside=3, outside=4, volume_draws=1)
+    start = {"goal.x_m": (-0.09, 0.09), "goal.y_m": (-0.09, 0.09)}
+    made = confirm_pockets(TOY_SPACE, [as_box(start)], world.policy, world.expert, config, rng)
+    assert (made.pockets, made.refuted, made.policy_rollouts) == ((), (), 0)
+    everything = as_box({"goal.x_m": (-0.5, 0.5)})
+    made = confirm_pockets(TOY_SPACE, [everything], world.policy, world.expert, config, rng)
+    assert made.refuted[0].outside.n == 0
 
 
 def test_no_boxes_cost_nothing() -> None:

@@ -79,6 +79,9 @@ def confirm_pockets(
 ) -> Confirmation:
     """Roll out afresh inside every box and outside all of them.
 
+    Of boxes that are the same place only the first is looked at, and none in which hardly anything is feasible. A
+    policy that fails everywhere has no pockets: nowhere does it fail clearly more often than elsewhere.
+
     Args:
         space: The space of the boxes.
         boxes: From `find_boxes`.
@@ -87,10 +90,10 @@ def confirm_pockets(
         config: How much evidence is needed.
         rng: Draws perturbations and seeds.
     """
+    boxes, inside = _drawn_inside(space, _distinct(space, boxes), config.inside, rng)
     if not boxes:
         return Confirmation(pockets=(), refuted=(), policy_rollouts=0, expert_rollouts=0)
-    inside = [_case(sample_inside(space, box.bounds, rng), rng) for box in boxes for _ in range(config.inside)]
-    outside = [_case(_sample_outside(space, boxes, rng), rng) for _ in range(config.outside)]
+    outside = _drawn_outside(space, boxes, config.outside, rng)
     failed = [not outcome.success for outcome in roll_policy([*inside, *outside])]
     expert = [outcome.success for outcome in roll_expert(inside)]
     rest = Rate.of(failed[len(inside) :])
@@ -113,6 +116,13 @@ def confirm_pockets(
         policy_rollouts=len(failed),
         expert_rollouts=len(expert),
     )
+
+
+def why_refuted(box: Pocket, min_expert: float = ConfirmConfig.min_expert) -> str:
+    """Why fresh rollouts did not make a pocket of a box."""
+    if box.expert.n and box.expert.value < min_expert:
+        return f"hard for the expert, too, who succeeds {box.expert}"
+    return "not clearly more often than outside"
 
 
 def sample_inside(space: PerturbationSpace, bounds: Bounds, rng: np.random.Generator) -> Perturbation:
@@ -175,12 +185,39 @@ def _draw(space: PerturbationSpace, bounds: Bounds, rng: np.random.Generator) ->
     return space.perturbation(np.clip(low + rng.random(len(ranges)) * (high - low), low, high))
 
 
-def _sample_outside(space: PerturbationSpace, boxes: Sequence[Box], rng: np.random.Generator) -> Perturbation:
+def _distinct(space: PerturbationSpace, boxes: Sequence[Box]) -> list[Box]:
+    kept: list[Box] = []
+    for box in boxes:
+        if not any(same_place(box.bounds, other.bounds, space) for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _drawn_inside(
+    space: PerturbationSpace, boxes: Sequence[Box], count: int, rng: np.random.Generator
+) -> tuple[list[Box], list[Case]]:
+    """The boxes that can be drawn from, and so many cases of each."""
+    kept: list[Box] = []
+    cases: list[Case] = []
+    for box in boxes:
+        try:
+            cases += [_case(sample_inside(space, box.bounds, rng), rng) for _ in range(count)]
+        except InfeasibleError:
+            continue
+        kept.append(box)
+    return kept, cases
+
+
+def _drawn_outside(space: PerturbationSpace, boxes: Sequence[Box], count: int, rng: np.random.Generator) -> list[Case]:
+    """Cases outside all boxes; fewer, where the boxes leave hardly anything."""
+    cases: list[Case] = []
     for _ in range(_MAX_TRIES):
+        if len(cases) == count:
+            break
         theta = space.sample(rng)
         if not any(box.contains(theta, space) for box in boxes):
-            return theta
-    raise InfeasibleError("the boxes leave nothing outside")
+            cases.append(_case(theta, rng))
+    return cases
 
 
 def _case(theta: Perturbation, rng: np.random.Generator) -> Case:
