@@ -104,6 +104,17 @@ def test_pockets_are_values_that_know_what_they_contain() -> None:
     assert pocket.describe(SPACE) == "light.intensity < 0.9: 90\u00a0% fail, n = 10 (60–98\u00a0%); 10\u00a0% outside"
 
 
+def test_a_suite_is_of_one_task_and_one_space() -> None:
+    SUITE.require("toy-point", SPACE)
+    narrower = SPACE.narrowed({"light.intensity": (0.3, 0.5)})
+    for task, space, words in (("toy-point", narrower, narrower.hash), ("toy-point:max_steps=9", SPACE, "max_steps=9")):
+        with pytest.raises(MismatchError) as told:
+            SUITE.require(task, space)
+        said = str(told.value)
+        assert all(part in said for part in ("suite 'exam' was made for toy-point", words, f"etude search {task}"))
+        assert "\n" not in said
+
+
 def test_files_are_replaced_whole_and_leave_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.json"
     write_json(path, {"b": 1, "a": [1.5, None]})

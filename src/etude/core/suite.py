@@ -89,6 +89,24 @@ class Suite:
         record = {k: v for k, v in self.to_json().items() if k != "hash"}
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
+    def require(self, task: str, space: PerturbationSpace) -> None:
+        """Raise MismatchError unless the suite was drawn for this task, settings included, and in this space.
+
+        Args:
+            task: Name of the task as it writes itself.
+            space: Of the task.
+        """
+        fix = f"Run it on {self.task}, or draw a suite for {task} with `etude search {task}`."
+        if self.space_hash != space.hash:
+            raise MismatchError(
+                f"suite '{self.name}' was made for {self.task} with perturbation space {self.space_hash}; {task} has "
+                f"space {space.hash}, in which its cases are other worlds. {fix}"
+            )
+        if self.task != task:
+            raise MismatchError(
+                f"suite '{self.name}' was made for {self.task}, not for {task}: its cases are other worlds there. {fix}"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, without the hash."""
         cases = [case.to_json() for case in self.cases]
@@ -122,5 +140,8 @@ class Suite:
             fields = "name, task, space_hash, cases, labels and hash"
             raise EtudeError(f"'{path}' is not a suite (such as exam.json): a suite has {fields}.") from error
         if record.get("hash") != suite.hash:
-            raise MismatchError(f"suite '{path}' was changed after it was frozen: its hash does not match its cases.")
+            raise MismatchError(
+                f"suite '{path}' was changed after it was frozen: its hash does not match its cases. Take the file as "
+                "it was written, or draw a new suite with `etude search`."
+            )
         return suite
