@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from etude.cli.drawing import Draw, Spread, make_draw
+from etude.cli.drawing import Draw, Spread, keep_away, make_draw
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
@@ -27,6 +27,7 @@ class Options(WorkerOptions):
         etude collect franka-stack:cubes=2 --episodes 50 --out data/first
         etude collect franka-stack:cubes=2 --episodes 50 --out data/broad --space uniform --seed 1
         etude collect franka-stack:cubes=2 --episodes 20 --out data/dark --theta light.intensity=0.4
+        etude collect franka-stack:cubes=2 --episodes 80 --out data/more --space uniform --keep-away search/a/exam.json
 
     Attributes:
         task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
@@ -36,6 +37,8 @@ class Options(WorkerOptions):
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
+        keep_away: An exam that `etude search` froze; no demonstration comes too near one of its cases, so that a policy
+            trained on them can sit it. Its pockets.json must lie beside it; needs --space uniform.
         resume: Continue a dataset that was begun with the same options; --episodes may be larger.
         json: Print one line of JSON per episode once it is on disk, and nothing else.
     """
@@ -47,6 +50,7 @@ class Options(WorkerOptions):
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     narrow: bool = False
+    keep_away: Path | None = None
     resume: bool = False
     json: bool = False
 
@@ -58,17 +62,19 @@ class Options(WorkerOptions):
 
 def run(options: Options) -> None:
     """Collect."""
-    from etude.loop.collecting import collect
+    from etude.loop.collecting import attempt_stream, collect
     from etude.sim import make_task
 
     task = make_task(options.task)
     draw = _draw(options, task)
+    kept = keep_away(draw, options.keep_away, task) if options.keep_away else None
     settings = {
         "task": task.name,
         "seed": options.seed,
         "space": options.space,
         "theta": sorted(options.theta),
         "narrow": options.narrow,
+        **({"keep_away": kept.exclusion.exam.hash} if kept else {}),
     }
     require_free(options.out, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
@@ -88,7 +94,7 @@ def run(options: Options) -> None:
             task,
             options.out,
             accepted=options.episodes,
-            draw=draw,
+            draw=kept or draw,
             seed=options.seed,
             executor=executor,
             on_saved=on_saved,
@@ -99,10 +105,17 @@ def run(options: Options) -> None:
         f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts: "
         f"{options.out}"
     )
+    if kept:
+        refused = sum(kept.counted(attempt_stream(options.seed, i))[1] for i in range(collected.attempts))
+        show(f"{refused} draws refused for lying too near a case of {options.keep_away}")
     show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
 
 
 def _draw(options: Options, task: Task) -> Draw:
+    if options.keep_away and (options.narrow or options.space != "uniform"):
+        raise ConfigError(
+            "--keep-away needs --space uniform: else the seed draws part of the world, and no θ says how near it is."
+        )
     if not options.narrow:
         return make_draw(task.space, options.space, options.theta)
     if options.theta or options.space != "nominal":

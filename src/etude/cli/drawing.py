@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,9 +14,13 @@ from etude.core import (
     InfeasibleError,
     Perturbation,
     PerturbationSpace,
+    Task,
     derive_seed,
     stream,
 )
+
+if TYPE_CHECKING:
+    from etude.search.exclusion import KeepsAway
 
 type Spread = Literal["nominal", "uniform"]
 type Draw = Callable[[np.random.Generator], Perturbation]
@@ -77,6 +82,23 @@ def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) ->
     draw = ThetaDraw(space, spread, fixed)
     draw(np.random.default_rng(0))  # an impossible combination shows here, before anything is written
     return draw
+
+
+def keep_away(draw: Draw, path: Path, task: Task) -> "KeepsAway":
+    """The same draws, but for those too near a case of an exam whose pockets lie beside it, or in its run's search.
+
+    Raises:
+        EtudeError: Of a file that is missing, or no suite.
+        MismatchError: An exam that was changed, or of another task.
+    """
+    from etude.loop.stages import POCKETS, load_pockets, load_suite
+    from etude.search.exclusion import Exclusion, KeepsAway
+
+    exam = load_suite(path, task)
+    searches = [folder for folder in (path.parent, path.parent.parent / "search") if (folder / POCKETS).exists()]
+    if not searches:
+        raise ConfigError(f"--keep-away {path}: {POCKETS} must lie beside it, as `etude search` leaves it.")
+    return KeepsAway(draw, Exclusion.of(exam, load_pockets(searches[0]), task.space))
 
 
 def parse_theta(settings: Sequence[str]) -> Perturbation:

@@ -1,14 +1,17 @@
 """Keeps training away from the exam: θ too near an exam θ are used by no arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.core import Perturbation, PerturbationSpace, Pocket, Suite
+from etude.core import InfeasibleError, Perturbation, PerturbationSpace, Pocket, Suite, stream
 from etude.search.pockets import sample_inside
+
+_MAX_TRIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Exclusion:
             radii[pocket.name] = min(cap, float(np.quantile(distances, share)))
         return Exclusion(exam, tuple(pockets), space, radii)
 
+    @staticmethod
+    def of(exam: Suite, pockets: Sequence[Pocket], space: PerturbationSpace) -> "Exclusion":
+        """The same for everybody who has this exam: its radii are fitted with draws that its hash decides."""
+        return Exclusion.fitted(exam, pockets, space, stream(int(exam.hash[:8], 16), "exclusion"))
+
     def __call__(self, theta: Perturbation) -> bool:
         """Whether θ is too near."""
         return any(self.distance(theta, name) < radius for name, radius in self.radii.items())
@@ -72,3 +80,34 @@ class Exclusion:
             own = [self.space.to_unit(case.theta)[active] for label, case in labelled if label == pocket.name]
             points[pocket.name] = active, np.array(own)
         return points
+
+
+@dataclass(frozen=True)
+class KeepsAway:
+    """Draws θ for training, none of them too near an exam case.
+
+    Attributes:
+        draw: Draws one θ, e.g. a `TargetedSampler`.
+        exclusion: Says which θ nobody may train on.
+    """
+
+    draw: Callable[[np.random.Generator], Perturbation]
+    exclusion: Exclusion
+
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw one θ."""
+        return self.counted(rng)[0]
+
+    def counted(self, rng: np.random.Generator) -> tuple[Perturbation, int]:
+        """Draw one θ, and say how many were refused before it.
+
+        Raises:
+            InfeasibleError: Hardly any draw is far enough away.
+        """
+        for refused in count():
+            theta = self.draw(rng)
+            if not self.exclusion(theta):
+                return theta, refused
+            if refused == _MAX_TRIES:
+                break
+        raise InfeasibleError(f"{_MAX_TRIES} draws were all too near an exam case")
