@@ -116,6 +116,21 @@ def test_the_page_on_evaluation_runs_and_names_every_column_and_key(tmp_path: Pa
     assert (replayed["success"]["k"], replayed["success"]["n"]) == (3, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_comparing_runs_and_names_every_key(tmp_path: Path):
+    page = ROOT / "docs" / "comparing.md"
+    (weak,) = blocks(page, "json")
+    (tmp_path / "weak.json").write_text(weak)
+    run_all(commands(page), tmp_path)
+    named = set(re.findall(r"`([^`]+)`", FENCED.sub("", page.read_text())))
+    for name in ("compared", "sooner", "evaluated"):
+        found = json.loads((tmp_path / "results" / name / "comparison.json").read_text())
+        assert set(found) | set(found["difference"]) | set(found["a"]) | set(found["sequential"] or ()) <= named
+        assert found["verdict"]["better"] != "b"
+    assert json.loads((tmp_path / "results/sooner/comparison.json").read_text())["sequential"]["saved"] > 0
+
+
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
     page = ROOT / "docs" / "own-task.md"
     module = "\n\n".join(block.strip("\n") for block in blocks(page, "python")) + "\n"

@@ -99,7 +99,18 @@ def run(options: Options) -> None:
         return
     written = ["comparison.json", contest.a.file(0), contest.b.file(0), *(["videos"] if options.videos else [])]
     show(*told(contest, analysis), "", f"{', '.join(written)} in {options.out}")
-    show_next(f"etude report {options.out}")
+    show_next(_next(options, contest, analysis))
+
+
+def _next(options: Options, contest: Contest, analysis: "Analysis") -> str:
+    """Look for what the better one still fails at, or look longer."""
+    side = {"a": contest.a, "b": contest.b}.get(analysis.judgement.better)
+    if analysis.judgement.better == "unclear" and not options.suite and not contest.a.outcomes:
+        more = f"--space {options.space} --seed {options.seed} --episodes {4 * len(contest.cases)} --sequential"
+        return f"etude compare {options.task} {options.a} {options.b} {more} --out {options.out}-longer"
+    if side and not side.outcomes and side.names[0] not in ("expert", "random"):
+        return f"etude search {options.task} --policy {side.names[0]} --budget 400 --out search/{options.out.name}"
+    return f"etude report {options.out}"
 
 
 def _contest(options: Options, task: Task) -> Contest:
@@ -107,6 +118,8 @@ def _contest(options: Options, task: Task) -> Contest:
     evaluations = [name for name in (*a, *b) if is_evaluation(name)]
     if options.sequential and len(a) + len(b) > 2:
         raise ConfigError("--sequential looks at one policy a side: leave it out, or name one training seed of each.")
+    if (len(a) == 1) != (len(b) == 1):
+        raise ConfigError(f"A names {len(a)} and B {len(b)}: name at least two training seeds of each, or one of each.")
     if not evaluations:
         return fresh_contest(a, b, task, cases=options, execution=options, shuffled=options.sequential)
     if len(evaluations) < len(a) + len(b):

@@ -40,7 +40,7 @@ def film_contested(
             if not (folder / file).exists():
                 films = (film(task, policy, case, title=title) for title, policy in (("A", first), ("B", second)))
                 side_by_side(*films).save(folder / file)
-            listed.append({"file": file, "kind": kind, "case": case.to_json(), "a": _ended(a), "b": _ended(b)})
+            listed.append({"file": file, "kind": kind, **case.to_json(), "a": _ended(a), "b": _ended(b)})
             update(done, "")
     write_json(folder / "videos.json", listed)
 
