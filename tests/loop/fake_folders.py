@@ -136,7 +136,8 @@ def comparison(
 ) -> Path:
     """A folder of `etude compare`."""
     folder.mkdir(parents=True, exist_ok=True)
-    cases = [Case(SPACE.sample(rng), i) for i in range(n)]
+    names = SPACE.names[:2]  # each costs a permutation test
+    cases = [Case(Perturbation({name: SPACE.sample(rng).values[name] for name in names}), i) for i in range(n)]
     sides = [
         [[outcome(case, bool(rng.random() < rate), rng) for case in cases] for _ in range(seeds)] for rate in (0.9, 0.4)
     ]

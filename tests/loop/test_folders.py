@@ -97,7 +97,11 @@ def test_a_page_is_written_where_the_task_cannot_be_made(
     kind: str, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = KINDS[kind][1](tmp_path / "made", rng)
-    monkeypatch.setattr(Source, "make_task", lambda *_: None)
+
+    def cannot(source: Source) -> None:
+        """No such task here."""
+
+    monkeypatch.setattr(Source, "make_task", cannot)
     links(write_page(folder))
 
 
@@ -306,8 +310,8 @@ HOSTILE: dict[str, Make] = {
     "evaluation": hostile_evaluation,
     "search": hostile_search,
     "comparison": lambda folder, rng: fake.comparison(folder, rng, name=fake.EVIL),
-    "diagnosis": lambda folder, _: fake.diagnosed(folder, fake.diagnosis(policy=fake.EVIL, notes=(fake.EVIL,))),
-    "lockstep": lambda folder, _: fake.lockstep(folder, thing=fake.EVIL),
+    "diagnosis": lambda folder, _rng: fake.diagnosed(folder, fake.diagnosis(policy=fake.EVIL, notes=(fake.EVIL,))),
+    "lockstep": lambda folder, _rng: fake.lockstep(folder, thing=fake.EVIL),
 }
 
 

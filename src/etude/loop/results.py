@@ -3,7 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,14 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
     )
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
+    arms = {name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()}
+    if any(arm.fresh_search for arm in arms.values()):  # to compare with
+        arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
         run=run_name,
         task=chain.task.name,
         space=chain.task.space,
-        arms={name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()},
+        arms=arms,
         suites={name: Suite.load(chain.suites_directory / f"{file}.json") for name, file in files.items()},
         pockets=load_pockets(chain.search_directory),
         diagnosis=_diagnosis(chain),
@@ -101,7 +104,12 @@ def _arm(pupil: Pupil) -> ArmResults:
 def _fresh_search(pupil: Pupil) -> Rate | None:
     """Failures of an arm's last policy among uniform rollouts, where it was searched afresh."""
     folder = pupil.train.parent / FRESH_SEARCH
-    return Rate(*load_manifest(folder).result["uniform_failures"]) if folder.exists() else None
+    return _uniform_failures(folder) if folder.exists() else None
+
+
+def _uniform_failures(search: Path) -> Rate:
+    """Failures of a search's policy among the uniform rollouts."""
+    return Rate(*load_manifest(search).result["uniform_failures"])
 
 
 def _followed(pupil: Pupil) -> tuple[FollowedPocket, ...]:

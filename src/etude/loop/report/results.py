@@ -59,7 +59,7 @@ class ArmResults:
         new_data: θ of every demonstration the arm added.
         curves: Name of a loss -> (step, value) pairs.
         fresh_search: *Failures* among the uniform rollouts of a new search against this arm's policy, where one was
-            made.
+            made; of the baseline then those of the first search.
         followed: What that search made of the baseline's pockets, and the pockets it found: gone, or moved?
     """
 

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from math import ceil, isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
 from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.svg import Frame, Scale, picture, ticks
 from etude.loop.report.drawing.wording import value_text
+
+type Edges = NDArray[np.float64]
+"""Edges of bins, ascending, one more than there are bins."""
 
 BINS = 16
 
@@ -37,7 +41,7 @@ def histogram(
     edges = _edges(low, high, whole=whole)
     low, high = float(edges[0]), float(edges[-1])
     counts = [np.histogram(np.clip(values, low, high), edges)[0] for _, _, values in kept]
-    tallest = max(1, int(sum(counts).max()))
+    tallest = max(1, int(np.sum(counts, axis=0).max()))
     frame = Frame(Scale(low, high, 40, 284), Scale(0, tallest, 128, 8), title, "cases")
     marks: list[Html] = []
     base = np.zeros(len(edges) - 1)
@@ -60,15 +64,15 @@ def _whole(marks: list[tuple[float, str]]) -> list[tuple[float, str]]:
     return [(value, f"{value:.0f}".replace("-", "−")) for value, _ in marks if abs(value - round(value)) < 1e-9]
 
 
-def _edges(low: float, high: float, *, whole: bool) -> np.ndarray:
+def _edges(low: float, high: float, *, whole: bool) -> Edges:
     """Edges of the bins, which hold as many whole numbers each where the values are whole."""
     if not whole:
-        return np.linspace(low, high, BINS + 1)
+        return np.linspace(low, high, BINS + 1, dtype=np.float64)
     width = max(1, ceil((high - low + 1) / BINS))
     return np.arange(low, high + width + 1, width, dtype=np.float64) - 0.5
 
 
-def _bar(frame: Frame, edges: np.ndarray, index: int, base: float, count: int, name: str) -> Html:
+def _bar(frame: Frame, edges: Edges, index: int, base: float, count: int, name: str) -> Html:
     left, right = frame.x(float(edges[index])), frame.x(float(edges[index + 1]))
     top, bottom = frame.y(base + count), frame.y(base)
     hint = f"{count} {name.lower()}, {value_text(float(edges[index]))} to {value_text(float(edges[index + 1]))}"

@@ -18,7 +18,7 @@ from etude.search import Archive, ArchiveRow
 
 ARCHIVE, POCKETS, SEARCH, BUILDING = "archive.parquet", "pockets.json", "search.json", "building.json"
 _SUITES = ("exam", "dev", "uniform", "nominal")
-_UNIFORM = ("uniform", "random", "sobol")
+_UNIFORM = ("uniform", "random")
 """Searchers whose rollouts spread evenly over the space: their failures are a share of it."""
 _CONTENTS = {
     "pockets": "Pockets",

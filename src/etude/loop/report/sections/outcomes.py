@@ -47,19 +47,19 @@ def modes_section(outcomes: Sequence[Outcome]) -> Html:
 
 def distributions_section(outcomes: Sequence[Outcome]) -> Html:
     """Progress, length, smoothness and return, successes and failures stacked."""
-    titles = (
-        ("progress", "progress", {"span": (0.0, 1.0)}),
-        ("length", "length [control steps]", {"whole": True}),
-        ("smoothness", "smoothness [spectral arc length]", {}),
-        ("total_reward", "return", {}),
+    titles: tuple[tuple[str, str, tuple[float, float] | None], ...] = (
+        ("progress", "progress", (0.0, 1.0)),
+        ("length", "length [control steps]", None),
+        ("smoothness", "smoothness [spectral arc length]", None),
+        ("total_reward", "return", None),
     )
     pictures: list[Html] = []
-    for name, title, options in titles:
+    for name, title, span in titles:
         values = [
             (word, colour, [getattr(o, name) for o in outcomes if o.success is success])
             for word, colour, success in _ENDS
         ]
-        drawn = histogram(title, values, **options)
+        drawn = histogram(title, values, span=span, whole=name == "length")
         if drawn is not None:
             pictures.append(tag("figure", drawn))
     if not pictures:
