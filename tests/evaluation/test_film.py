@@ -1,5 +1,6 @@
 """Films show the episode that happened, and browsers can play them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,7 +18,8 @@ CASE = Case(Perturbation({"light.intensity": 0.3}), 5)
 
 def test_filming_does_not_change_the_episode(tmp_path: Path) -> None:
     outcome = record_video(TASK, PlantedPolicy(), CASE, tmp_path / "case.mp4")
-    assert [outcome] == Runner(TASK, PlantedPolicy(), SerialExecutor()).run([CASE])
+    (unseen,) = Runner(TASK, PlantedPolicy(), SerialExecutor()).run([CASE])
+    assert outcome == replace(unseen, smoothness=None)
 
 
 def test_browsers_can_play_it(tmp_path: Path) -> None:
