@@ -11,18 +11,16 @@ from etude.compute import SerialExecutor
 from etude.core import Executor, MismatchError, Suite
 from etude.core.files import read_json
 from etude.evaluation import Expert, Runner, read_outcomes
+from etude.loop.searching import SEARCH, SearchResult, SearchSettings, search_for_failures
 from etude.loop.stages import (
     ARCHIVE,
     POCKETS,
     TESTS,
     Arena,
-    SearchResult,
-    SearchSettings,
     evaluate,
     freeze_suites,
     load_pockets,
     load_suite,
-    search_for_failures,
     sit_suites,
 )
 from etude.search import Archive, SuiteConfig
@@ -70,7 +68,7 @@ def test_a_stopped_search_goes_on_and_finds_the_same(searched: tuple[Path, Searc
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, StopsAfter(jobs))
     assert search(tmp_path) == searched[1]
-    for name in (ARCHIVE, POCKETS):
+    for name in (ARCHIVE, POCKETS, SEARCH):
         assert (tmp_path / name).read_bytes() == (searched[0] / name).read_bytes()
 
 

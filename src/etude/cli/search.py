@@ -15,7 +15,7 @@ from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Pocket, Task
 
 if TYPE_CHECKING:
-    from etude.loop.stages import SearchResult
+    from etude.loop.searching import SearchResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,8 @@ def run(options: Options) -> None:
     names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed")
     settings = {"task": task.name, **{name: getattr(options, name) for name in names}, **execution_settings(options)}
 
-    from etude.loop.stages import Arena, SearchSettings, freeze_suites, search_for_failures
+    from etude.loop.searching import SearchSettings, search_for_failures
+    from etude.loop.stages import Arena, freeze_suites
     from etude.search import SuiteConfig
 
     with (

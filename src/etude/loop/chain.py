@@ -15,13 +15,12 @@ from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search, load_diagnosis
 from etude.loop.progress import Progress, silent
+from etude.loop.searching import SearchSettings, search_for_failures
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import (
     Arena,
-    SearchSettings,
     freeze_suites,
     load_pockets,
-    search_for_failures,
     sit_suites,
 )
 from etude.policies import CheckpointPolicy

@@ -1,4 +1,4 @@
-"""The stages of a round after its training, each usable alone: evaluate, search, freeze suites, sit them."""
+"""The stages of a round after its training, each usable alone: evaluate, freeze suites, sit them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,10 @@ from pathlib import Path
 from etude.core import (
     Case,
     Executor,
-    MismatchError,
     Outcome,
     Pocket,
     PolicyFactory,
     Rate,
-    Searcher,
     Suite,
     Task,
     stream,
@@ -21,23 +19,10 @@ from etude.core.files import read_json, write_json
 from etude.evaluation import Expert, Runner, write_outcomes
 from etude.evaluation.runner import OnCalls
 from etude.loop.progress import Progress, silent
-from etude.search import (
-    Archive,
-    ConfirmConfig,
-    CrossEntropyConfig,
-    RandomSearch,
-    SuiteConfig,
-    SuiteReport,
-    build_suites,
-    confirm_pockets,
-    find_boxes,
-    search_failures,
-)
+from etude.search import SuiteConfig, SuiteReport, build_suites
 from etude.search.failures import Roll
 
 ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
-UNIFORM = "uniform"
-"""Name in the archive of the rollouts that were drawn uniformly."""
 TESTS = {"exam": "exam.json", "uniform_test": "uniform.json", "nominal": "nominal.json"}
 """What every policy sits -> file of the suite."""
 
@@ -107,87 +92,6 @@ class Arena:
         return self.policy(Expert(self.task), title)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """What a search for failures may spend.
-
-    Attributes:
-        rollouts: Rollouts of the policy that look for failures.
-        uniform_share: Share of them drawn uniformly; the rest follow the cross-entropy search.
-        confirm: Fresh rollouts inside each box, and twice as many outside all, that make it a pocket.
-    """
-
-    rollouts: int = 400
-    uniform_share: float = 0.5
-    confirm: int = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What a search found and spent.
-
-    Attributes:
-        pockets: Confirmed pockets, the worst first.
-        rollouts: Rollouts of the policy spent on finding and confirming them.
-        failures: Failures among the uniform rollouts of the search, k of n: the volume of failure.
-    """
-
-    pockets: tuple[Pocket, ...]
-    rollouts: int
-    failures: Rate
-
-
-def search_for_failures(
-    arena: Arena, policy: PolicyFactory, out: Path, *, settings: SearchSettings, seed: int, title: str = "search"
-) -> SearchResult:
-    """Search where a policy fails and the expert does not, and confirm the pockets with fresh rollouts.
-
-    Leaves `archive.parquet` and `pockets.json` in `out`; continues from an archive that is there.
-    """
-    space, archive_path = arena.task.space, out / ARCHIVE
-    archive = Archive.load(archive_path, space) if archive_path.exists() else Archive(space)
-
-    roll_policy, roll_expert = arena.policy(policy), arena.expert()
-    uniform = round(settings.uniform_share * settings.rollouts)
-    batch = max(4, min(40, settings.rollouts // 8))
-    cross_entropy = CrossEntropyConfig(batch=batch)
-    searchers: list[tuple[str, int, Searcher]] = [
-        (UNIFORM, uniform, RandomSearch(space, stream(seed, UNIFORM), batch=batch)),
-        ("cross-entropy", settings.rollouts - uniform, cross_entropy.create(space, stream(seed, "cross-entropy"))),
-    ]
-    with arena.progress(f"{title}: search for failures", settings.rollouts) as update:
-        for name, budget, searcher in searchers:
-            before = 0 if name == UNIFORM else uniform
-            search_failures(
-                searcher,
-                archive,
-                roll_policy,
-                budget=budget,
-                seed=seed,
-                name=name,
-                roll_expert=roll_expert,
-                path=archive_path,
-                progress=lambda done, _total, before=before: update(before + done, ""),
-            )
-    boxes = find_boxes(space, archive.points(), archive.weaknesses())
-    confirmed = confirm_pockets(
-        space,
-        boxes,
-        arena.policy(policy, f"{title}: confirm pockets"),
-        roll_expert,
-        ConfirmConfig(inside=settings.confirm, outside=2 * settings.confirm),
-        stream(seed, "confirm"),
-    )
-    kinds = {"pockets": confirmed.pockets, "refuted": confirmed.refuted}
-    write_json(out / POCKETS, {kind: [pocket.to_json() for pocket in pockets] for kind, pockets in kinds.items()})
-    drawn = [row for row in archive.rows if row.searcher == UNIFORM]
-    return SearchResult(
-        pockets=confirmed.pockets,
-        rollouts=settings.rollouts + confirmed.policy_rollouts,
-        failures=Rate.of([not row.success for row in drawn]),
-    )
-
-
 def freeze_suites(
     arena: Arena,
     policy: PolicyFactory,
@@ -240,15 +144,11 @@ def sit_suites(
 
 
 def load_suite(path: Path, task: Task) -> Suite:
-    """Read a suite and check that it is of the task's space.
+    """Read a suite and check that it is of the task.
 
     Raises:
-        MismatchError: A suite that was changed, or of another space.
+        MismatchError: A suite that was changed, or of another task or space.
     """
     suite = Suite.load(path)
-    if suite.space_hash != task.space.hash:
-        raise MismatchError(
-            f"suite '{path}' was made for {suite.task} (space {suite.space_hash}); "
-            f"{task.name} has space {task.space.hash}."
-        )
+    suite.require(task.name, task.space)
     return suite

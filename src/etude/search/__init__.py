@@ -7,6 +7,7 @@ from etude.search.exclusion import Exclusion
 from etude.search.failures import search_failures
 from etude.search.following import FATES, Fate, FollowedPocket, follow_pockets
 from etude.search.places import same_place
+from etude.search.planted import PlantedTruth
 from etude.search.pockets import (
     Confirmation,
     ConfirmConfig,
@@ -17,11 +18,13 @@ from etude.search.pockets import (
     volume,
 )
 from etude.search.random_search import RandomSearch
+from etude.search.searchers import SEARCHERS, Hunt, make_searcher, require_searchers
 from etude.search.suites import SuiteConfig, SuiteReport, SuiteSet, build_suites
 from etude.search.targeting import TargetedSampler
 
 __all__ = [
     "FATES",
+    "SEARCHERS",
     "Archive",
     "ArchiveRow",
     "Box",
@@ -33,6 +36,8 @@ __all__ = [
     "Exclusion",
     "Fate",
     "FollowedPocket",
+    "Hunt",
+    "PlantedTruth",
     "PocketChange",
     "RandomSearch",
     "SuiteConfig",
@@ -44,6 +49,8 @@ __all__ = [
     "confirm_pockets",
     "find_boxes",
     "follow_pockets",
+    "make_searcher",
+    "require_searchers",
     "same_place",
     "sample_inside",
     "search_failures",

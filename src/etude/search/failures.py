@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from etude.core import Case, MismatchError, Outcome, Perturbation, Searcher, derive_seed
+from etude.core import Case, Outcome, Perturbation, Searcher, derive_seed
 from etude.search.archive import Archive, ArchiveRow
 
 type Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
@@ -20,13 +20,14 @@ def search_failures(
     name: str,
     round: int = 0,
     roll_expert: Roll | None = None,
+    left: Archive | None = None,
     path: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Search until the archive holds `budget` rows of this searcher and round.
+) -> list[ArchiveRow]:
+    """Ask a searcher until its budget is spent, and add what becomes of its proposals to the archive.
 
-    A search that was cut short continues by replay: the fresh searcher is told again what the archive already knows, so
-    it ends where it would have ended.
+    No (θ, seed) is rolled out that the archive, or `left`, already knows. So a search that was cut short continues by
+    replay: begun anew with what it left, it comes to where it was for nothing, and ends where it would have ended.
 
     Args:
         searcher: Proposes perturbations; in its initial state.
@@ -37,38 +38,34 @@ def search_failures(
         name: The searcher's name in the archive.
         round: Round of the loop.
         roll_expert: Runs the expert where the policy failed; where it fails too, the searcher is told severity 0.
+        left: What the same search left when it was cut short.
         path: Where the archive is saved after every batch.
         progress: Told (rollouts done, budget) after every batch.
 
-    Raises:
-        MismatchError: The archive holds rows of this searcher and round that it would not have proposed.
+    Returns:
+        The rows that the budget went on, in order.
     """
-    known = [row for row in archive.rows if (row.searcher, row.round) == (name, round)]
-    done = 0
-    while done < budget:
+    spent: list[ArchiveRow] = []
+    while len(spent) < budget:
         thetas = list(searcher.ask())
-        cases = _cases(thetas[: budget - done], seed, name, round, done)
-        rows = _replay(known[done : done + len(cases)], cases)
-        if len(rows) < len(cases):
-            rows += (fresh := _roll(cases[len(rows) :], roll_policy, roll_expert, name, round))
-            archive.extend(fresh)
-            if path:
-                archive.save(path)
-        done += len(cases)
+        cases = _cases(thetas[: budget - len(spent)], seed, name, round, len(spent))
+        known = {case: archive.get(case) or (left.get(case) if left else None) for case in cases}
+        missing = [case for case, row in known.items() if row is None]
+        fresh = {row.case: row for row in _roll(missing, roll_policy, roll_expert, name, round)} if missing else {}
+        rows = [known[case] or fresh[case] for case in cases]
+        archive.extend(rows)
+        if path and fresh:
+            archive.save(path)
+        spent += rows
         if progress:
-            progress(done, budget)
+            progress(len(spent), budget)
         if len(cases) == len(thetas):
-            searcher.tell([row.severity if row.weakness else 0.0 for row in rows])
+            searcher.tell([row.told for row in rows])
+    return spent
 
 
 def _cases(thetas: Sequence[Perturbation], seed: int, name: str, round: int, done: int) -> list[Case]:
     return [Case(theta, derive_seed(seed, "search", name, round, done + i)) for i, theta in enumerate(thetas)]
-
-
-def _replay(rows: Sequence[ArchiveRow], cases: Sequence[Case]) -> list[ArchiveRow]:
-    if [row.case for row in rows] != list(cases[: len(rows)]):
-        raise MismatchError("the archive holds rows of another search: same searcher and round, but other cases.")
-    return list(rows)
 
 
 def _roll(

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from etude.core import EtudeError, ShapeError
 
+FAILED = 0.5
+"""Severities told above this are failures; see `ArchiveRow.told`."""
+
 
 class Turns:
     """Raises when `ask` and `tell` do not alternate, or when a tell does not answer its ask."""
@@ -17,9 +20,13 @@ class Turns:
         Raises:
             EtudeError: The last batch has not been told yet.
         """
+        self.require_told()
+        self._pending = batch
+
+    def require_told(self) -> None:
+        """Raise unless every batch asked for has been told, as `ask` does."""
         if self._pending is not None:
             raise EtudeError(f"ask() called twice: first tell() the severities of the {self._pending} asked for.")
-        self._pending = batch
 
     def tell(self, severities: Sequence[float]) -> None:
         """End the turn.
