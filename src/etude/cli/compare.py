@@ -106,8 +106,8 @@ def _next(options: Options, contest: Contest, analysis: "Analysis") -> str:
     """Look for what the better one still fails at, or look longer."""
     side = {"a": contest.a, "b": contest.b}.get(analysis.judgement.better)
     if analysis.judgement.better == "unclear" and not options.suite and not contest.a.outcomes:
-        more = f"--space {options.space} --seed {options.seed} --episodes {4 * len(contest.cases)} --sequential"
-        return f"etude compare {options.task} {options.a} {options.b} {more} --out {options.out}-longer"
+        more = f"--episodes {4 * len(contest.cases)}{' --sequential' if analysis.seeds is None else ''}"
+        return f"etude compare --config {options.out}/settings.json {more} --out {options.out}-longer"
     if side and not side.outcomes and side.names[0] not in ("expert", "random"):
         return f"etude search {options.task} --policy {side.names[0]} --budget 400 --out search/{options.out.name}"
     return f"etude report {options.out}"
