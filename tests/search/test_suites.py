@@ -9,6 +9,7 @@ from search.planted import SPACE, Bounds, PlantedWorld, box, inside
 
 from etude.core import ConfigError, InfeasibleError, Pocket, Rate, StageFailedError, Suite
 from etude.search import Exclusion, SuiteConfig, SuiteSet, TargetedSampler, build_suites
+from etude.search.exclusion import KeepsAway
 
 FIRST = box((2, 0.1, 0.4), (7, 0.5, 0.9))
 SECOND = box((4, 0.7, 1.0))
@@ -111,6 +112,7 @@ def test_a_pocket_that_gives_nothing_is_given_up_and_the_others_fill_in() -> Non
     assert Counter(suites.exam.labels) == {"a": 12, "b": 12}
     assert suites.report.complete
     assert suites.report.accepted["c"] == 0
+    assert [note.partition(":")[0] for note in suites.report.notes] == ["c"]
 
 
 def test_an_exhausted_budget_is_reported() -> None:
@@ -118,6 +120,7 @@ def test_an_exhausted_budget_is_reported() -> None:
     report = build(world, config=SuiteConfig(exam=60, dev=20, uniform=5, max_rollouts=60)).report
     assert not report.complete
     assert len(world.policy_cases) == report.policy_rollouts <= 60
+    assert any("of 60 and 20 cases: the 60 rollouts for it are spent" in note for note in report.notes)
 
 
 def test_without_pockets_the_exam_comes_from_everywhere() -> None:
@@ -127,8 +130,26 @@ def test_without_pockets_the_exam_comes_from_everywhere() -> None:
 
 
 def test_a_policy_that_never_fails_has_no_exam() -> None:
-    with pytest.raises(StageFailedError, match="no exam"):
+    with pytest.raises(StageFailedError, match="none failed 3 of 4 times"):
         build(PlantedWorld([], elsewhere=0.0))
+
+
+def test_where_the_expert_fails_too_there_is_no_exam() -> None:
+    with pytest.raises(StageFailedError, match="the expert failed, too"):
+        build(PlantedWorld([FIRST, SECOND, THIRD], hard=[FIRST, SECOND, THIRD]))
+
+
+def test_draws_kept_away_from_an_exam_are_never_near_it(suites: SuiteSet) -> None:
+    exclusion = Exclusion.of(suites.exam, POCKETS, SPACE)
+    assert exclusion.radii == Exclusion.of(suites.exam, POCKETS, SPACE).radii  # the exam alone decides
+    sampler = TargetedSampler(space=SPACE, pockets=POCKETS, inflate=0.0, uniform_fraction=0.0)
+    draw = KeepsAway(lambda rng: sampler.sample(rng)[0], exclusion)
+    drawn = [draw.counted(np.random.default_rng(i)) for i in range(150)]
+    assert not any(exclusion(theta) for theta, _ in drawn)
+    assert sum(refused for _, refused in drawn) > 0
+    assert draw(np.random.default_rng(7)) == drawn[7][0]
+    with pytest.raises(InfeasibleError, match="too near an exam case"):
+        KeepsAway(lambda _: suites.exam.cases[0].theta, exclusion)(np.random.default_rng(0))
 
 
 def test_near_means_the_active_factors_of_the_pocket(suites: SuiteSet) -> None:

@@ -5,52 +5,16 @@ other policy look better, so the suite's cases carry *fresh* seeds, on which the
 expert must have succeeded at that very (θ, seed), or the exam would measure the impossible.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from etude.core import Bounds, Case, ConfigError, Perturbation, PerturbationSpace, Pocket, Rate, StageFailedError, Suite
+from etude.core import Bounds, Case, Perturbation, PerturbationSpace, Pocket, StageFailedError, Suite
+from etude.search.drawing import EVERYWHERE, Meter, Source, SuiteConfig, divide, draw_uniform, fill
 from etude.search.failures import Roll
-from etude.search.pockets import sample_inside
-
-EVERYWHERE = "everywhere"
-"""Label of exam cases drawn from the whole space, because there was no pocket."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuiteConfig:
-    """How large the suites are and what may be spent on them.
-
-    Attributes:
-        exam: Cases of the exam.
-        dev: Cases of the dev suite.
-        uniform: Cases of the uniform test.
-        nominal: Cases of the nominal test.
-        failures: Failures that a θ needs.
-        tries: Tries that it has for them.
-        witness_tries: Seeds on which the expert may try, per θ.
-        max_rollouts: Policy rollouts that may be spent.
-        hopeless: A pocket is given up when fewer than this share of at least 40 draws was accepted.
-    """
-
-    exam: int = 60
-    dev: int = 20
-    uniform: int = 100
-    nominal: int = 60
-    failures: int = 3
-    tries: int = 4
-    witness_tries: int = 3
-    max_rollouts: int = 1000
-    hopeless: float = 0.05
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.failures <= self.tries:
-            raise ConfigError(f"needs 1 <= failures <= tries, got {self.failures} and {self.tries}.")
-        if min(self.exam, self.witness_tries) < 1 or min(self.dev, self.uniform, self.nominal) < 0:
-            raise ConfigError("suite sizes must be >= 0, the exam's and witness_tries >= 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +29,7 @@ class SuiteReport:
         policy_rollouts: Spent on the policy.
         expert_rollouts: Spent on the expert.
         complete: Whether exam and dev have all their cases.
+        notes: What a person should know of them, a sentence each: what is missing and why, pockets given up.
     """
 
     drawn: Mapping[str, int]
@@ -74,6 +39,7 @@ class SuiteReport:
     policy_rollouts: int
     expert_rollouts: int
     complete: bool
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -117,28 +83,26 @@ def build_suites(
         rng: Draws perturbations and seeds.
 
     Raises:
-        StageFailedError: Not one θ failed often enough.
+        StageFailedError: Not one θ failed often enough, or the expert succeeds hardly anywhere.
     """
-    meter = _Meter(roll_policy, roll_expert, rng)
-    sources: dict[str, Bounds] = {p.name: p.bounds for p in pockets} or {EVERYWHERE: {}}
-    hunts = [_Hunt(name, bounds, space, config, meter) for name, bounds in sources.items()]
-    _fill(hunts, config, meter)
-    exam, dev = _divide({hunt.name: hunt.cases for hunt in hunts}, config, rng)
+    meter = Meter(roll_policy, roll_expert, rng)
+    boxes: dict[str, Bounds] = {p.name: p.bounds for p in pockets} or {EVERYWHERE: {}}
+    sources = [Source(name, bounds, space, config, meter) for name, bounds in boxes.items()]
+    fill(sources, config, meter)
+    exam, dev = divide({source.name: source.cases for source in sources}, config, rng)
     if not exam:
-        raise StageFailedError(
-            f"no exam: in {sum(h.drawn for h in hunts)} draws no perturbation failed {config.failures} of "
-            f"{config.tries} times with an expert's success beside it."
-        )
-    uniform, drawn = _uniform(space, config.uniform, meter)
+        raise StageFailedError(_why_no_exam(sources, config))
+    uniform, drawn = draw_uniform(space, config.uniform, meter)
     nominal = [(EVERYWHERE, Case(Perturbation(), meter.seed())) for _ in range(config.nominal)]
     report = SuiteReport(
-        drawn={h.name: h.drawn for h in hunts},
-        accepted={h.name: len(h.cases) for h in hunts},
-        without_witness={h.name: h.without_witness for h in hunts},
+        drawn={one.name: one.drawn for one in sources},
+        accepted={one.name: len(one.cases) for one in sources},
+        without_witness={one.name: one.without_witness for one in sources},
         uniform_drawn=drawn,
         policy_rollouts=meter.policy,
         expert_rollouts=meter.expert,
         complete=len(exam) + len(dev) == config.exam + config.dev,
+        notes=tuple(_notes(sources, config, meter, len(exam), len(dev))),
     )
 
     def suite(name: str, labelled: Iterable[tuple[str, Case]], labels: bool) -> Suite:
@@ -156,126 +120,28 @@ def build_suites(
     )
 
 
-class _Meter:
-    """Runs cases and counts them."""
-
-    def __init__(self, roll_policy: Roll, roll_expert: Roll, rng: np.random.Generator) -> None:
-        self._roll_policy, self._roll_expert, self.rng = roll_policy, roll_expert, rng
-        self.policy = self.expert = 0
-
-    def seed(self) -> int:
-        return int(self.rng.integers(2**31))
-
-    def fails(self, thetas: Sequence[Perturbation]) -> list[bool]:
-        """Whether the policy fails at each θ, on a fresh seed each."""
-        self.policy += len(thetas)
-        return [not o.success for o in self._roll_policy([Case(theta, self.seed()) for theta in thetas])]
-
-    def witnessed(self, cases: Sequence[Case]) -> list[bool]:
-        """Whether the expert succeeds at each case."""
-        self.expert += len(cases)
-        return [o.success for o in self._roll_expert(cases)]
+def _why_no_exam(sources: Sequence[Source], config: SuiteConfig) -> str:
+    """One line, with what to do."""
+    drawn, beyond = sum(one.drawn for one in sources), sum(one.without_witness for one in sources)
+    often = f"{config.failures} of {config.tries} times"
+    if beyond:
+        return f"no exam: of {drawn} perturbations {beyond} failed {often}, but there the expert failed, too; mend it."
+    return (
+        f"no exam: of {drawn} perturbations none failed {often}: failures are rare, or chance. Search with a larger "
+        "budget, or compare policies on uniform cases."
+    )
 
 
-class _Hunt:
-    """The cases found in one pocket so far."""
-
-    def __init__(self, name: str, bounds: Bounds, space: PerturbationSpace, config: SuiteConfig, meter: _Meter) -> None:
-        self.name, self._bounds, self._space, self._config, self._meter = name, bounds, space, config, meter
-        self.cases: list[Case] = []
-        self.drawn = self.without_witness = 0
-
-    @property
-    def hopeless(self) -> bool:
-        return self.drawn >= 40 and len(self.cases) < self._config.hopeless * self.drawn
-
-    def draw(self, missing: int, most: int) -> list[Perturbation]:
-        """Candidates: rather more than are missing, by the share accepted so far, but at most `most`."""
-        share = Rate(len(self.cases), self.drawn).value if self.cases else 0.5
-        count = min(most, max(1, round(missing / max(share, 0.25))))
-        self.drawn += count
-        return [sample_inside(self._space, self._bounds, self._meter.rng) for _ in range(count)]
-
-    def add(self, thetas: Sequence[Perturbation]) -> None:
-        """Keep the θ at which the expert succeeds on a fresh seed, with that seed."""
-        found = _witnesses(thetas, self._config.witness_tries, self._meter)
-        self.without_witness += len(thetas) - len(found)
-        self.cases += found
-
-
-def _fill(hunts: Sequence[_Hunt], config: SuiteConfig, meter: _Meter) -> None:
-    """Draw until all cases are there, balanced over the pockets that can give any, or the budget is spent."""
-    total = config.exam + config.dev
-    while True:
-        given_up = sum(len(h.cases) for h in hunts if h.hopeless)
-        able = [h for h in hunts if not h.hopeless]
-        share = -(-(total - given_up) // len(able)) if able else 0
-        short = [h for h in able if len(h.cases) < share]
-        most = (config.max_rollouts - meter.policy) // (config.tries * max(1, len(short)))
-        if not short or most == 0:
-            return
-        batches = [(h, h.draw(share - len(h.cases), most)) for h in short]
-        candidates = [theta for _, thetas in batches for theta in thetas]
-        failing = iter(_persistent(candidates, config, meter))
-        for hunt, thetas in batches:
-            hunt.add([theta for theta in thetas if next(failing)])
-
-
-def _persistent(thetas: Sequence[Perturbation], config: SuiteConfig, meter: _Meter) -> list[bool]:
-    """Whether the policy fails `failures` of at most `tries` times at each θ; stops as soon as that is decided."""
-    failed, passed = [0] * len(thetas), [0] * len(thetas)
-    allowed = config.tries - config.failures
-    while undecided := [i for i in range(len(thetas)) if failed[i] < config.failures and passed[i] <= allowed]:
-        for i, fails in zip(undecided, meter.fails([thetas[i] for i in undecided]), strict=True):
-            failed[i] += fails
-            passed[i] += not fails
-    return [count >= config.failures for count in failed]
-
-
-def _witnesses(thetas: Sequence[Perturbation], tries: int, meter: _Meter) -> list[Case]:
-    """For each θ the first of a few fresh seeds at which the expert succeeds; θ without one are left out."""
-    found: dict[int, Case] = {}
-    for _ in range(tries):
-        cases = {i: Case(theta, meter.seed()) for i, theta in enumerate(thetas) if i not in found}
-        succeeded = meter.witnessed(list(cases.values())) if cases else []
-        found |= {i: case for (i, case), ok in zip(cases.items(), succeeded, strict=True) if ok}
-    return [found[i] for i in sorted(found)]
-
-
-def _uniform(space: PerturbationSpace, size: int, meter: _Meter) -> tuple[list[tuple[str, Case]], int]:
-    """Uniform (θ, seed) that the expert masters, and how many were drawn for them."""
-    kept: list[Case] = []
-    drawn = 0
-    while len(kept) < size:
-        cases = [Case(space.sample(meter.rng), meter.seed()) for _ in range(size - len(kept))]
-        drawn += len(cases)
-        kept += [case for case, ok in zip(cases, meter.witnessed(cases), strict=True) if ok]
-        if drawn >= 20 * size and len(kept) < size:
-            raise StageFailedError(f"no uniform test: the expert succeeded at only {len(kept)} of {drawn} draws.")
-    return [(EVERYWHERE, case) for case in kept], drawn
-
-
-def _divide(
-    cases: Mapping[str, Sequence[Case]], config: SuiteConfig, rng: np.random.Generator
-) -> tuple[list[tuple[str, Case]], list[tuple[str, Case]]]:
-    """Split every pocket's cases between exam and dev, by chance, in the ratio of their sizes."""
-    total = config.exam + config.dev
-    exam: list[tuple[str, Case]] = []
-    dev: list[tuple[str, Case]] = []
-    for name, own in _trimmed(cases, total).items():
-        shuffled = [(name, own[i]) for i in rng.permutation(len(own)).tolist()]
-        # Rounded so that the sums over pockets come out right, not each pocket by itself.
-        before = len(exam) + len(dev)
-        upto = (before + len(own)) * config.dev / total
-        count = min(len(own), max(0, round(upto) - len(dev)))
-        dev += shuffled[:count]
-        exam += shuffled[count:]
-    return exam, dev
-
-
-def _trimmed(cases: Mapping[str, Sequence[Case]], total: int) -> dict[str, list[Case]]:
-    """At most `total` cases, taken away where there are most."""
-    kept = {name: list(own) for name, own in cases.items()}
-    while sum(map(len, kept.values())) > total:
-        max(kept.values(), key=len).pop()
-    return kept
+def _notes(sources: Sequence[Source], config: SuiteConfig, meter: Meter, exam: int, dev: int) -> Iterator[str]:
+    """What is missing, and why."""
+    for source in sources:
+        if source.hopeless or source.without_witness > len(source.cases):
+            often = f"failed {config.failures} of {config.tries} times"
+            yield (
+                f"{source.name}: of {source.drawn} draws {len(source.cases)} {often} where the expert succeeds, "
+                f"{source.without_witness} where it fails, too."
+            )
+    if exam + dev < config.exam + config.dev:
+        spent = meter.policy > config.max_rollouts - config.tries * len(sources)
+        why = f"the {config.max_rollouts} rollouts for it are spent" if spent else "no pocket gives more"
+        yield f"exam and dev have {exam} and {dev} of {config.exam} and {config.dev} cases: {why}."
