@@ -20,9 +20,9 @@ from etude.compute import SerialExecutor
 from etude.core import Case, Perturbation, PolicyFactory, Rate, Suite, stream
 from etude.core.files import read_json
 from etude.data import DatasetMeta
-from etude.loop.chain import DATASET, Chain, FirstDemonstrations, PracticeDraw, Pupil
+from etude.loop.chain import DATASET, Chain, FirstDemonstrations, Pupil
 from etude.loop.stage import load_manifest
-from etude.search import Exclusion, TargetedSampler
+from etude.search import Exclusion, KeepsAway, TargetedSampler
 from etude.search.pockets import Pocket
 
 SCRIPT = Path(__file__).with_name("tiny.py")
@@ -208,9 +208,9 @@ def exclusion() -> Exclusion:
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
 def test_draws_for_practice_lie_in_and_around_the_pockets_by_their_share(exclusion: Exclusion, share: float):
-    draw = PracticeDraw(TargetedSampler(space=SPACE, pockets=(POCKET,), uniform_fraction=share), exclusion)
+    draw = KeepsAway(TargetedSampler(space=SPACE, pockets=(POCKET,), uniform_fraction=share), exclusion)
     thetas = [draw(stream(0, i)) for i in range(300)]
-    refused = sum(draw.refused(stream(0, i)) for i in range(300))
+    refused = sum(draw.counted(stream(0, i))[1] for i in range(300))
     assert not any(exclusion(theta) for theta in thetas)
     around = replace(POCKET, bounds={"light.intensity": (0.27, 0.53), "cube.scale": (0.87, 1.13)})
     inside = np.mean([around.contains(theta, SPACE) for theta in thetas])

@@ -8,8 +8,7 @@ import pytest
 from search.planted import SPACE, Bounds, PlantedWorld, box, inside
 
 from etude.core import ConfigError, InfeasibleError, Pocket, Rate, StageFailedError, Suite
-from etude.search import Exclusion, SuiteConfig, SuiteSet, TargetedSampler, build_suites
-from etude.search.exclusion import KeepsAway
+from etude.search import Exclusion, KeepsAway, SuiteConfig, SuiteSet, TargetedSampler, build_suites
 
 FIRST = box((2, 0.1, 0.4), (7, 0.5, 0.9))
 SECOND = box((4, 0.7, 1.0))
@@ -143,7 +142,7 @@ def test_draws_kept_away_from_an_exam_are_never_near_it(suites: SuiteSet) -> Non
     exclusion = Exclusion.of(suites.exam, POCKETS, SPACE)
     assert exclusion.radii == Exclusion.of(suites.exam, POCKETS, SPACE).radii  # the exam alone decides
     sampler = TargetedSampler(space=SPACE, pockets=POCKETS, inflate=0.0, uniform_fraction=0.0)
-    draw = KeepsAway(lambda rng: sampler.sample(rng)[0], exclusion)
+    draw = KeepsAway(sampler, exclusion)
     drawn = [draw.counted(np.random.default_rng(i)) for i in range(150)]
     assert not any(exclusion(theta) for theta, _ in drawn)
     assert sum(refused for _, refused in drawn) > 0

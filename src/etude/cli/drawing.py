@@ -20,7 +20,7 @@ from etude.core import (
 )
 
 if TYPE_CHECKING:
-    from etude.search.exclusion import KeepsAway
+    from etude.search import KeepsAway
 
 type Spread = Literal["nominal", "uniform"]
 type Draw = Callable[[np.random.Generator], Perturbation]
@@ -92,7 +92,7 @@ def keep_away(draw: Draw, path: Path, task: Task) -> "KeepsAway":
         MismatchError: An exam that was changed, or of another task.
     """
     from etude.loop.stages import POCKETS, load_pockets, load_suite
-    from etude.search.exclusion import Exclusion, KeepsAway
+    from etude.search import Exclusion, KeepsAway
 
     exam = load_suite(path, task)
     searches = [folder for folder in (path.parent, path.parent.parent / "search") if (folder / POCKETS).exists()]

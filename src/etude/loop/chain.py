@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from etude.loop.stages import (
     sit_suites,
 )
 from etude.policies import CheckpointPolicy
-from etude.search import FATES, Exclusion, SuiteConfig, TargetedSampler, follow_pockets
+from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, TargetedSampler, follow_pockets
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
@@ -146,15 +145,15 @@ class Chain:
         steps = self.config.train_steps + self.config.rounds * self.config.retrain_steps
         return self.train(baseline, folder / "train", RESEEDED, steps=steps, warm_start=False)
 
-    def practice_draw(self, arm: str, search: Path, diagnosis: Path | None = None) -> "PracticeDraw":
+    def practice_draw(self, arm: str, search: Path, diagnosis: Path | None = None) -> KeepsAway:
         """How an arm draws the θ of its new demonstrations: none near an exam case, whichever the arm."""
         space, exam = self.task.space, Suite.load(self.suites_directory / "exam.json")
         exclusion = Exclusion.fitted(exam, load_pockets(self.search_directory), space, stream(self.seed, "exclusion"))
         if diagnosis:
-            return PracticeDraw(TargetedSampler(space=space, plan=load_diagnosis(diagnosis).plan), exclusion)
+            return KeepsAway(TargetedSampler(space=space, plan=load_diagnosis(diagnosis).plan), exclusion)
         targets = load_pockets(search) if arm == "targeted" else ()
         share = self.config.uniform_share if targets else 1.0
-        return PracticeDraw(TargetedSampler(space=space, pockets=targets, uniform_fraction=share), exclusion)
+        return KeepsAway(TargetedSampler(space=space, pockets=targets, uniform_fraction=share), exclusion)
 
     def collect(self, directory: Path, name: str, accepted: int, draw: Draw, inputs: Mapping[str, Any]) -> Manifest:
         """Make demonstrations into `directory/dataset`."""
@@ -173,8 +172,8 @@ class Chain:
                     on_saved=lambda index, _outcome: update(index + 1, ""),
                 )
             excluded = 0
-            if isinstance(draw, PracticeDraw):
-                excluded = sum(draw.refused(attempt_stream(seed, i)) for i in range(collected.attempts))
+            if isinstance(draw, KeepsAway):
+                excluded = sum(draw.counted(attempt_stream(seed, i))[1] for i in range(collected.attempts))
             return {**asdict(collected), "excluded": excluded}
 
         key = {"task": self.task.name, "space": self.task.space.hash, "accepted": accepted, "seed": seed, **inputs}
@@ -335,34 +334,6 @@ class FirstDemonstrations:
         kinds = ("layout", "distractor")
         published = [f.name for f in space.factors if f.kind in kinds and f.name not in self.config.narrow]
         return space.sample(rng).without(*published)
-
-
-@dataclass(frozen=True)
-class PracticeDraw:
-    """Draws θ for practice, none of them near an exam case.
-
-    Attributes:
-        sampler: Where to practise.
-        exclusion: Says which θ no arm may train on.
-    """
-
-    sampler: TargetedSampler
-    exclusion: Exclusion
-
-    def __call__(self, rng: np.random.Generator) -> Perturbation:
-        """Draw one θ."""
-        return self._draw(rng)[0]
-
-    def refused(self, rng: np.random.Generator) -> int:
-        """How many θ this draw refuses for lying too near an exam case before it finds one."""
-        return self._draw(rng)[1]
-
-    def _draw(self, rng: np.random.Generator) -> tuple[Perturbation, int]:
-        for refused in count():
-            theta, _ = self.sampler.sample(rng)
-            if not self.exclusion(theta):
-                return theta, refused
-        raise AssertionError
 
 
 def _charged(pupil: Pupil, stage: Path, *, new_data: bool = False) -> Pupil:

@@ -3,7 +3,7 @@
 from etude.search.archive import Archive, ArchiveRow
 from etude.search.boxes import Box, BoxConfig, find_boxes
 from etude.search.cross_entropy import CrossEntropyConfig, CrossEntropySearch
-from etude.search.exclusion import Exclusion
+from etude.search.exclusion import Exclusion, KeepsAway
 from etude.search.failures import search_failures
 from etude.search.following import FATES, Fate, FollowedPocket, follow_pockets
 from etude.search.places import same_place
@@ -16,6 +16,7 @@ from etude.search.pockets import (
     confirm_pockets,
     sample_inside,
     volume,
+    why_refuted,
 )
 from etude.search.random_search import RandomSearch
 from etude.search.searchers import SEARCHERS, Hunt, make_searcher, require_searchers
@@ -37,6 +38,7 @@ __all__ = [
     "Fate",
     "FollowedPocket",
     "Hunt",
+    "KeepsAway",
     "PlantedTruth",
     "PocketChange",
     "RandomSearch",
@@ -55,4 +57,5 @@ __all__ = [
     "sample_inside",
     "search_failures",
     "volume",
+    "why_refuted",
 ]

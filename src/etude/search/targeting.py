@@ -54,6 +54,10 @@ class TargetedSampler:
             EVERYWHERE: self.uniform_fraction,
         }
 
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw a feasible θ that is not excluded."""
+        return self.sample(rng)[0]
+
     def sample(self, rng: np.random.Generator) -> tuple[Perturbation, str]:
         """Draw a feasible θ that is not excluded, and the label of where it comes from.
 
