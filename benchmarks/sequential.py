@@ -1,7 +1,8 @@
 """Two policies compared until it can be said which is better, against McNemar's test after 200 cases.
 
 Error rates are counted over 1,000 simulated comparisons of equal policies for every base rate and correlation. Power
-and numbers of cases are exact, from the probabilities of every (wins, losses) after every case. With the name of a PNG (`python -m benchmarks.sequential docs/images/power.png`) the curves are drawn.
+and numbers of cases are exact, from the probabilities of every (wins, losses) after every case. With the name of a PNG
+(`python -m benchmarks.sequential docs/images/power.png`) the curves are drawn.
 """
 
 import json
