@@ -15,6 +15,7 @@ from loop.test_report import links
 
 from etude.cli import main
 from etude.core import Case, EtudeError, Outcome, Perturbation, Rate
+from etude.core.files import write_json
 from etude.evaluation import factor_effects
 from etude.loop.report import kind_of, write_page, write_report
 from etude.loop.report.drawing.histogram import histogram
@@ -165,8 +166,10 @@ def test_grids_of_one_or_two_factors_are_maps(
     assert ('id="grid"' in write_page(fake.evaluation(tmp_path, found)).read_text()) == drawn
 
 
-def test_a_grid_with_a_hole_is_none(rng: np.random.Generator) -> None:
-    assert grid_axes(fake.grid_outcomes(rng, SPACE.names[:2])[2:]) is None
+def test_a_grid_may_have_holes_only_where_cells_cannot_be(rng: np.random.Generator) -> None:
+    found = fake.grid_outcomes(rng, SPACE.names[:2])[2:]
+    assert grid_axes(found) is None
+    assert grid_axes(found, holes=True) == grid_axes(fake.grid_outcomes(rng, SPACE.names[:2]))
 
 
 def test_videos_stand_under_how_they_ended_and_missing_ones_are_left_out(
@@ -176,6 +179,15 @@ def test_videos_stand_under_how_they_ended_and_missing_ones_are_left_out(
     videos = [url for url in links(page) if url.endswith(".mp4")]
     assert videos == ["videos/0.mp4", "videos/1.mp4"]
     assert (tmp_path / "videos" / "0.jpg").is_file()
+
+
+def test_parts_of_a_suite_are_told_the_worst_first(tmp_path: Path, rng: np.random.Generator) -> None:
+    folder = fake.evaluation(tmp_path, fake.outcomes(10, rng))
+    write_json(folder / "summary.json", {"labels": {"pocket-1": {"k": 4, "n": 5}, fake.EVIL: {"k": 1, "n": 5}}})
+    page = write_page(folder)
+    links(page)
+    text = words(page)
+    assert text.index("1/5") < text.index("4/5")
 
 
 def succeeded(outcome: Outcome) -> Outcome:

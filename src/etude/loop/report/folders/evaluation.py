@@ -6,20 +6,27 @@ from typing import Any
 
 from etude.core import Outcome, Rate, Task
 from etude.core.files import read_json
-from etude.evaluation import read_outcomes
+from etude.evaluation import compare_matched, read_outcomes
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import count_text, interval_text, percent
+from etude.loop.report.drawing.wording import count_text, difference_text, interval_text, p_text, percent
 from etude.loop.report.sections.clips import Film, films, films_section
 from etude.loop.report.sections.factors import along_section, grid_section, matched_section
-from etude.loop.report.sections.outcomes import distributions_section, latency_section, modes_section, success_section
-from etude.loop.report.sections.source import Source, repeat_section
+from etude.loop.report.sections.outcomes import (
+    distributions_section,
+    labels_section,
+    latency_section,
+    modes_section,
+    success_section,
+)
+from etude.loop.report.sections.source import Source, rate_of, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
 FILES = ("outcomes.parquet", "summary.json", "matched.parquet", "timing.json")
 _SPREADS = {"nominal": "nominal worlds", "uniform": "drawn uniformly", "factors": "one factor at a time"}
 _CONTENTS = {
     "success": "Success",
+    "labels": "Part by part",
     "modes": "Failure modes",
     "matched": "Factor by factor",
     "grid": "Grid",
@@ -38,6 +45,7 @@ class Evaluation:
     Attributes:
         source: How it was made.
         outcomes: One per case.
+        summary: `summary.json`.
         matched: The unperturbed case of every seed, where they were run.
         timing: `timing.json`; None where no network was timed.
         task: What was done; None where the task cannot be made here.
@@ -46,6 +54,7 @@ class Evaluation:
 
     source: Source
     outcomes: tuple[Outcome, ...]
+    summary: dict[str, Any]
     matched: tuple[Outcome, ...]
     timing: dict[str, Any] | None
     task: Task | None
@@ -59,6 +68,7 @@ def read(folder: Path) -> Evaluation:
     return Evaluation(
         source=source,
         outcomes=tuple(read_outcomes(folder / "outcomes.parquet")),
+        summary=read_json(folder / "summary.json"),
         matched=tuple(read_outcomes(matched)) if matched.exists() else (),
         timing=read_json(timing) if timing.exists() else None,
         task=source.make_task(),
@@ -75,9 +85,10 @@ def page(folder: Path) -> str:
     sections = join(
         [
             success_section(outcomes, task.subtasks if task else ()),
+            labels_section({name: rate_of(rate) for name, rate in evaluation.summary.get("labels", {}).items()}),
             modes_section(outcomes),
             matched_section(outcomes, evaluation.matched, space),
-            grid_section(outcomes, space),
+            grid_section(outcomes, space, holes=bool(evaluation.summary.get("infeasible"))),
             films_section(evaluation.films, "Videos", note),
             along_section(outcomes, space),
             distributions_section(outcomes),
@@ -87,7 +98,7 @@ def page(folder: Path) -> str:
     )
     title = f"Evaluation on {evaluation.source['task'] or 'an unnamed task'}"
     head = heading(title, _facts(evaluation), _CONTENTS, sections)
-    return document(title, head, tag("main", _verdict(outcomes), sections))
+    return document(title, head, tag("main", _verdict(outcomes, evaluation.matched), sections))
 
 
 def _facts(evaluation: Evaluation) -> str:
@@ -100,17 +111,30 @@ def _facts(evaluation: Evaluation) -> str:
     return " · ".join(filter(None, told))
 
 
-def _verdict(outcomes: tuple[Outcome, ...]) -> Html:
+def _verdict(outcomes: tuple[Outcome, ...], matched: tuple[Outcome, ...]) -> Html:
     rate = Rate.of([outcome.success for outcome in outcomes])
     if not rate.n:
         return verdict_box("unclear", "No case was run.")
     numbers = f"{count_text(rate)} succeed ({percent(rate.value)}; 95 % interval {interval_text(rate)})"
     failed = Rate(rate.n - rate.k, rate.n)
+    beside = _beside(outcomes, matched)
     if not failed.k:
         bound = percent(failed.high, 1)
         words = f"No failure was seen; with 95 % confidence it fails in less than {bound} of such cases."
-        return verdict_box("better", f"{numbers}.", words)
+        return verdict_box("better", f"{numbers}.", words, *beside)
     if not rate.k:
         words = f"It fails everywhere that was tried; at most {percent(rate.high, 1)} of such cases may succeed."
-        return verdict_box("worse", f"{numbers}.", words)
-    return verdict_box("unclear", f"{numbers}.")
+        return verdict_box("worse", f"{numbers}.", words, *beside)
+    return verdict_box("unclear", f"{numbers}.", *beside)
+
+
+def _beside(outcomes: tuple[Outcome, ...], matched: tuple[Outcome, ...]) -> list[str]:
+    """The unperturbed worlds of the same seeds, where they were run."""
+    if not matched:
+        return []
+    paired, plain = compare_matched(outcomes, matched), Rate.of([outcome.success for outcome in matched])
+    difference = difference_text((paired.difference, *paired.interval()))
+    return [
+        f"Unperturbed worlds of the same seeds: {count_text(plain)} succeed; the cases less these: {difference}, "
+        f"{p_text(paired.p)}."
+    ]

@@ -132,8 +132,10 @@ def _headline(pockets: Sequence[Pocket], refuted: Sequence[Pocket]) -> str:
         boxes = "one box was" if len(refuted) == 1 else f"{len(refuted)} boxes were"
         tried = f"; {boxes} tried and not confirmed" if refuted else ""
         return f"No pocket: nowhere does it fail clearly more often than elsewhere{tried}."
-    share = sum(pocket.volume for pocket in pockets)
-    return f"{len(pockets)} pocket{'s' if len(pockets) > 1 else ''}, {percent(share, 1)} of the space in all."
+    share = percent(sum(pocket.volume for pocket in pockets), 1)
+    if len(pockets) == 1:
+        return f"One pocket, {share} of the space."
+    return f"{len(pockets)} pockets, together at most {share} of the space."
 
 
 def _optional(path: Path) -> dict[str, Any]:

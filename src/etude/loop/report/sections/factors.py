@@ -44,9 +44,15 @@ def along_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) 
     return section("along", "Success along each factor", note, drawn)
 
 
-def grid_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) -> Html:
-    """A map of failures where the cases are a grid of one or two factors."""
-    axes = grid_axes(outcomes)
+def grid_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None, *, holes: bool = False) -> Html:
+    """A map of failures where the cases are a grid of one or two factors.
+
+    Args:
+        outcomes: One per case.
+        space: Of the factors; None where it is not known.
+        holes: Whether some cells may be missing, as those that the world could not take.
+    """
+    axes = grid_axes(outcomes, holes=holes)
     if axes is None:
         return Html("")
     names = list(axes)
@@ -59,11 +65,12 @@ def grid_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None) -
     xs, ys = axes[names[0]], axes[names[1]] if len(names) > 1 else [0.0]
     drawn = heat_map(rates, titles[0], titles[1] if len(names) > 1 else "", xs, ys)
     note = "Failures of all cases in each cell, the redder the more."
+    note += " A cell without a number is a world that cannot be." if holes else ""
     return section("grid", "Grid", note, tag("figure", drawn, class_="wide"))
 
 
-def grid_axes(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | None:
-    """Factor -> its values, ascending, where the cases are a full grid of one or two factors; else None."""
+def grid_axes(outcomes: Sequence[Outcome], *, holes: bool = False) -> dict[str, list[float]] | None:
+    """Factor -> its values, ascending, where the cases are a grid of one or two factors; else None."""
     if not outcomes:
         return None
     names = sorted({name for outcome in outcomes for name in outcome.case.theta.values})
@@ -77,7 +84,7 @@ def grid_axes(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | None:
     size = 1
     for values in axes.values():
         size *= len(values)
-    return axes if len(cells) == size else None
+    return axes if holes or len(cells) == size else None
 
 
 def matched_section(outcomes: Sequence[Outcome], matched: Sequence[Outcome], space: PerturbationSpace | None) -> Html:

@@ -32,6 +32,16 @@ def success_section(outcomes: Sequence[Outcome], order: Sequence[str] = ()) -> H
     )
 
 
+def labels_section(labels: Mapping[str, Rate]) -> Html:
+    """Success in each part of a suite, the worst first."""
+    if not labels:
+        return Html("")
+    worst = sorted(labels, key=lambda label: (labels[label].value, label))
+    rows = [rate_row(label, labels[label], "ink-good") for label in worst]
+    table = tag("table", header("", "Succeed", "95 % interval"), tag("tbody", *rows), class_="rates")
+    return section("labels", "Part by part", "Success in the suite's parts, the worst first.", scrolling(table))
+
+
 def modes_section(outcomes: Sequence[Outcome]) -> Html:
     """How episodes ended: one bar, then each way to fail with its interval."""
     modes = failure_modes(outcomes)

@@ -21,7 +21,12 @@ def discovery_section(rows: Sequence[ArchiveRow], found: Mapping[str, Any]) -> H
         for i, (name, tried) in enumerate(own.items())
     ]
     points = found.get("discovery", [])
-    boxes = Curve("boxes", "ink-plain", [(0, 0), *((at["rollouts"], at["boxes"]) for at in points)] if points else [])
+    boxes = Curve(
+        "boxes",
+        "ink-plain",
+        [(0, 0), *((at["rollouts"], at["boxes"]) for at in points)] if points else [],
+        stepped=True,
+    )
     drawn = (
         ("Failures of each searcher", curves(lines, "rollouts of the searcher", "failures found")),
         ("Boxes in which failures gather, not confirmed yet", curves([boxes], "rollouts of all searchers", "boxes")),
