@@ -20,6 +20,7 @@ from etude.core import (
 )
 from etude.evaluation import (
     Axis,
+    Cell,
     Grid,
     Runner,
     break_down,
@@ -109,8 +110,20 @@ def test_a_grid_has_every_feasible_combination_on_the_same_seeds() -> None:
     assert [case.theta for case in cases] == [theta for theta in grid.cells for _ in range(2)]
     assert {case.seed for case in cases} == {case.seed for case in cases[:2]}
     outcomes = Runner(PointTask(), PlantedPolicy(), SerialExecutor()).run(cases)
-    assert break_down(outcomes, SPACE, cells=True).cells == dict.fromkeys(grid.cells, Rate(2, 2))
+    assert break_down(outcomes, SPACE, cells=True).cells == dict.fromkeys(grid.cells, Cell(Rate(2, 2)))
     assert [case.seed for case in matched_cases(cases)] == [case.seed for case in cases[:2]]
+
+
+def test_every_cell_is_compared_with_the_unperturbed_worlds_of_its_seeds() -> None:
+    outcomes = [outcome(light > 0.5, seed, light__intensity=light) for light in (0.3, 0.9) for seed in range(8)]
+    parts = break_down(outcomes, SPACE, matched=[outcome(True, seed) for seed in range(8)], cells=True)
+    dark, bright = parts.cells.values()
+    assert dark == Cell(Rate(0, 8), Paired(0, 8), holm([Paired(0, 8).p, 1.0])[0])
+    assert (bright.against, bright.p_holm) == (Paired(0, 0, 8), 1.0)
+    assert parts.factors == {}  # two values of a factor share each seed: their pairs are not independent
+    assert parts.against == Paired(0, 8, 8)
+    assert parts.to_json()["matched"]["p"] is None
+    assert parts.to_json()["cells"][0]["losses"] == 8
 
 
 @pytest.mark.parametrize(

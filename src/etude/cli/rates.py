@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from etude.core import CRASHED, INVALID_ACTION, Outcome, Perturbation, Rate
+from etude.core import CRASHED, INVALID_ACTION, Outcome, Paired, Perturbation, Rate
 
 if TYPE_CHECKING:
     from etude.evaluation import Breakdown, Summary
@@ -52,9 +52,7 @@ def parts_tables(breakdown: "Breakdown") -> list[Table]:
     if breakdown.factors:
         tables.append(_factor_table(breakdown))
     if breakdown.cells:
-        cells = sorted(breakdown.cells.items(), key=lambda pair: pair[1].value)
-        rows = {theta_words(theta): rate for theta, rate in cells[:_SHOWN]}
-        tables.append(_table(f"cell, the worst first ({len(cells)} in all)", rows))
+        tables.append(_cell_table(breakdown))
     return tables
 
 
@@ -83,15 +81,34 @@ def _table(title: str, rows: dict[str, Rate]) -> Table:
 
 def _factor_table(breakdown: "Breakdown") -> Table:
     count = len(breakdown.factors)
-    title = f"factor alone, the most harmful first ({count} in all)"
-    shown = Table(title, "perturbed", "rate", "95 % interval", box=None, header_style="bold")
-    for heading in ("unperturbed", "lost", "won", "p (Holm)"):
-        shown.add_column(heading)
+    shown = _compared(f"factor alone, the most harmful first ({count} in all)", "unperturbed")
     for name, effect in list(breakdown.factors.items())[:_SHOWN]:
-        paired = effect.paired
-        compared = (f"{effect.matched.k}/{effect.matched.n}", str(paired.losses), str(paired.wins))
-        shown.add_row(name, *_cells(effect.perturbed), *compared, f"{effect.p_holm:.2g}")
+        unperturbed = f"{effect.matched.k}/{effect.matched.n}"
+        shown.add_row(name, *_cells(effect.perturbed), unperturbed, *_pairing(effect.paired, effect.p_holm))
     return shown
+
+
+def _cell_table(breakdown: "Breakdown") -> Table:
+    cells = sorted(breakdown.cells.items(), key=lambda pair: pair[1].success.value)
+    title = f"cell, the worst first ({len(cells)} in all)"
+    if breakdown.matched is None:
+        return _table(title, {theta_words(theta): cell.success for theta, cell in cells[:_SHOWN]})
+    shown = _compared(title)
+    for theta, cell in cells[:_SHOWN]:
+        shown.add_row(theta_words(theta), *_cells(cell.success), *_pairing(cell.against, cell.p_holm))
+    return shown
+
+
+def _compared(title: str, *more: str) -> Table:
+    """A table of rates that are compared with unperturbed worlds."""
+    shown = Table(title, "perturbed", "rate", "95 % interval", box=None, header_style="bold")
+    for heading in (*more, "lost", "won", "p (Holm)"):
+        shown.add_column(heading)
+    return shown
+
+
+def _pairing(paired: Paired | None, p_holm: float | None) -> tuple[str, str, str]:
+    return ("", "", "") if paired is None else (str(paired.losses), str(paired.wins), f"{p_holm:.2g}")
 
 
 def _cells(rate: Rate) -> tuple[str, str, str]:

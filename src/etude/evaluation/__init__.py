@@ -1,6 +1,6 @@
 """Runs policies over lists of (θ, seed), counts, compares, films."""
 
-from etude.evaluation.breakdown import Breakdown, break_down
+from etude.evaluation.breakdown import Breakdown, Cell, break_down
 from etude.evaluation.comparison import Comparison, compare
 from etude.evaluation.factories import Expert, RandomPolicy
 from etude.evaluation.factors import (
@@ -30,6 +30,7 @@ from etude.evaluation.video import shoot
 __all__ = [
     "Axis",
     "Breakdown",
+    "Cell",
     "Comparison",
     "Expert",
     "FactorBin",

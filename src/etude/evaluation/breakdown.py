@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etude.core import Outcome, Paired, Perturbation, PerturbationSpace, Rate
+from etude.core import Outcome, Paired, Perturbation, PerturbationSpace, Rate, holm
 from etude.evaluation.factors import (
     FactorBin,
     FactorEffect,
@@ -12,9 +12,19 @@ from etude.evaluation.factors import (
     compare_matched,
     factor_effects,
     paired_json,
+    seeds_differ,
     varied,
 )
 from etude.evaluation.summary import rate_json
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Success in a cell of a grid; against the unperturbed worlds of its seeds and adjusted by Holm, or None."""
+
+    success: Rate
+    against: Paired | None = None
+    p_holm: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +34,19 @@ class Breakdown:
     Attributes:
         matched: Success in the unperturbed worlds of the same seeds, or None.
         against: The cases against their unperturbed worlds (wins: only the case succeeded), or None.
+        independent: Whether every unperturbed world was compared with once, as `against`'s p-value presumes.
         factors: Factor that some cases vary alone -> what that did, the most harmful first.
         bins: Factor of several values -> success along it, whatever else varied.
-        cells: θ of a grid's cell -> success there.
+        cells: θ of a grid's cell -> what happened there.
         labels: Label of a suite's cases (the pocket they came from) -> success.
     """
 
     matched: Rate | None
     against: Paired | None
+    independent: bool
     factors: dict[str, FactorEffect]
     bins: dict[str, list[FactorBin]]
-    cells: dict[Perturbation, Rate]
+    cells: dict[Perturbation, Cell]
     labels: dict[str, Rate]
 
     def to_json(self) -> dict[str, Any]:
@@ -42,11 +54,12 @@ class Breakdown:
         matched = None
         if self.matched is not None and self.against is not None:
             matched = {"success": rate_json(self.matched), **paired_json(self.against)}
+            matched["p"] = self.against.p if self.independent else None
         return {
             "matched": matched,
             "factors": {name: _effect_json(effect) for name, effect in self.factors.items()},
             "bins": {name: [_bin_json(b) for b in bins] for name, bins in self.bins.items()},
-            "cells": [{"theta": dict(t.values), "success": rate_json(rate)} for t, rate in self.cells.items()],
+            "cells": [_cell_json(theta, cell) for theta, cell in self.cells.items()],
             "labels": {label: rate_json(rate) for label, rate in self.labels.items()},
         }
 
@@ -68,28 +81,53 @@ def break_down(
         labels: One per outcome, or none.
         cells: Whether the cases are those of a grid.
     """
-    by_theta = _rates(outcomes, [o.case.theta for o in outcomes]) if cells else {}
     return Breakdown(
         matched=Rate.of([o.success for o in matched]) if matched else None,
         against=compare_matched(outcomes, matched) if matched else None,
+        independent=seeds_differ(outcomes),
         factors=factor_effects(outcomes, matched) if matched else {},
         bins={factor.name: by_factor(outcomes, factor, matched=matched) for factor in varied(outcomes, space)},
-        cells=by_theta,
+        cells=by_cell(outcomes, matched) if cells else {},
         labels=_rates(outcomes, labels) if labels else {},
     )
 
 
+def by_cell(outcomes: Sequence[Outcome], matched: Sequence[Outcome] = ()) -> dict[Perturbation, Cell]:
+    """What happened at every θ, in the order in which they come up.
+
+    Args:
+        outcomes: What became of the cases.
+        matched: Outcomes of their matched cases, where they were run.
+    """
+    groups = _groups(outcomes, [o.case.theta for o in outcomes])
+    rates = {theta: Rate.of([o.success for o in group]) for theta, group in groups.items()}
+    if not matched:
+        return {theta: Cell(rate) for theta, rate in rates.items()}
+    against = {theta: compare_matched(group, matched) for theta, group in groups.items()}
+    adjusted = holm([paired.p for paired in against.values()])
+    return {t: Cell(rates[t], paired, p) for (t, paired), p in zip(against.items(), adjusted, strict=True)}
+
+
 def _rates[K](outcomes: Sequence[Outcome], keys: Sequence[K]) -> dict[K, Rate]:
     """Success for every key, in the order in which they come up."""
-    groups: dict[K, list[bool]] = {}
+    return {key: Rate.of([o.success for o in group]) for key, group in _groups(outcomes, keys).items()}
+
+
+def _groups[K](outcomes: Sequence[Outcome], keys: Sequence[K]) -> dict[K, list[Outcome]]:
+    groups: dict[K, list[Outcome]] = {}
     for key, outcome in zip(keys, outcomes, strict=True):
-        groups.setdefault(key, []).append(outcome.success)
-    return {key: Rate.of(successes) for key, successes in groups.items()}
+        groups.setdefault(key, []).append(outcome)
+    return groups
 
 
 def _effect_json(effect: FactorEffect) -> dict[str, Any]:
     rates = {"perturbed": rate_json(effect.perturbed), "matched": rate_json(effect.matched)}
     return {**rates, **paired_json(effect.paired), "p_holm": effect.p_holm}
+
+
+def _cell_json(theta: Perturbation, cell: Cell) -> dict[str, Any]:
+    compared = {} if cell.against is None else {**paired_json(cell.against), "p_holm": cell.p_holm}
+    return {"theta": dict(theta.values), "success": rate_json(cell.success), **compared}
 
 
 def _bin_json(b: FactorBin) -> dict[str, Any]:

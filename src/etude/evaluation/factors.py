@@ -108,13 +108,23 @@ def compare_matched(outcomes: Sequence[Outcome], matched: Sequence[Outcome]) -> 
     return Paired.of([o.success for o, _ in both], [m.success for _, m in both])
 
 
+def seeds_differ(outcomes: Sequence[Outcome]) -> bool:
+    """Whether no seed comes twice: only then are comparisons with unperturbed worlds independent of one another."""
+    return len({outcome.case.seed for outcome in outcomes}) == len(outcomes)
+
+
 def factor_effects(outcomes: Sequence[Outcome], matched: Sequence[Outcome]) -> dict[str, FactorEffect]:
-    """The effect of each factor that some cases vary alone, the most harmful first; other cases are left out."""
+    """The effect of each factor that some cases vary alone, each on a seed of its own; the most harmful first.
+
+    Other cases are left out, and so are factors that vary on the same seed twice, as on a grid: their pairs would not
+    be independent.
+    """
     groups: dict[str, list[tuple[Outcome, Outcome]]] = {}
     for outcome, plain in pairs(outcomes, matched):
         changed = outcome.case.theta.values.keys() - plain.case.theta.values.keys()
         if len(changed) == 1:
             groups.setdefault(changed.pop(), []).append((outcome, plain))
+    groups = {name: group for name, group in groups.items() if seeds_differ([outcome for outcome, _ in group])}
     counted = {name: Paired.of([o.success for o, _ in g], [m.success for _, m in g]) for name, g in groups.items()}
     adjusted = dict(zip(counted, holm([paired.p for paired in counted.values()]), strict=True))
     effects = {

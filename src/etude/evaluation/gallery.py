@@ -1,5 +1,6 @@
 """Films of a few episodes of an evaluation that show every way in which it failed."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def _far(outcomes: Sequence[Outcome]) -> Callable[[int], tuple[float, int]]:
 
 
 def _name(index: int, outcome: Outcome) -> str:
-    return f"{outcome.failure_mode or 'success'}-case-{index:04d}-seed-{outcome.case.seed}.mp4"
+    mode = re.sub(r"[^\w-]+", "_", outcome.failure_mode) or "success"  # a task may name its modes as it likes
+    return f"{mode}-case-{index:04d}-seed-{outcome.case.seed}.mp4"
 
 
 def _entry(name: str, index: int, outcome: Outcome) -> dict[str, Any]:
