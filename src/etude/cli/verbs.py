@@ -72,6 +72,11 @@ VERBS = {
         "a demonstration and a policy side by side from one state",
         "etude lockstep data/first --episode 0 --policy runs/first --out lockstep/first",
     ),
+    "serve": Verb(
+        "etude.cli.serve",
+        "a trained policy as a server, by openpi's protocol",
+        "etude serve runs/first --port 8000",
+    ),
     "watch": Verb(
         "etude.cli.watch",
         "see a policy at work, in a window or as a video",
@@ -84,7 +89,7 @@ VERBS = {
         "etude loop franka-stack --preset demo --run demo --seed 0",
         resumable=True,
     ),
-    "report": Verb("etude.cli.report", "write the report of a run again", "etude report runs/demo"),
+    "report": Verb("etude.cli.report", "write the page of a run, or of a command's folder", "etude report runs/demo"),
     "data inspect": Verb(
         "etude.cli.data.inspect",
         "what is in an HDF5 file or a dataset",

@@ -12,7 +12,7 @@ _PREFIXED: Mapping[str, Callable[[str, Task], PolicyFactory]] = {
     "planted": Planted.parse,
 }
 """What stands before the colon -> what makes a policy of the rest."""
-POLICIES = (*_NAMED, "a checkpoint folder", "replay:DATASET", "planted:FILE")
+POLICIES = (*_NAMED, "a checkpoint folder", "replay:DATASET", "planted:FILE", "ws://HOST:PORT", "tcp://HOST:PORT")
 
 
 def policy_factory(
@@ -21,10 +21,10 @@ def policy_factory(
     """The policy that a name stands for.
 
     Args:
-        name: `expert`, `random`, `replay:DATASET`, `replay:DATASET:EPISODE`, `planted:FILE`, or a checkpoint
-            folder.
+        name: `expert`, `random`, `replay:DATASET`, `replay:DATASET:EPISODE`, `planted:FILE`, `ws://HOST:PORT`,
+            `tcp://HOST:PORT`, or a checkpoint folder.
         task: What it will be asked to do.
-        execute: Actions of a chunk to execute before looking again; this and what follows for checkpoints.
+        execute: Actions of a chunk to execute before looking again; this and what follows for checkpoints and servers.
         ensemble: Decay of the average over all chunks that predicted an action; None does not average.
         smooth: Share of the last action that stays in the next one.
         overlap: The last so many executed actions run while the next chunk is computed.
@@ -38,6 +38,11 @@ def policy_factory(
         return _NAMED[name](task)
     if colon and prefix in _PREFIXED:
         return _PREFIXED[prefix](rest, task)
+    if "://" in name:
+        from etude.policies.remote import RemotePolicy
+
+        how = {"execute": execute, "ensemble": ensemble, "smooth": smooth, "overlap": overlap}
+        return RemotePolicy.parse(name, task, **how)
     path = Path(name)
     if not path.exists():
         raise UnknownNameError("policy", name, POLICIES)

@@ -64,6 +64,12 @@ class CheckpointPolicy:
         policy = self._executed(self._model(), meter)
         return Metered(Smoothing(policy, share=self.smooth) if self.smooth else policy, meter)
 
+    def whole_chunks(self) -> Policy:
+        """Load the checkpoint as a policy of whole chunks, for whoever executes them elsewhere."""
+        from etude.policies.execution.latency import Meter
+
+        return self._chunks(self._model(), Meter())
+
     def in_real_time(self, rng: np.random.Generator) -> "BackgroundInference":
         """Load the checkpoint for one robot, with its network in a thread; the actions are those of `create`.
 
