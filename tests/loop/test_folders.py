@@ -348,6 +348,12 @@ def test_a_folder_of_no_kind_is_refused_with_what_is_looked_for(
     assert "does not exist" in capsys.readouterr().err
 
 
+def test_a_changed_file_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_json(fake.lockstep(tmp_path) / "lockstep.json", {"task": fake.TASK})
+    assert main(["report", str(tmp_path)]) == 2
+    assert "is not as etude lockstep of this version leaves it" in capsys.readouterr().err
+
+
 def test_etude_report_says_which_folder_it_found(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,12 +46,19 @@ def write_page(folder: Path) -> Path:
     Returns:
         Path of the page.
     Raises:
-        EtudeError: The folder is of no kind that has a page.
+        EtudeError: The folder is of no kind that has a page, or a file in it is damaged or of another version.
     """
     kind = kind_of(folder)
     if kind is None:
         kinds = "; ".join(f"{' and '.join(kind.files)} (etude {kind.name})" for kind in KINDS)
         state = "holds nothing to report" if folder.is_dir() else "does not exist"
         raise EtudeError(f"'{folder}' {state}: a report is made of a folder with run.json (etude loop); {kinds}.")
-    write_bytes(folder / PAGE, kind.page(folder).encode())
+    try:
+        page = kind.page(folder)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EtudeError(
+            f"'{folder}' is not as etude {kind.name} of this version leaves it ({type(error).__name__}: {error}): run "
+            "it again into another folder."
+        ) from error
+    write_bytes(folder / PAGE, page.encode())
     return folder / PAGE
