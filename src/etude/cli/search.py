@@ -17,6 +17,8 @@ from etude.core import ConfigError, Pocket, Task
 if TYPE_CHECKING:
     from etude.loop.searching import SearchResult
 
+_NEARLY_EVERYWHERE = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ExecutionOptions, WorkerOptions):
@@ -24,10 +26,12 @@ class Options(ExecutionOptions, WorkerOptions):
 
     Writes archive.parquet (every θ tried), pockets.json (boxes in which the policy fails and the expert does not), a
     picture of both (pockets.svg) and the suites exam.json and dev.json, whose cases the expert solved, with
-    uniform.json and nominal.json.
+    uniform.json and nominal.json. search.json says who found what.
 
     Examples:
         etude search franka-stack:cubes=2 --policy runs/first --budget 400 --out search/first
+        etude search franka-stack:cubes=2 --policy runs/first --searcher cross-entropy cma --no-suites --out search/two
+        etude search franka-stack:cubes=2 --policy runs/first --archive search/first/archive.parquet --out search/more
         etude eval franka-stack:cubes=2 --policy runs/second --suite search/first/exam.json --out results/exam
 
     Attributes:
@@ -35,6 +39,11 @@ class Options(ExecutionOptions, WorkerOptions):
         policy: A checkpoint folder, `expert` or `random`.
         out: Folder for the archive, the pockets and the suites.
         budget: Rollouts that the search may spend; confirming and freezing come on top.
+        searcher: Who searches, one or several: cross-entropy, random, sobol, grid, cma, quality-diversity. Half of the
+            budget is drawn uniformly before them, to measure how much of the space fails; they share the rest, and one
+            archive.
+        archive: Archive of an earlier search of the same policy, to go on from.
+        suites: Freeze suites, or leave it at the search.
         confirm: Fresh rollouts that confirm a pocket, inside and again outside.
         exam_cases: Cases of the exam.
         dev_cases: Cases of the dev suite.
@@ -48,6 +57,9 @@ class Options(ExecutionOptions, WorkerOptions):
     policy: str
     out: Path
     budget: int = 400
+    searcher: tuple[str, ...] = ("cross-entropy",)
+    archive: Path | None = None
+    suites: bool = True
     confirm: int = 20
     exam_cases: int = 80
     dev_cases: int = 20
@@ -71,28 +83,43 @@ def run(options: Options) -> None:
     _require_searchable(task)
     policy = resolve_policy(options.policy, task, options)
     names = ("policy", "budget", "confirm", "exam_cases", "dev_cases", "test_cases", "seed")
-    settings = {"task": task.name, **{name: getattr(options, name) for name in names}, **execution_settings(options)}
+    settings = {
+        "task": task.name,
+        **{name: getattr(options, name) for name in names},
+        **execution_settings(options),
+        # None as in settings that do not know of it
+        "searcher": None if options.searcher == ("cross-entropy",) else list(options.searcher),
+        "archive": str(options.archive) if options.archive else None,
+        "suites": None if options.suites else False,
+    }
 
+    from etude.loop.fingerprint import fingerprint
     from etude.loop.searching import SearchSettings, search_for_failures
     from etude.loop.stages import Arena, freeze_suites
-    from etude.search import SuiteConfig
+    from etude.search import Archive, SuiteConfig, require_installed
 
+    search = SearchSettings(rollouts=options.budget, searchers=options.searcher, confirm=options.confirm)
+    require_installed(search.searchers)
+    known = Archive.load(options.archive, task.space, fingerprint(task, policy)) if options.archive else None
     with (
         resumable_folder(options.out, settings, resume=options.resume) as out,
         make_executor(options) as executor,
     ):
         arena = Arena(task, executor, watch())
-        spent = SearchSettings(rollouts=options.budget, confirm=options.confirm)
-        found = search_for_failures(arena, policy, out, settings=spent, seed=options.seed)
-        tests = options.test_cases
-        sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
-        freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed)
+        found = search_for_failures(arena, policy, out, settings=search, seed=options.seed, known=known)
+        frozen = options.suites and found.weaknesses > 0
+        if frozen:
+            tests = options.test_cases
+            sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
+            freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed)
         _draw(out, task, found.pockets)
     if options.json:
         pockets = [pocket.to_json() for pocket in found.pockets]
-        show_json({"out": str(out), "pockets": pockets, "rollouts": found.rollouts})
+        failures = [found.failures.k, found.failures.n]
+        told = {"out": str(out), "pockets": pockets, "rollouts": found.rollouts, "failures": failures}
+        show_json({**told, "weaknesses": found.weaknesses, "exam": str(out / "exam.json") if frozen else None})
     else:
-        _tell(options, task, found)
+        _tell(options, task, found, frozen=frozen)
 
 
 def _require_searchable(task: Task) -> None:
@@ -118,18 +145,45 @@ def _draw(out: Path, task: Task, pockets: Sequence[Pocket]) -> None:
     write_pocket_map(out / "pockets.svg", task.space, rows, pockets)
 
 
-def _tell(options: Options, task: Task, found: "SearchResult") -> None:
+def _tell(options: Options, task: Task, found: "SearchResult", *, frozen: bool) -> None:
+    if not found.weaknesses:
+        _tell_nothing(options, task, found)
+        return
     show(f"the policy fails {found.failures} of uniformly drawn cases", "")
     show(*(describe(pocket, task) for pocket in found.pockets))
-    if not found.pockets and found.failures.value > 0.8:
-        show("no pocket: it fails nearly everywhere, so train it more first. The exam is drawn from the whole space.")
-    elif not found.pockets:
+    exam = " The exam is drawn from the whole space." if frozen else ""
+    if found.searched.k == found.searched.n:
         show(
-            "no pocket: nowhere does it fail clearly more often than elsewhere. The exam is drawn from the whole space."
+            f"no pocket: it failed in all {found.searched.n} rollouts, so there are none to tell apart. "
+            f"Collect broader demonstrations or train longer first.{exam}"
         )
-    show("", f"archive.parquet, pockets.json, pockets.svg and suites in {options.out}")
+    elif not found.pockets and found.failures.value > _NEARLY_EVERYWHERE:
+        show(f"no pocket: it fails nearly everywhere, so train it more first.{exam}")
+    elif not found.pockets:
+        show(f"no pocket: nowhere does it fail clearly more often than elsewhere.{exam}")
+    suites = " and suites" if frozen else ""
+    show("", f"archive.parquet, pockets.json, search.json, pockets.svg{suites} in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
-    show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
+    if frozen:
+        show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
+    else:
+        show_next(f"etude report {options.out}")
+
+
+def _tell_nothing(options: Options, task: Task, found: "SearchResult") -> None:
+    """Without a failure of the policy's own there is no exam, but there is a bound."""
+    bound = f"at most {found.weakness_volume.high:.1%} of the space"
+    drawn = f"95 %, from {found.weakness_volume.n} uniform draws"
+    if found.searched.k == 0:
+        show(f"no failures in {found.searched.n} rollouts: {bound} fails ({drawn}).")
+    else:
+        show(
+            f"{found.searched.k} failures in {found.searched.n} rollouts, and the expert fails at every one of them as "
+            f"well: in {bound} the policy fails where the expert does not ({drawn})."
+        )
+    show("No exam can be frozen without failures. A larger budget would find rarer ones.")
+    more = f"--budget {10 * options.budget} --archive {options.out}/archive.parquet --out {options.out}-more"
+    show_next(f"etude search {task.name} --policy {options.policy} {more}")
 
 
 def describe(pocket: Pocket, task: Task) -> str:

@@ -81,6 +81,7 @@ class SearchResult:
         failures: Failures among the uniform rollouts of the archive, k of n: the volume of failure.
         searched: Failures among all rollouts of the archive.
         weaknesses: How many of these are the policy's own: the expert does not fail there too.
+        weakness_volume: Failures of the policy's own among the uniform rollouts.
     """
 
     pockets: tuple[Pocket, ...]
@@ -88,6 +89,7 @@ class SearchResult:
     failures: Rate
     searched: Rate
     weaknesses: int
+    weakness_volume: Rate
 
 
 def search_for_failures(
@@ -128,9 +130,10 @@ def search_for_failures(
     return SearchResult(
         pockets=confirmed.pockets,
         rollouts=settings.rollouts + confirmed.policy_rollouts,
-        failures=_volume(archive.rows),
+        failures=_failures(_even(archive.rows)),
         searched=_failures(archive.rows),
         weaknesses=int(archive.weaknesses().sum()),
+        weakness_volume=Rate.of([row.weakness for row in _even(archive.rows)]),
     )
 
 
@@ -179,7 +182,7 @@ def _record(settings: SearchSettings, archive: Archive, confirmed: Confirmation)
         "budget": settings.rollouts,
         "searchers": {name: _counts([row for row in rows if row.searcher == name]) for name in names},
         "archive": _counts(rows),
-        "failures": rate_json(_volume(rows)),
+        "failures": rate_json(_failures(_even(rows))),
         "confirming": {"rollouts": confirmed.policy_rollouts, "expert_rollouts": confirmed.expert_rollouts},
         "discovery": _discovery(archive),
     }
@@ -208,6 +211,6 @@ def _failures(rows: Sequence[ArchiveRow]) -> Rate:
     return Rate.of([not row.success for row in rows])
 
 
-def _volume(rows: Sequence[ArchiveRow]) -> Rate:
-    """Failures among the rollouts that were drawn uniformly: the share of the space that fails."""
-    return _failures([row for row in rows if row.searcher in _EVEN])
+def _even(rows: Sequence[ArchiveRow]) -> list[ArchiveRow]:
+    """Those that were drawn uniformly: a share of them is a share of the space."""
+    return [row for row in rows if row.searcher in _EVEN]

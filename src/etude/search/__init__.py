@@ -19,7 +19,7 @@ from etude.search.pockets import (
     why_refuted,
 )
 from etude.search.random_search import RandomSearch
-from etude.search.searchers import SEARCHERS, Hunt, make_searcher, require_searchers
+from etude.search.searchers import SEARCHERS, Hunt, make_searcher, require_installed, require_searchers
 from etude.search.suites import SuiteConfig, SuiteReport, SuiteSet, build_suites
 from etude.search.targeting import TargetedSampler
 
@@ -52,6 +52,7 @@ __all__ = [
     "find_boxes",
     "follow_pockets",
     "make_searcher",
+    "require_installed",
     "require_searchers",
     "same_place",
     "sample_inside",

@@ -94,11 +94,12 @@ class CmaSearch:
             "verbose": -9,
         }
         start = self._space.to_unit(self._space.sample(rng))
-        self._strategy = _cma().CMAEvolutionStrategy(start, config.start_std, options)
+        self._strategy = load_cma().CMAEvolutionStrategy(start, config.start_std, options)
         self._spent = self._failures = 0
 
 
-def _cma() -> Any:
+def load_cma() -> Any:
+    """The package. Raises MissingDependencyError."""
     try:
         import cma
     except ImportError as error:

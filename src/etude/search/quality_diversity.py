@@ -97,7 +97,8 @@ class QualityDiversitySearch:
         self._scheduler.tell(objective, self._points[:, self._axes])
 
 
-def _scheduler(space: PerturbationSpace, config: QualityDiversityConfig, axes: int, rng: np.random.Generator) -> Any:
+def load_ribs() -> tuple[Any, Any, Any]:
+    """The package's map, emitter and scheduler. Raises MissingDependencyError."""
     try:
         from ribs.archives import GridArchive
         from ribs.emitters import EvolutionStrategyEmitter
@@ -106,6 +107,11 @@ def _scheduler(space: PerturbationSpace, config: QualityDiversityConfig, axes: i
         raise MissingDependencyError(
             "searcher 'quality-diversity' needs the package ribs: install the extra with `pip install 'etude[search]'`."
         ) from error
+    return GridArchive, EvolutionStrategyEmitter, Scheduler
+
+
+def _scheduler(space: PerturbationSpace, config: QualityDiversityConfig, axes: int, rng: np.random.Generator) -> Any:
+    GridArchive, EvolutionStrategyEmitter, Scheduler = load_ribs()
     size = len(space.factors)
     cells: Any = GridArchive(
         solution_dim=size, dims=(config.cells,) * axes, ranges=[(0.0, 1.0)] * axes, seed=int(rng.integers(2**31))

@@ -8,10 +8,10 @@ import numpy as np
 
 from etude.core import PerturbationSpace, Searcher, UnknownNameError
 from etude.search.archive import Archive
-from etude.search.cma import CmaConfig
+from etude.search.cma import CmaConfig, load_cma
 from etude.search.cross_entropy import CrossEntropyConfig
 from etude.search.grid import GridConfig
-from etude.search.quality_diversity import QualityDiversityConfig
+from etude.search.quality_diversity import QualityDiversityConfig, load_ribs
 from etude.search.random_search import RandomSearch
 from etude.search.sobol import SobolSearch
 
@@ -66,3 +66,10 @@ def require_searchers(names: Sequence[str]) -> None:
     for name in names:
         if name not in SEARCHERS:
             raise UnknownNameError("searcher", name, SEARCHERS)
+
+
+def require_installed(names: Sequence[str]) -> None:
+    """Raise MissingDependencyError unless what searchers of these names need is installed."""
+    for name, load in {"cma": load_cma, "quality-diversity": load_ribs}.items():
+        if name in names:
+            load()
