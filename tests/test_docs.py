@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from etude.policies.inputs import ImageInputs
+from etude.policies.remote import RemoteMapping
 
 ROOT = Path(__file__).parents[1]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -129,6 +131,32 @@ def test_the_page_on_comparing_runs_and_names_every_key(tmp_path: Path):
         assert set(found) | set(found["difference"]) | set(found["a"]) | set(found["sequential"] or ()) <= named
         assert found["verdict"]["better"] != "b"
     assert json.loads((tmp_path / "results/sooner/comparison.json").read_text())["sequential"]["saved"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_on_servers_runs_and_what_is_served_does_what_it_does_here(tmp_path: Path):
+    page = ROOT / "docs" / "remote.md"
+    (names,) = blocks(page, "json")
+    (tmp_path / "names.json").write_text(names)
+    RemoteMapping.read(tmp_path / "names.json")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    lines = [line.replace("8000", port) for line in commands(page)]
+    serve = next(i for i, line in enumerate(lines) if line.startswith("etude serve"))
+    run_all(lines[:serve], tmp_path)
+    etude = Path(sys.executable).with_name("etude")
+    server = subprocess.Popen([etude, *shlex.split(lines[serve])[1:]], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert port in server.stdout.readline()
+        run_all(lines[serve + 1 :], tmp_path)
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+    results = tmp_path / "results"
+    assert (results / "served/outcomes.parquet").read_bytes() == (results / "here/outcomes.parquet").read_bytes()
 
 
 def test_a_task_of_ones_own_is_short_and_known_to_every_command(tmp_path: Path):
