@@ -279,7 +279,7 @@ def test_a_sequential_comparison_tells_what_stopping_saved(tmp_path: Path, rng: 
 
 def test_a_diagnosis_tells_every_effect_with_its_sham_and_verdict(tmp_path: Path) -> None:
     text = words(write_page(fake.diagnosed(tmp_path, fake.diagnosis())))
-    assert "2 causes found, 1 of them confirmed by rollouts." in text
+    assert "2 causes found: 1 confirmed, 1 untestable." in text
     assert "18/20 70–97 % 1/20 1–24 % +85 points (+60 to +95) p < .001 confirmed" in text
     assert "untestable" in text
     assert "Not shown to matter by themselves: light intensity." in text

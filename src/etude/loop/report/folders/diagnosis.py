@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from etude.core import Diagnosis
+from etude.core.diagnosis import VERDICTS
 from etude.core.files import read_json
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
@@ -58,6 +59,7 @@ def _verdict(diagnosis: Diagnosis) -> Html:
     if not diagnosis.causes:
         return verdict_box("unclear", f"{count_text(failures)} episodes failed, and no rule explains them.")
     found = f"{len(diagnosis.causes)} cause{'s' if len(diagnosis.causes) > 1 else ''} found"
-    headline = f"{found}, {len(confirmed) or 'none'} of them confirmed by rollouts."
+    counts = {verdict: sum(cause.verdict == verdict for cause in diagnosis.causes) for verdict in VERDICTS}
+    headline = f"{found}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items() if count)}."
     lines = [f"{cause.name}: {effect_words(cause.effects[0], None)}." for cause in confirmed if cause.effects]
     return verdict_box("unclear", headline, *lines)

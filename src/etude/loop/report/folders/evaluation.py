@@ -107,7 +107,8 @@ def _facts(evaluation: Evaluation) -> str:
     if suite:
         told.append(f"suite {suite['name']} ({str(suite['hash'])[:12]}…)")
     elif drawn:
-        told += [_SPREADS.get(drawn.get("space", ""), ""), f"seed {drawn.get('seed', '')}"]
+        spread = "a grid" if drawn.get("grid") else _SPREADS.get(drawn.get("space", ""), "")
+        told += [spread, f"seed {drawn.get('seed', '')}"]
     return " · ".join(filter(None, told))
 
 
