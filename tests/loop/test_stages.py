@@ -58,7 +58,8 @@ def test_the_planted_pocket_is_found_and_counted(searched: tuple[Path, SearchRes
     archive = Archive.load(out / ARCHIVE, SPACE)
     assert len(archive) == SETTINGS.rollouts
     confirming = [*found.pockets, *read_json(out / POCKETS)["refuted"]]
-    assert found.rollouts == SETTINGS.rollouts + SETTINGS.confirm * (len(confirming) + 2)
+    sharpening = read_json(out / "search.json")["sharpening"]["rollouts"]
+    assert found.rollouts == SETTINGS.rollouts + sharpening + SETTINGS.confirm * (len(confirming) + 2)
     assert found.failures.n == round(SETTINGS.uniform_share * SETTINGS.rollouts)
     assert found.failures.value == pytest.approx(0.25, abs=0.12)
 

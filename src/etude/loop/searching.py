@@ -23,6 +23,7 @@ from etude.search import (
     require_searchers,
     search_failures,
 )
+from etude.search.refining import RefineConfig, Refined, refine_boxes
 
 SEARCH = "search.json"
 UNIFORM = "uniform"
@@ -40,7 +41,8 @@ class SearchSettings:
         rollouts: Rollouts of the policy that look for failures.
         searchers: Names of the searchers, one after the other; each begins with what those before it found.
         uniform_share: Share of the rollouts drawn uniformly, before all searchers; these have equal parts of the rest.
-        confirm: Fresh rollouts inside each box, and twice as many outside all, that make it a pocket.
+        confirm: Fresh rollouts inside each box, and twice as many outside all, that make it a pocket; up to twice as
+            many inside sharpen it before.
     """
 
     rollouts: int = 400
@@ -77,7 +79,7 @@ class SearchResult:
 
     Attributes:
         pockets: Confirmed pockets, the worst first.
-        rollouts: Rollouts of the policy spent on finding and confirming them.
+        rollouts: Rollouts of the policy spent on finding, sharpening and confirming them.
         failures: Failures among the uniform rollouts of the archive, k of n: the volume of failure.
         searched: Failures among all rollouts of the archive.
         weaknesses: How many of these are the policy's own: the expert does not fail there too.
@@ -116,9 +118,20 @@ def search_for_failures(
         known: An earlier search of the same policy, which this one adds to.
     """
     archive = _explore(arena, policy, out / ARCHIVE, settings, seed, title, known)
+    points, failures = archive.points(), archive.weaknesses()
+    refined = refine_boxes(
+        archive.space,
+        find_boxes(archive.space, points, failures),
+        points,
+        failures,
+        arena.policy(policy, f"{title}: sharpen pockets"),
+        arena.expert(),
+        stream(seed, "sharpen"),
+        RefineConfig(draws=settings.confirm),
+    )
     confirmed = confirm_pockets(
         archive.space,
-        find_boxes(archive.space, archive.points(), archive.weaknesses()),
+        refined.boxes,
         arena.policy(policy, f"{title}: confirm pockets"),
         arena.expert(),
         ConfirmConfig(inside=settings.confirm, outside=2 * settings.confirm),
@@ -126,10 +139,10 @@ def search_for_failures(
     )
     kinds = {"pockets": confirmed.pockets, "refuted": confirmed.refuted}
     write_json(out / POCKETS, {kind: [pocket.to_json() for pocket in pockets] for kind, pockets in kinds.items()})
-    write_json(out / SEARCH, _record(settings, archive, confirmed))
+    write_json(out / SEARCH, _record(settings, archive, refined, confirmed))
     return SearchResult(
         pockets=confirmed.pockets,
-        rollouts=settings.rollouts + confirmed.policy_rollouts,
+        rollouts=settings.rollouts + refined.policy_rollouts + confirmed.policy_rollouts,
         failures=_failures(_even(archive.rows)),
         searched=_failures(archive.rows),
         weaknesses=int(archive.weaknesses().sum()),
@@ -174,7 +187,7 @@ def _explore(
     return archive
 
 
-def _record(settings: SearchSettings, archive: Archive, confirmed: Confirmation) -> dict[str, Any]:
+def _record(settings: SearchSettings, archive: Archive, refined: Refined, confirmed: Confirmation) -> dict[str, Any]:
     """What a search was and came to, as JSON values."""
     rows = archive.rows
     names = dict.fromkeys(row.searcher for row in rows)
@@ -183,6 +196,7 @@ def _record(settings: SearchSettings, archive: Archive, confirmed: Confirmation)
         "searchers": {name: _counts([row for row in rows if row.searcher == name]) for name in names},
         "archive": _counts(rows),
         "failures": rate_json(_failures(_even(rows))),
+        "sharpening": {"rollouts": refined.policy_rollouts, "expert_rollouts": refined.expert_rollouts},
         "confirming": {"rollouts": confirmed.policy_rollouts, "expert_rollouts": confirmed.expert_rollouts},
         "discovery": _discovery(archive),
     }

@@ -122,6 +122,39 @@ def find_boxes(
     return sorted(boxes, key=lambda box: -box.score)
 
 
+def fit_inside(
+    space: PerturbationSpace,
+    box: Box,
+    points: Float64[NDArray[np.float64], "N D"],
+    failures: Bool[NDArray[np.bool_], " N"],
+    config: BoxConfig,
+) -> Box | None:
+    """The clearest smaller box inside a box, with edges in other factors where these tell more; None without one.
+
+    Args:
+        space: The space of the samples.
+        box: Where to look.
+        points: Samples in the unit cube, shape (N, D).
+        failures: Which of them count as failures, shape (N,).
+        config: What counts as a box.
+    """
+    within = box.distance(points, space) <= 0
+    points, failures = points[within], failures[within]
+    intervals = _best(points, failures, config)
+    if intervals is None:
+        return None
+    found = _box(space, intervals, _Judge(points, failures, config))
+    both = {
+        name: (
+            max(found.bounds.get(name, (-np.inf, np.inf))[0], box.bounds.get(name, (-np.inf, np.inf))[0]),
+            min(found.bounds.get(name, (-np.inf, np.inf))[1], box.bounds.get(name, (-np.inf, np.inf))[1]),
+        )
+        for name in space.names
+        if name in found.bounds or name in box.bounds
+    }
+    return Box(bounds=both, failures=found.failures, score=found.score)
+
+
 def _best(
     points: Float64[NDArray[np.float64], "N D"], failures: Bool[NDArray[np.bool_], " N"], config: BoxConfig
 ) -> _Intervals | None:
