@@ -107,19 +107,20 @@ def run(options: Options) -> None:
     ):
         arena = Arena(task, executor, watch())
         found = search_for_failures(arena, policy, out, settings=search, seed=options.seed, known=known)
+        _draw(out, task, found.pockets)
         frozen = options.suites and found.weaknesses > 0
+        notes: tuple[str, ...] = ()
         if frozen:
             tests = options.test_cases
             sizes = SuiteConfig(exam=options.exam_cases, dev=options.dev_cases, uniform=tests, nominal=tests)
-            freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed)
-        _draw(out, task, found.pockets)
+            notes = freeze_suites(arena, policy, found.pockets, out, sizes=sizes, seed=options.seed).notes
     if options.json:
         pockets = [pocket.to_json() for pocket in found.pockets]
         failures = [found.failures.k, found.failures.n]
         told = {"out": str(out), "pockets": pockets, "rollouts": found.rollouts, "failures": failures}
         show_json({**told, "weaknesses": found.weaknesses, "exam": str(out / "exam.json") if frozen else None})
     else:
-        _tell(options, task, found, frozen=frozen)
+        _tell(options, task, found, notes, frozen=frozen)
 
 
 def _require_searchable(task: Task) -> None:
@@ -145,7 +146,7 @@ def _draw(out: Path, task: Task, pockets: Sequence[Pocket]) -> None:
     write_pocket_map(out / "pockets.svg", task.space, rows, pockets)
 
 
-def _tell(options: Options, task: Task, found: "SearchResult", *, frozen: bool) -> None:
+def _tell(options: Options, task: Task, found: "SearchResult", notes: Sequence[str], *, frozen: bool) -> None:
     if not found.weaknesses:
         _tell_nothing(options, task, found)
         return
@@ -161,6 +162,7 @@ def _tell(options: Options, task: Task, found: "SearchResult", *, frozen: bool) 
         show(f"no pocket: it fails nearly everywhere, so train it more first.{exam}")
     elif not found.pockets:
         show(f"no pocket: nowhere does it fail clearly more often than elsewhere.{exam}")
+    show(*notes)
     suites = " and suites" if frozen else ""
     show("", f"archive.parquet, pockets.json, search.json, pockets.svg{suites} in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
