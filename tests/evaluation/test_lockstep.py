@@ -30,7 +30,7 @@ from etude.data import EpisodeRecorder
 from etude.evaluation import Expert, shoot
 from etude.evaluation.curves import ticks
 from etude.evaluation.lockstep import Demonstration, Lockstep, Pair, Reel, Tolerance, divergence_picture, run_both
-from etude.evaluation.lockstep.divergence import rotation_errors
+from etude.evaluation.lockstep.divergence import path_errors, rotation_errors
 from etude.evaluation.lockstep.trace import Trace
 
 TASK = PointTask()
@@ -163,6 +163,22 @@ def test_angles_between_rotations_are_exact_near_zero_and_at_half_a_turn() -> No
     angles = [0.0, 1e-9, 1e-3, 1.0, 3.0, np.pi]
     found = rotation_errors(trace_of(angles), trace_of([0.0] * len(angles)))["cube"]
     np.testing.assert_allclose(found, angles, rtol=1e-6, atol=1e-15)
+
+
+def along(*x_m: float) -> Trace:
+    trace = trace_of([0.0] * len(x_m))
+    trace.poses["cube"][:, 0, 3] = x_m
+    return trace
+
+
+def test_the_same_at_another_speed_keeps_to_the_path() -> None:
+    found = compared(run_both(TASK, record(), Expert(TASK)))
+    slower = replace(found.pair, demonstration=along(0, 0.1, 0.2, 0.3), policy=along(0, 0.05, 0.1, 0.15, 0.2, 0.25))
+    assert [line for line in compared(slower).findings() if "another speed" in line]
+    assert max(path_errors(slower.demonstration, slower.policy)["cube"]) < 1e-9
+    beyond = path_errors(along(0, 0.1, 0.1), along(0, 0.05, 0.25))["cube"]
+    np.testing.assert_allclose(beyond, [0.0, 0.0, 0.15], atol=1e-12)
+    assert not [line for line in compared(replace(slower, policy=along(0, -0.1))).findings() if "speed" in line]
 
 
 def test_something_that_only_turned_is_told_by_its_angle() -> None:

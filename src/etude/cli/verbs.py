@@ -23,6 +23,8 @@ class Verb:
     resumable: bool = False
 
 
+_POLICIES = "A policy is a checkpoint folder, `expert`, `random`, replay:DATASET, planted:FILE or ws://HOST:PORT."
+
 GROUPS = {
     "data": "read, write, check and edit datasets",
     "policy": "look into policies",
@@ -208,7 +210,7 @@ def overview(group: str = "") -> str:
             "examples:",
             *(f"  {verb.example}" for verb in shown.values()),
             "",
-            *([] if group else ["A policy is a checkpoint folder, `expert` or `random`."]),
+            *([] if group else [_POLICIES]),
             f"`etude {f'{group} ' if group else ''}VERB --help` explains a command's options.",
         ]
     )

@@ -91,11 +91,11 @@ class Chart:
         write(canvas, (_beside(mark, self._last()), y), mark.text, size_px=12, colour=mark.colour)
         for place in places:
             draw.line((x, place.top, x, place.bottom), fill=mark.colour)
-        draw.line((x, y + 14, x, places[0].top), fill=mark.colour)
+        draw.line((x, y + 14, x, places[0].top - _TITLE_PX), fill=mark.colour)
 
     def _draw_axis(self, canvas: Pillow.Image, place: "_Place") -> None:
         draw = ImageDraw.Draw(canvas)
-        for second in ticks(0, self._last() / self.fps, 10):
+        for second in ticks(0, self._last() / self.fps, 8):
             x = place.x(second * self.fps)
             draw.line((x, place.bottom, x, place.bottom + 4), fill=SOFT)
             label = f"{second:g} s (step {second * self.fps:.0f})"

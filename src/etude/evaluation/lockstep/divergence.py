@@ -70,6 +70,17 @@ def rotation_errors(a: Trace, b: Trace) -> dict[str, Series]:
     return {thing: _angles(a.poses[thing][:T, :3, :3], b.poses[thing][:T, :3, :3]) for thing in a.poses}
 
 
+def path_errors(demonstration: Trace, other: Trace) -> dict[str, Series]:
+    """Thing -> its distance from the demonstration's path [m], whenever the demonstration was there; all moments.
+
+    Where the plain distance grows and this one does not, the other does the same at another speed.
+    """
+    return {
+        thing: _off_the_path(poses[:, :3, 3], other.poses[thing][:, :3, 3])
+        for thing, poses in demonstration.poses.items()
+    }
+
+
 def state_errors(a: Trace, b: Trace, names: Sequence[str]) -> dict[str, Series]:
     """Unit -> the largest difference of the state's numbers in that unit, while both last.
 
@@ -131,6 +142,15 @@ def pursued(reached: Mapping[str, int | None], step: int, subtasks: Sequence[str
         if first is None or first > step:
             return name
     return ""
+
+
+def _off_the_path(path: Float64[NDArray[np.float64], "P 3"], points: Float64[NDArray[np.float64], "T 3"]) -> Series:
+    """The distance of each point from the nearest segment of a path [m]."""
+    starts, steps = path[:-1], np.diff(path, axis=0)
+    squares = np.maximum((steps**2).sum(axis=1), 1e-18)  # a thing at rest makes segments of no length
+    along = ((points[:, None] - starts) * steps).sum(axis=2) / squares
+    nearest = starts + np.clip(along, 0.0, 1.0)[..., None] * steps
+    return np.linalg.norm(points[:, None] - nearest, axis=2).min(axis=1)
 
 
 def _angles(a: Float64[NDArray[np.float64], "T 3 3"], b: Float64[NDArray[np.float64], "T 3 3"]) -> Series:

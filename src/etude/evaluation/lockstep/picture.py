@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from etude.evaluation.curves import LIMIT, Chart, Mark, Panel, Series
-from etude.evaluation.lockstep.divergence import STATE, action_errors, state_errors
+from etude.evaluation.lockstep.divergence import STATE, action_errors, path_errors, state_errors
 from etude.evaluation.lockstep.record import Lockstep
 
 _UNITS = {"m": "m", "rad": "rad", "deg": "deg", "1": "others"}
@@ -27,6 +27,10 @@ def divergence_picture(found: Lockstep, title: str) -> Pillow.Image:
     if STATE in moved:
         moved, position = dict(found.position_m), f"largest difference of the state, line: {tolerance.m:g}"
     panels = [Panel(title=position, curves=_most(moved), limit=tolerance.m if STATE in moved else 100 * tolerance.m)]
+    if STATE not in moved:
+        away = {t: np.minimum(100 * v, _FAR_CM) for t, v in path_errors(pair.demonstration, pair.policy).items()}
+        limit = 100 * tolerance.m
+        panels.append(Panel(title="distance from the demonstration's path [cm]", curves=_most(away), limit=limit))
     if found.rotation_rad:
         turned = f"angle [rad], line: {tolerance.rad:g} rad"
         panels.append(Panel(title=turned, curves=_most(found.rotation_rad), limit=tolerance.rad))

@@ -12,6 +12,7 @@ from etude.evaluation.lockstep.divergence import (
     Tolerance,
     action_errors,
     partings,
+    path_errors,
     position_errors,
     rotation_errors,
     state_errors,
@@ -74,6 +75,7 @@ class Lockstep:
             "series": {
                 "position_m": _lists(self.position_m),
                 "rotation_rad": _lists(self.rotation_rad),
+                "path_m": _lists(path_errors(pair.demonstration, pair.policy)),
                 "state": _lists(state_errors(pair.demonstration, pair.policy, self.task.state_names)),
                 "action": _list(action_errors(pair.demonstration, pair.policy)),
                 "action_in_the_demonstrations_place": _list(pair.forced),
@@ -87,6 +89,7 @@ class Lockstep:
         demonstration, policy = self.pair.demonstration_outcome, self.pair.policy_outcome
         lines = [self._where()]
         lines += [f"  {self._place(parting)}" for parting in self.partings[1:]]
+        lines += self._only_slower()
         lines.append(f"the policy {_told(policy)}; the demonstration {_told(demonstration)}")
         missed = [name for name in self.task.subtasks if _only(self.pair.demonstration, self.pair.policy, name)]
         return [*lines, *([f"only the demonstration reaches {', '.join(missed)}"] if missed else [])]
@@ -97,6 +100,15 @@ class Lockstep:
         first = self.partings[0]
         during = f" while '{first.during}'" if first.during else ""
         return f"they part at {self._place(first)}{during}"
+
+    def _only_slower(self) -> list[str]:
+        """A line for policies that do the same at another speed."""
+        paths = path_errors(self.pair.demonstration, self.pair.policy)
+        furthest = max((float(values.max()) for values in paths.values()), default=self.tolerance.m)
+        turned = any(parting.rotation_rad > self.tolerance.rad for parting in self.partings)
+        if not self.partings or turned or furthest >= self.tolerance.m:
+            return []
+        return [f"  but nothing is ever more than {100 * furthest:.1f} cm off its path: the same at another speed"]
 
     def _place(self, parting: Parting) -> str:
         back = "" if parting.for_good is not None else ", and is back at the end"
