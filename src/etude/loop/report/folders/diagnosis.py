@@ -61,5 +61,6 @@ def _verdict(diagnosis: Diagnosis) -> Html:
     found = f"{len(diagnosis.causes)} cause{'s' if len(diagnosis.causes) > 1 else ''} found"
     counts = {verdict: sum(cause.verdict == verdict for cause in diagnosis.causes) for verdict in VERDICTS}
     headline = f"{found}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items() if count)}."
-    lines = [f"{cause.name}: {effect_words(cause.effects[0], diagnosis.space)}." for cause in confirmed if cause.effects]
+    strongest = {cause.name: cause.effects[0] for cause in confirmed if cause.effects}
+    lines = [f"{name}: {effect_words(effect, diagnosis.space)}." for name, effect in strongest.items()]
     return verdict_box("unclear", headline, *lines)
