@@ -75,6 +75,7 @@ def _apart(found: Mapping[str, Any]) -> Html:
     wanted = (
         ("Distance", series["position_m"], "distance [m]", tolerance["m"]),
         ("Angle", series["rotation_rad"], "angle [rad]", tolerance["rad"]),
+        ("Off the demonstration's path, at whatever speed", series.get("path_m", {}), "distance [m]", tolerance["m"]),
         ("Progress", series["progress"], "progress", None),
         ("Actions", _actions(series), "mean difference of actions", None),
     )
