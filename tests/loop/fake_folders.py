@@ -227,7 +227,8 @@ def lockstep(folder: Path, *, parting: bool = True, video: bool = True, thing: s
         "partings": partings if parting else [],
         "subtasks": {"grasp_1": {"demonstration": 5, "policy": None}},
         "series": {
-            "position_m": {thing: [0.0, 0.01, None, 0.03]}, "path_m": {thing: [0.0, 0.01]}, "rotation_rad": {}, "state": {"m": [0.0, 0.1]},
+            "position_m": {thing: [0.0, 0.01, None, 0.03]}, "path_m": {thing: [0.0, 0.01]},
+            "rotation_rad": {}, "state": {"m": [0.0, 0.1]},
             "action": [0.0, 0.1], "action_in_the_demonstrations_place": [],
             "progress": {"demonstration": [0, 0.5, 1], "policy": [0, 0.2, 0.4]},
             "stage": {"demonstration": [], "policy": []},
