@@ -8,6 +8,7 @@ NAMES = (
     "collecting",
     "control_step",
     "importing",
+    "planted",
     "sequential",
     "training_samples",
     "training_step",

@@ -1,11 +1,11 @@
 """Searchers on planted truth: pockets found of six, and rollouts to the third, on ten instances of ten factors each.
 
 A pocket counts as found when three failing rollouts lie in it. Every searcher has 4,000 rollouts; where three pockets
-are not found by then it goes on to 20,000, for that figure alone. The graded landscape shows near misses, the binary one
-nothing but success and failure. Then boxes are proposed from the 4,000 and confirmed on fresh rollouts; a confirmed
-pocket is right when it is the same place as a planted one. The searchers' settings were chosen on other instances
-(seeds 1000 to 1009). Finished searches are kept in bench-results/planted.jsonl: a stopped benchmark goes on; delete the
-file to measure anew.
+are not found by then it goes on to 20,000, for that figure alone. The graded landscape shows near misses, the binary
+one nothing but success and failure. Then boxes are proposed from the 4,000, sharpened and confirmed on fresh rollouts;
+a confirmed pocket is right when it is the same place as a planted one. The searchers' settings were chosen on other
+instances (seeds 1000 to 1023). Finished searches are kept in bench-results/planted.jsonl: a stopped benchmark goes on;
+delete the file to measure anew.
 """
 
 import json
@@ -28,6 +28,7 @@ from etude.search import (
     make_searcher,
     same_place,
 )
+from etude.search.refining import refine_boxes
 
 LANDSCAPES = {"0.3 %": (0.003, True), "0.3 % binary": (0.003, False), "4 %": (0.04, True)}
 SEEDS, LOOKS, LONGEST = range(10), (1000, 4000), 20_000
@@ -97,7 +98,9 @@ def hunt(truth: PlantedTruth, name: str, seed: int) -> tuple[list[ArchiveRow], l
 def confirmed(truth: PlantedTruth, rows: list[ArchiveRow], seed: int) -> dict:
     """What boxes and fresh rollouts make of a search: pockets confirmed, how many are right, planted ones covered."""
     archive = Archive(truth.space, rows)
-    boxes = find_boxes(truth.space, archive.points(), archive.weaknesses())
+    points, failures, rng = archive.points(), archive.weaknesses(), stream(seed, "sharpen")
+    boxes = find_boxes(truth.space, points, failures)
+    boxes = refine_boxes(truth.space, boxes, points, failures, truth.policy, truth.expert, rng).boxes
     made = confirm_pockets(truth.space, boxes, truth.policy, truth.expert, ConfirmConfig(), stream(seed, "confirm"))
     same = [[same_place(pocket.bounds, planted, truth.space) for planted in truth.pockets] for pocket in made.pockets]
     return {

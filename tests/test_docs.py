@@ -15,6 +15,7 @@ import pytest
 
 from etude.policies.inputs import ImageInputs
 from etude.policies.remote import RemoteMapping
+from etude.search import SEARCHERS
 
 ROOT = Path(__file__).parents[1]
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -102,6 +103,22 @@ def test_the_page_on_planted_failures_runs_and_finds_them(tmp_path: Path):
     found = json.loads((tmp_path / "search/weak/pockets.json").read_text())["pockets"]
     for pocket in json.loads(weak)["pockets"]:
         assert any(set(other["bounds"]) == set(pocket["bounds"]) for other in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_searching_runs_and_names_every_searcher_and_key(tmp_path: Path):
+    page = ROOT / "docs" / "searching.md"
+    (weak,) = blocks(page, "json")
+    (tmp_path / "weak.json").write_text(weak)
+    run_all(commands(page), tmp_path)
+    text = page.read_text()
+    assert all(f"| `{name}` |" in text for name in SEARCHERS)
+    told = json.loads((tmp_path / "search/more/search.json").read_text())
+    assert told["archive"]["rollouts"] == 96 + 64
+    assert all(f"`{key}`" in text for key in told)
+    (quoted,) = blocks(page, "py")
+    assert quoted in (ROOT / "src/etude/search/random_search.py").read_text()
 
 
 @pytest.mark.slow

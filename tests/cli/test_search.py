@@ -49,16 +49,16 @@ def test_without_failures_there_is_a_bound_and_no_exam(tmp_path: Path, capsys: p
 
 
 def test_where_everything_fails_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    run(options(tmp_path / "search", policy="hopeless", suites=False))
+    run(options(tmp_path / "search", policy="hopeless", no_suites=True))
     told = capsys.readouterr().out
     assert "it failed in all 48 rollouts, so there are none to tell apart. Collect broader demonstrations" in told
     assert not (tmp_path / "search" / "exam.json").exists()
 
 
 def test_a_search_goes_on_from_an_archive_of_its_policy_only(tmp_path: Path):
-    run(options(tmp_path / "first", suites=False))
+    run(options(tmp_path / "first", no_suites=True))
     archive = tmp_path / "first" / "archive.parquet"
-    run(options(tmp_path / "more", suites=False, archive=archive, seed=1))
+    run(options(tmp_path / "more", no_suites=True, archive=archive, seed=1))
     assert read_json(tmp_path / "more" / "search.json")["archive"]["rollouts"] == 96
     with pytest.raises(MismatchError, match="is of another policy"):
         run(options(tmp_path / "other", policy="hopeless", archive=archive))

@@ -43,7 +43,7 @@ class Options(ExecutionOptions, WorkerOptions):
             budget is drawn uniformly before them, to measure how much of the space fails; they share the rest, and one
             archive.
         archive: Archive of an earlier search of the same policy, to go on from.
-        suites: Freeze suites, or leave it at the search.
+        no_suites: Leave it at the search: freeze no suites.
         confirm: Fresh rollouts that confirm a pocket, inside and again outside.
         exam_cases: Cases of the exam.
         dev_cases: Cases of the dev suite.
@@ -59,7 +59,7 @@ class Options(ExecutionOptions, WorkerOptions):
     budget: int = 400
     searcher: tuple[str, ...] = ("cross-entropy",)
     archive: Path | None = None
-    suites: bool = True
+    no_suites: bool = False
     confirm: int = 20
     exam_cases: int = 80
     dev_cases: int = 20
@@ -90,7 +90,7 @@ def run(options: Options) -> None:
         # None as in settings that do not know of it
         "searcher": None if options.searcher == ("cross-entropy",) else list(options.searcher),
         "archive": str(options.archive) if options.archive else None,
-        "suites": None if options.suites else False,
+        "no_suites": options.no_suites or None,
     }
 
     from etude.loop.fingerprint import fingerprint
@@ -108,7 +108,7 @@ def run(options: Options) -> None:
         arena = Arena(task, executor, watch())
         found = search_for_failures(arena, policy, out, settings=search, seed=options.seed, known=known)
         _draw(out, task, found.pockets)
-        frozen = options.suites and found.weaknesses > 0
+        frozen = not options.no_suites and found.weaknesses > 0
         notes: tuple[str, ...] = ()
         if frozen:
             tests = options.test_cases
@@ -169,7 +169,7 @@ def _tell(options: Options, task: Task, found: "SearchResult", notes: Sequence[s
     if frozen:
         show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
     else:
-        show_next(f"etude report {options.out}")
+        show_next(f"etude diagnose {options.out} --out diagnosis/{options.out.name}")
 
 
 def _tell_nothing(options: Options, task: Task, found: "SearchResult") -> None:

@@ -86,10 +86,14 @@ class CmaSearch:
     def _begin(self) -> None:
         """Start at a random feasible point."""
         rng, config = self._rng, self._config
+
+        def normal(*shape: int) -> Any:
+            return rng.standard_normal(shape)
+
         options: dict[str, Any] = {
             "bounds": [0.0, 1.0],
             "popsize": config.batch,
-            "randn": lambda *shape: rng.standard_normal(shape),
+            "randn": normal,
             "seed": np.nan,  # leaves numpy's global generator alone
             "verbose": -9,
         }

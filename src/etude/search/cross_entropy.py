@@ -64,7 +64,7 @@ class CrossEntropyConfig:
     std_floor: float = 0.03
     widening: float = 1.8
     uniform_fraction: float = 0.15
-    enough: int = 12
+    enough: int = 20
     patience: int = 120
     longest: int = 400
     widenings: int = 3
