@@ -27,6 +27,7 @@ type _Intervals = dict[int, tuple[float, float]]
 
 _BEAM = 12
 _KEPT_PER_FACTOR = 3
+_NEAR_END, _EDGE = 0.05, 1.0  # of a factor's range; worth of an edge that a box can do without [nats]
 _COARSE, _FINE = 12, 80  # cells per factor: while searching, and while trimming the edges
 
 
@@ -44,7 +45,7 @@ class BoxConfig:
 
     max_boxes: int = 8
     max_factors: int = 4
-    min_support: int = 8
+    min_support: int = 5
     min_score: float = 1.0
     factor_price: float = 4.5
 
@@ -172,7 +173,7 @@ def _best(
         trimmed = max((judge.trim(b) for _, b in beam[:3]), key=lambda scored: scored[0])
         best = max(best, trimmed, key=lambda scored: scored[0])
     score, intervals = best
-    return intervals if intervals and score >= config.min_score else None
+    return judge.snap(intervals) if intervals and score >= config.min_score else None
 
 
 class _Judge:
@@ -217,6 +218,18 @@ class _Judge:
                 if scored and scored[0][0] > score:
                     score, box = scored[0][0], {**box, factor: scored[0][1]}
         return float(score), box
+
+    def snap(self, box: _Intervals) -> _Intervals:
+        """Move edges near the end of a factor's range there, unless that costs more than an edge is worth."""
+        for factor in box:
+            for end in (0, 1):
+                low, high = box[factor]
+                wider = (0.0, high) if end == 0 else (low, 1.0)
+                moved = {**box, factor: wider}
+                near = wider != (0.0, 1.0) and wider[1] - wider[0] <= high - low + _NEAR_END
+                if near and self.score(moved) > self.score(box) - _EDGE:
+                    box = moved
+        return box
 
     def _intervals(
         self, mask: Bool[NDArray[np.bool_], " N"], factor: int, cells: int, factors: int
