@@ -180,7 +180,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, severities: Sequence[float]) -> None:
-        """Learn the severity (1 − progress, in [0, 1]) of each perturbation asked for, in order."""
+        """Learn how severe each perturbation asked for was, in order: in [0, 1], above ½ where the policy failed."""
         ...
 
 
