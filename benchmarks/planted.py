@@ -113,9 +113,7 @@ def confirmed(truth: PlantedTruth, rows: list[ArchiveRow], seed: int) -> dict:
 
 def show(landscape: str, records: dict[str, list[dict]]) -> None:
     """A table of one landscape."""
-    print(
-        f"\nplanted truth, {landscape} of the space fails, {len(SEEDS)} instances; means with 95 % bootstrap intervals"
-    )
+    print(f"\nplanted truth, {landscape}: {len(SEEDS)} instances; means with 95 % bootstrap intervals")
     columns = (
         "searcher",
         "found, 1,000",
