@@ -1,10 +1,13 @@
 """Rigid transforms as arrays: positions [m], wxyz unit quaternions, 3x3 rotations, 4x4 poses, axis-angles [rad]."""
 
+from math import sqrt
+
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
 _EPS = 1e-12
+_I3, _I4 = np.eye(3), np.eye(4)  # np.eye takes longer than all that follows it
 
 
 def quat_to_matrix(quat: Float64[NDArray[np.float64], "4"]) -> Float64[NDArray[np.float64], "3 3"]:
@@ -39,12 +42,12 @@ def matrix_to_quat(rotation: Float64[NDArray[np.float64], "3 3"]) -> Float64[NDA
 
 def exp_rotation(rotvec: Float64[NDArray[np.float64], "3"]) -> Float64[NDArray[np.float64], "3 3"]:
     """Rotation by the angle |rotvec| about its direction (Rodrigues)."""
-    angle = float(np.linalg.norm(rotvec))
-    x, y, z = rotvec
+    x, y, z = rotvec.tolist()
+    angle = sqrt(float(rotvec.dot(rotvec)))
     K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     if angle < 1e-8:
-        return np.eye(3) + K + 0.5 * K @ K
-    return np.eye(3) + np.sin(angle) / angle * K + (1 - np.cos(angle)) / angle**2 * K @ K
+        return _I3 + K + 0.5 * K @ K
+    return _I3 + np.sin(angle) / angle * K + (1 - np.cos(angle)) / angle**2 * K @ K
 
 
 def log_rotation(rotation: Float64[NDArray[np.float64], "3 3"]) -> Float64[NDArray[np.float64], "3"]:
@@ -60,7 +63,7 @@ def pose(
     position: Float64[NDArray[np.float64], "3"], rotation: Float64[NDArray[np.float64], "3 3"]
 ) -> Float64[NDArray[np.float64], "4 4"]:
     """Put a position [m] and a rotation into one 4x4 pose."""
-    T = np.eye(4)
+    T = _I4.copy()
     T[:3, :3], T[:3, 3] = rotation, position
     return T
 

@@ -101,6 +101,20 @@ def open_context(width_px: int, height_px: int) -> GlContext:
 
 
 @contextmanager
+def drawing_in(context: GlContext) -> Generator[None]:
+    """Make a context current, and at the end again that of somebody else; quick where it is current already."""
+    egl: Any = sys.modules.get("OpenGL.EGL")
+    ours: Any = getattr(context, "_context", None) if egl else None  # as MuJoCo's binding to EGL calls it
+    now = egl.eglGetCurrentContext() if ours else None
+    if now and now.address == ours.address:
+        yield
+        return
+    with others_context_kept():
+        context.make_current()
+        yield
+
+
+@contextmanager
 def others_context_kept() -> Generator[None]:
     """Make current again, at the end, the context of somebody else that is current now.
 

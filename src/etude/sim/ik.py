@@ -45,7 +45,7 @@ class SiteIK:
         ids = [int(model.joint(name).id) for name in joints]
         self._dofs, self._qpos = model.jnt_dofadr[ids], model.jnt_qposadr[ids]
         self._low, self._high = model.jnt_range[ids].T
-        self._damping, self._posture_gain = damping, posture_gain
+        self._ridge, self._posture_gain = damping**2 * np.eye(6), posture_gain
         self._home = np.zeros(len(ids)) if home is None else np.asarray(home, np.float64)
         self._weights = np.repeat([1.0, rotation_weight], 3)
         self._jacobian = np.zeros((6, model.nv))
@@ -71,9 +71,7 @@ class SiteIK:
         q = data.qpos[self._qpos]
         error = np.concatenate([position_m, rotation_rad]) * self._weights
         dq0 = self._posture_gain * (self._home - q)
-        A = J @ J.T
-        A.flat[::7] += self._damping**2
-        dq = J.T @ np.linalg.solve(A, error - J @ dq0) + dq0
+        dq = J.T @ np.linalg.solve(J @ J.T + self._ridge, error - J @ dq0) + dq0
         return np.minimum(np.maximum(q + dq, self._low), self._high)
 
     def solve(

@@ -17,12 +17,21 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError, EtudeError, MismatchError, UnknownNameError
-from etude.sim.gl import GlContext, open_context, others_context_kept
+from etude.sim.gl import GlContext, drawing_in, open_context, others_context_kept
 
 Image = UInt8[NDArray[np.uint8], "H W 3"]
 
 _COLLISION_GROUPS = (3, 4, 5)
 _SAMPLES = (0, 2, 4, 8, 16)
+_FLAGS = [
+    int(flag)
+    for flag in (
+        mujoco.mjtRndFlag.mjRND_SHADOW,
+        mujoco.mjtRndFlag.mjRND_REFLECTION,
+        mujoco.mjtRndFlag.mjRND_SKYBOX,
+        mujoco.mjtRndFlag.mjRND_HAZE,
+    )
+]
 _MAX_SIDE_PX = 4096
 _FIRST_SIDE_PX = 64  # buffers grow to the largest image asked for: clearing a larger one takes longer
 
@@ -117,8 +126,7 @@ class SceneRenderer:
         self._set_flags()  # each update turns them on again
         rectangle = mujoco.MjrRect(0, 0, width_px, height_px)
         bottom_up = np.empty((height_px, width_px, 3), dtype=np.uint8)
-        with others_context_kept():
-            gl.make_current()
+        with drawing_in(gl):
             _grow(context, height_px, width_px)
             mujoco.mjr_render(rectangle, self._scene, context)
             mujoco.mjr_readPixels(bottom_up, None, rectangle, context)
@@ -144,11 +152,8 @@ class SceneRenderer:
         atexit.unregister(self.close)
 
     def _set_flags(self) -> None:
-        flags = self._scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self._options.shadows
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = self._options.reflections
-        flags[mujoco.mjtRndFlag.mjRND_SKYBOX] = self._options.skybox
-        flags[mujoco.mjtRndFlag.mjRND_HAZE] = self._options.skybox
+        options = self._options
+        self._scene.flags[_FLAGS] = (options.shadows, options.reflections, options.skybox, options.skybox)
 
 
 def shared_renderer(model: mujoco.MjModel, options: RenderOptions | None = None) -> SceneRenderer:

@@ -55,6 +55,7 @@ class ChunkPolicy:
 
     def __init__(self, model: Predictor, *, batch_size: int, threads: int, meter: Meter | None = None) -> None:
         self._model, self._features = model, model.features
+        self._image_sizes = self._features.image_sizes
         self._batch_size, self._threads = batch_size, threads
         self._meter = meter or Meter()
 
@@ -109,7 +110,7 @@ class ChunkPolicy:
                 f"the checkpoint looks through camera '{camera}'; the observation has "
                 f"{', '.join(observation.images) or 'no camera'}."
             )
-        image, expected = observation.images[camera], (*self._features.image_sizes[camera], 3)
+        image, expected = observation.images[camera], (*self._image_sizes[camera], 3)
         if image.shape != expected:
             raise ShapeError(f"image of camera '{camera}'", expected, image.shape)
         return image
