@@ -1,13 +1,14 @@
-"""Rules: boxes of few factors that explain failures, chosen on one half of the episodes and judged on the other.
+"""Rules: boxes of few factors that explain failures, chosen on some episodes and judged on others.
 
-Each half proposes boxes (beam search, the leaves of a shallow tree) and covers its failures with the best of them, one
-after another; the other half then says how often the policy fails inside and outside. Pockets that a search confirmed
-with fresh rollouts come with that judgement. All are corrected together (Holm), and a rule is kept only where it
-explains failures that the rules before it do not.
+The episodes are cut into folds. All folds but one propose boxes (beam search, the leaves of a shallow tree, and both
+with factors left out) and cover their failures with the best of them, one after another; the fold that is held out then
+says how often the policy fails inside and outside. Pockets that a search confirmed with fresh rollouts come with that
+judgement. All are corrected together (Holm), and of several rules for the same place the clearest is kept.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import sqrt
 
 import numpy as np
@@ -20,7 +21,8 @@ from etude.diagnosis.tree import tree_boxes
 type Propose = Callable[[PerturbationSpace, Points, Flags], Sequence[Bounds]]
 """Looks for boxes of failures among points of the unit cube, as the searches' beam search does."""
 
-_FACTOR_PRICE = 0.7  # in units of z: more factors offer more chances to look good
+_FACTOR_PRICE = 1.5  # in units of z: more factors offer more chances to look good
+_SAME = 0.5  # rules are of the same place where they share such a part of their factors, and of their intervals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +31,21 @@ class RuleConfig:
 
     Attributes:
         max_rules: At most so many.
-        min_support: Fewest episodes inside, in the half that proposes and in the half that judges.
-        min_score: Smallest z in the half that proposes, less a price per factor.
+        folds: Parts that the episodes are cut into; each judges what the others propose.
+        min_support: Fewest episodes inside, where a rule is proposed and where it is judged.
+        min_score: Smallest z where it is proposed, less a price per factor.
         alpha: Level of the test that failures are more frequent inside (Fisher's exact, Holm over all rules).
     """
 
     max_rules: int = 6
+    folds: int = 3
     min_support: int = 6
     min_score: float = 2.0
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        if min(self.max_rules, self.min_support) < 1 or not 0 < self.alpha < 1:
-            raise ConfigError("max_rules and min_support must be >= 1, and alpha in (0, 1).")
+        if min(self.max_rules, self.min_support) < 1 or self.folds < 2 or not 0 < self.alpha < 1:
+            raise ConfigError("max_rules and min_support must be >= 1, folds >= 2, and alpha in (0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class Rule:
     Attributes:
         bounds: The box.
         inside: Failures inside, among episodes that did not choose it.
-        outside: Failures outside all rules of the same half, likewise.
+        outside: Failures outside all rules that were chosen with it, likewise.
         p: That they are as frequent outside, corrected for all rules.
         origin: "pocket", "beam" or "tree".
         score: How clear it was where it was chosen.
@@ -78,49 +82,49 @@ def find_rules(
     Args:
         episodes: What it did.
         propose: Looks for boxes.
-        rng: Cuts the episodes into halves.
+        rng: Cuts the episodes into folds.
         pockets: Boxes that fresh rollouts confirmed.
         config: What counts as a rule.
     """
-    halves = _halves(episodes.weaknesses, rng)
+    folds = _folds(episodes.weaknesses, rng, config.folds)
     known = [
         Rule(bounds=p.bounds, inside=p.inside, outside=p.outside, p=_more_frequent(p.inside, p.outside),
              origin="pocket", score=_score(p.inside, p.outside.value, len(p.bounds)))
         for p in pockets
     ]  # fmt: skip
-    own = [rule for first in halves for rule in _from_half(episodes, first, propose, config)]
+    own = [rule for fold in folds for rule in _judged_by(episodes, fold, propose, config)]
     rules = [*known, *own]
     corrected = [replace(rule, p=p) for rule, p in zip(rules, holm([rule.p for rule in rules]), strict=True)]
     clear = [rule for rule in corrected if rule.p < config.alpha]
     ranked = sorted(clear, key=lambda rule: (rule.origin != "pocket", -rule.score))
-    return _distinct(episodes, ranked, config)
+    return _distinct(ranked)[: config.max_rules]
 
 
-def _halves(failed: Flags, rng: np.random.Generator) -> tuple[Flags, Flags]:
-    """Two halves with the same share of failures, as masks of shape (N,)."""
-    first = np.zeros(len(failed), dtype=bool)
+def _folds(failed: Flags, rng: np.random.Generator, folds: int) -> list[Flags]:
+    """Parts with the same share of failures, as masks of shape (N,)."""
+    part = np.zeros(len(failed), dtype=int)
     for group in (np.flatnonzero(failed), np.flatnonzero(~failed)):
-        first[rng.permutation(group)[: (len(group) + 1) // 2]] = True
-    return first, ~first
+        part[rng.permutation(group)] = np.arange(len(group)) % folds
+    return [part == fold for fold in range(folds)]
 
 
-def _from_half(episodes: Episodes, half: Flags, propose: Propose, config: RuleConfig) -> list[Rule]:
-    """What one half proposes, judged by the other."""
-    chosen = _cover(episodes, half, propose, config)
+def _judged_by(episodes: Episodes, fold: Flags, propose: Propose, config: RuleConfig) -> list[Rule]:
+    """What all other folds propose, judged by one."""
+    chosen = _cover(episodes, ~fold, propose, config)
     boxes = [episodes.inside(bounds) for bounds, _, _ in chosen]
-    rest = ~half & ~np.logical_or.reduce([np.zeros(len(half), dtype=bool), *boxes])
+    rest = fold & ~np.logical_or.reduce([np.zeros(len(fold), dtype=bool), *boxes])
     outside = _failures(episodes.weaknesses, rest)
     rules: list[Rule] = []
     for (bounds, origin, score), box in zip(chosen, boxes, strict=True):
-        inside = _failures(episodes.weaknesses, box & ~half)
+        inside = _failures(episodes.weaknesses, box & fold)
         p = _more_frequent(inside, outside) if inside.n >= config.min_support else 1.0
         rules.append(Rule(bounds=bounds, inside=inside, outside=outside, p=p, origin=origin, score=score))
     return rules
 
 
-def _cover(episodes: Episodes, half: Flags, propose: Propose, config: RuleConfig) -> list[tuple[Bounds, str, float]]:
-    """The boxes that explain most failures of one half, each looked for outside those before: (box, origin, score)."""
-    space, points, failed = episodes.space, episodes.points[half], episodes.weaknesses[half]
+def _cover(episodes: Episodes, among: Flags, propose: Propose, config: RuleConfig) -> list[tuple[Bounds, str, float]]:
+    """The boxes that explain most failures among some episodes, each outside those before: (box, origin, score)."""
+    space, points, failed = episodes.space, episodes.points[among], episodes.weaknesses[among]
     chosen: list[tuple[Bounds, str, float]] = []
     left = np.ones(len(points), dtype=bool)
     while len(chosen) < config.max_rules and 0 < failed[left].sum() < left.sum():
@@ -129,7 +133,8 @@ def _cover(episodes: Episodes, half: Flags, propose: Propose, config: RuleConfig
         overall = float(failed[left].mean())
         scored = [
             (_score(inside, overall, len(bounds)), bounds, origin)
-            for bounds, origin in proposed
+            for whole, origin in proposed
+            for bounds in _parts(whole)
             if (inside := _failures(failed, left & mask(points, bounds, space))).n >= config.min_support
         ]
         score, bounds, origin = max(scored, key=lambda one: one[0], default=(0.0, {}, ""))
@@ -140,18 +145,32 @@ def _cover(episodes: Episodes, half: Flags, propose: Propose, config: RuleConfig
     return chosen
 
 
-def _distinct(episodes: Episodes, ranked: Sequence[Rule], config: RuleConfig) -> list[Rule]:
-    """The rules that explain failures outside all rules before them."""
+def _parts(bounds: Bounds) -> list[Bounds]:
+    """A box, and what is left of it without some of its factors."""
+    return [
+        {name: bounds[name] for name in names}
+        for count in range(len(bounds), 0, -1)
+        for names in combinations(bounds, count)
+    ]
+
+
+def _distinct(ranked: Sequence[Rule]) -> list[Rule]:
+    """The clearest rule of every place."""
     kept: list[Rule] = []
-    left = np.ones(len(episodes), dtype=bool)
     for rule in ranked:
-        box = episodes.inside(rule.bounds)
-        inside, outside = _failures(episodes.weaknesses, left & box), _failures(episodes.weaknesses, left & ~box)
-        anew = inside.n >= config.min_support and _more_frequent(inside, outside) < config.alpha
-        if (not kept or anew or rule.origin == "pocket") and len(kept) < config.max_rules:
+        if not any(_same_place(rule.bounds, other.bounds) for other in kept):
             kept.append(rule)
-            left &= ~box
     return kept
+
+
+def _same_place(a: Bounds, b: Bounds) -> bool:
+    """Whether two boxes share half of the factors of the one that has fewer, and overlap in all of these."""
+    shared = [name for name in a if name in b]
+    if len(shared) < _SAME * min(len(a), len(b)) or not shared:
+        return False
+    overlaps = [min(a[n][1], b[n][1]) - max(a[n][0], b[n][0]) for n in shared]
+    narrower = [min(a[n][1] - a[n][0], b[n][1] - b[n][0]) for n in shared]
+    return all(overlap >= _SAME * width for overlap, width in zip(overlaps, narrower, strict=True))
 
 
 def _failures(failed: Flags, among: Flags) -> Rate:
