@@ -1,6 +1,7 @@
 """The velocity field that carries noise to actions, given what was observed."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,11 +41,41 @@ class VelocityField(nn.Module):
             Velocities, (N, H, A).
         """
         context = F.silu(condition + self.time(_fourier(time)))
+        return self._velocity(x, [block.modulation(context) for block in self.blocks], self._gate(context))
+
+    def integrate(self, noise: Tensor, condition: Tensor, steps: int) -> Tensor:
+        """Carry noise to actions by Euler's method.
+
+        What does not depend on x is computed for all steps at once: on a processor these are small tensors, and every
+        operation costs about the same.
+
+        Args:
+            noise: (B, H, A).
+            condition: What was observed, (B, condition_size).
+            steps: How many, of equal length.
+        Returns:
+            Chunks, (B, H, A).
+        """
+        times = torch.arange(steps, device=noise.device) / steps
+        context = F.silu(condition + self.time(_fourier(times))[:, None])  # (steps, B, condition_size)
+        modulations = [block.modulation(context) for block in self.blocks]
+        gates = self._gate(context)
+        x = noise
+        for i in range(steps):
+            at_step = [(scale[i], shift[i]) for scale, shift in modulations]
+            x = x + self._velocity(x, at_step, None if gates is None else gates[i]) / steps
+        return x
+
+    def _velocity(self, x: Tensor, modulations: Sequence[tuple[Tensor, Tensor]], gate: Tensor | None) -> Tensor:
         hidden = self.enter(x.flatten(1))
-        for block in self.blocks:
-            hidden = block(hidden, context)
+        for block, (scale, shift) in zip(self.blocks, modulations, strict=True):
+            hidden = block(hidden, scale, shift)
         velocity = self.leave(F.silu(hidden)).view_as(x)
-        return velocity if self.around is None else velocity + self.around(context)[:, :, None] * x
+        return velocity if gate is None else velocity + gate[:, :, None] * x
+
+    def _gate(self, context: Tensor) -> Tensor | None:
+        """How much of x_t is led around, (…, N, 1); None where nothing is."""
+        return None if self.around is None else self.around(context)
 
 
 class ModulatedBlock(nn.Module):
@@ -57,10 +88,14 @@ class ModulatedBlock(nn.Module):
         self.expand = nn.Linear(width, 2 * width)
         self.contract = nn.Linear(2 * width, width)
 
-    def forward(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """(N, width), (N, condition_size) → (N, width)."""
-        scale, shift = self.modulate(context).chunk(2, dim=1)
-        modulated = self.norm(hidden) * (1 + scale) + shift
+    def modulation(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """1 + scale, and shift, (…, width) each, for contexts (…, condition_size)."""
+        scale, shift = self.modulate(context).chunk(2, dim=-1)
+        return 1 + scale, shift
+
+    def forward(self, hidden: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """(N, width) → (N, width)."""
+        modulated = self.norm(hidden) * scale + shift
         return hidden + self.contract(F.silu(self.expand(modulated)))
 
 

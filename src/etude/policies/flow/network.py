@@ -67,11 +67,7 @@ class FlowModel(nn.Module):
         """Integrate the field from noise to a chunk per observation, (B, H, A)."""
         condition = self.encode(batch)
         x = torch.randn(len(condition), *self.chunk_shape, device=condition.device) if noise is None else noise
-        steps = self.settings.integration_steps
-        for step in range(steps):
-            time = torch.full((len(x),), step / steps, device=x.device)
-            x = x + self.field(x, time, condition) / steps
-        return x
+        return self.field.integrate(x, condition, self.settings.integration_steps)
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What is observed, as (B, embedding_size)."""
