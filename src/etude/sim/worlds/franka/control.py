@@ -98,13 +98,14 @@ class RelativePoseController:
     @property
     def opening(self) -> float:
         """Between the fingers, [m]."""
-        return float(self._data.qpos[_FINGER_DOFS].sum())
+        left, right = self._data.qpos[_FINGER_DOFS].tolist()
+        return left + right
 
     def _arm_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
-        turn = ROTATION_RAD * action[3:6]
-        goal = np.minimum(np.maximum(self.position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
+        turn, position = ROTATION_RAD * action[3:6], self.position
+        goal = np.minimum(np.maximum(position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
         self._target = pose(goal, exp_rotation(turn) @ self.rotation)
-        return self._ik.step(self._data, goal - self.position, turn)
+        return self._ik.step(self._data, goal - position, turn)
 
     def _finger_command(self, close: bool) -> Float64[NDArray[np.float64], "2"]:
         fingers = self._data.qpos[_FINGER_DOFS] + (-_FINGER_STEP_M if close else _FINGER_STEP_M)

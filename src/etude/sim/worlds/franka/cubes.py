@@ -154,7 +154,7 @@ class CubeWorld:
         self.data = mujoco.MjData(self.model)
         self.controller = RelativePoseController(self.model, self.data)
         self._table, self._distractors = table, table.others()
-        self._bodies = [int(self.model.body(name).id) for name in table.cubes]
+        self._bodies = np.array([self.model.body(name).id for name in table.cubes])
         self._perturber = Perturber(self.model, table.variations())
         self._edge, self._start = CUBE_EDGE_M, monitor
         self._monitor = monitor(self._edge)
@@ -191,10 +191,11 @@ class CubeWorld:
 
     def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Cube -> pose."""
-        return {
-            name: pose(self.data.xpos[body], self.data.xmat[body].reshape(3, 3))
-            for name, body in zip(self._table.cubes, self._bodies, strict=True)
-        }
+        poses = np.zeros((len(self._bodies), 4, 4))
+        poses[:, :3, :3] = self.data.xmat[self._bodies].reshape(-1, 3, 3)
+        poses[:, :3, 3] = self.data.xpos[self._bodies]
+        poses[:, 3, 3] = 1.0
+        return dict(zip(self._table.cubes, poses, strict=True))
 
     def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Of the hand's grasp point."""
@@ -210,5 +211,5 @@ class CubeWorld:
             cubes=self.data.xpos[self._bodies].tolist(),
             gripper=self.controller.position.tolist(),
             opening=self.controller.opening,
-            uprightness=np.abs(self.data.xmat[self._bodies, 6:]).max(axis=1).tolist(),
+            uprightness=[max(map(abs, rotation[6:])) for rotation in self.data.xmat[self._bodies].tolist()],
         )
