@@ -41,7 +41,7 @@ class VelocityField(nn.Module):
             Velocities, (N, H, A).
         """
         context = F.silu(condition + self.time(_fourier(time)))
-        return self._velocity(x, [block.modulation(context) for block in self.blocks], self._gate(context))
+        return self._velocity(x, [block.modulation(context) for block in self._modulated()], self._gate(context))
 
     def integrate(self, noise: Tensor, condition: Tensor, steps: int) -> Tensor:
         """Carry noise to actions by Euler's method.
@@ -58,7 +58,7 @@ class VelocityField(nn.Module):
         """
         times = torch.arange(steps, device=noise.device) / steps
         context = F.silu(condition + self.time(_fourier(times))[:, None])  # (steps, B, condition_size)
-        modulations = [block.modulation(context) for block in self.blocks]
+        modulations = [block.modulation(context) for block in self._modulated()]
         gates = self._gate(context)
         x = noise
         for i in range(steps):
@@ -72,6 +72,9 @@ class VelocityField(nn.Module):
             hidden = block(hidden, scale, shift)
         velocity = self.leave(F.silu(hidden)).view_as(x)
         return velocity if gate is None else velocity + gate[:, :, None] * x
+
+    def _modulated(self) -> list["ModulatedBlock"]:
+        return [block for block in self.blocks if isinstance(block, ModulatedBlock)]  # as they are typed
 
     def _gate(self, context: Tensor) -> Tensor | None:
         """How much of x_t is led around, (…, N, 1); None where nothing is."""
