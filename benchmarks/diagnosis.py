@@ -1,8 +1,8 @@
 """Diagnosis against planted causes: are they found, are the rules true, are the counterfactual verdicts right?
 
 An instance is a policy that fails, nine times in ten, in one to three boxes that we know, on two to four of ten factors
-each (3 to 8 % of the space), and now and then elsewhere; it answers at once. 600 episodes and 300 counterfactual
-rollouts each, in four kinds:
+each (3 to 8 % of the space), and now and then elsewhere; it answers at once. Four kinds, each from few episodes and
+from many, with 300 counterfactual rollouts:
 
 - plain: drawn uniformly; 4 % fail elsewhere;
 - decoys: as a search leaves them, half of them gathered in and around the boxes, and with two factors that go along
@@ -34,7 +34,7 @@ from etude.diagnosis.planted import PlantedCauses
 from etude.loop.diagnosing import beam
 
 KINDS = ("plain", "decoys", "infeasible", "chaotic")
-INSTANCES, EPISODES = 15, 600
+INSTANCES, EPISODES = 60, (400, 1000)
 REAL = 0.05
 NOTICEABLE = CounterfactualConfig().noticeable
 
@@ -56,7 +56,7 @@ class Score:
         return {name: Rate.of(values) for name, values in asdict(self).items()}
 
 
-def score(kind: str, index: int, *, episodes: int = EPISODES) -> Score:
+def score(kind: str, index: int, episodes: int) -> Score:
     """Diagnose one instance and compare with the truth."""
     rng = stream(0, "diagnosis", kind, index)
     planted = PlantedCauses.draw(
@@ -83,9 +83,9 @@ def gathered(planted: PlantedCauses, count: int, rng: np.random.Generator) -> li
     cases: list[Case] = []
     while len(cases) < count:
         values = dict(space.sample(rng).values)
-        if len(cases) % 2:
+        if len(cases) % 2:  # half of these inside a cause, half in and around it
             for name, (low, high) in causes[int(rng.integers(len(causes)))].items():
-                margin = 0.5 * (high - low)
+                margin = 0.5 * (high - low) * (len(cases) % 4 == 1)
                 values[name] = float(np.clip(rng.uniform(low - margin, high + margin), -1.0, 3.0))
         values |= {decoy: 0.5 * (values[decoy] + values[name]) for decoy, name in pairs}
         if planted.space.infeasible(theta := Perturbation(values)) is None:
@@ -143,17 +143,20 @@ def meets(a: tuple[float, float], b: tuple[float, float]) -> bool:
 
 
 def main() -> None:
-    """Print a table, then JSON."""
-    totals: dict[str, Score] = {}
-    print(f"{INSTANCES} instances a kind, {EPISODES} episodes each; 95 % Wilson intervals\n")
-    print(f"{'':<12}" + "".join(f"{name:<24}" for name in asdict(Score())))
-    for kind in KINDS:
-        totals[kind] = sum((score(kind, index) for index in range(INSTANCES)), Score())
-        show(kind, totals[kind])
-    totals["all"] = sum(totals.values(), Score())
-    show("all", totals["all"])
-    figures = {kind: {name: [r.k, r.n, r.low, r.high] for name, r in s.rates().items()} for kind, s in totals.items()}
-    print(json.dumps({"instances": INSTANCES, "episodes": EPISODES, "figures": figures}))
+    """Print a table for each number of episodes, then JSON."""
+    figures: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for episodes in EPISODES:
+        print(f"\n{episodes} episodes, {INSTANCES} instances a kind; 95 % Wilson intervals")
+        print(f"{'':<12}" + "".join(f"{name:<24}" for name in asdict(Score())))
+        totals = {kind: sum((score(kind, i, episodes) for i in range(INSTANCES)), Score()) for kind in KINDS}
+        totals["all"] = sum(totals.values(), Score())
+        for kind, total in totals.items():
+            show(kind, total)
+        figures[str(episodes)] = {
+            kind: {name: [r.k, r.n, r.low, r.high] for name, r in total.rates().items()}
+            for kind, total in totals.items()
+        }
+    print(json.dumps({"instances": INSTANCES, "figures": figures}))
 
 
 def show(kind: str, total: Score) -> None:

@@ -41,22 +41,25 @@ class CounterfactualConfig:
     Attributes:
         rollouts: At most so many in all.
         per_cause: Failures of a rule that are rolled out again, at most.
-        fewest: Failures below which nothing is rolled out, for they would tell nothing.
+        enough: Failures of a rule that the budget must allow: among fewer an idle factor is not refuted. The clearest
+            rules come first; where the budget ends, the others stay untested.
+        fewest: Failures below which a rule is not tested, for they would tell nothing.
         alpha: Level of the tests, corrected over all of them (Holm).
         noticeable: Smallest effect that matters: a factor is refuted where the interval lies below it.
     """
 
     rollouts: int = 300
-    per_cause: int = 24
-    fewest: int = 8
+    per_cause: int = 30
+    enough: int = 12
+    fewest: int = 6
     alpha: float = 0.05
     noticeable: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.rollouts < 0 or min(self.per_cause, self.fewest) < 1:
+        if self.rollouts < 0 or not 1 <= self.fewest <= self.enough <= self.per_cause:
             raise ConfigError(
-                f"rollouts must be >= 0, per_cause and fewest >= 1, got {self.rollouts}, {self.per_cause}, "
-                f"{self.fewest}."
+                f"needs rollouts >= 0 and 1 <= fewest <= enough <= per_cause, got {self.rollouts}, {self.fewest}, "
+                f"{self.enough}, {self.per_cause}."
             )
 
 
@@ -158,9 +161,10 @@ def _chosen(
     left, chosen = config.rollouts, list[tuple[Case, ...]]()
     costs = [len(q.factors) + 2 for q in questions]  # each factor alone, the sham, and two together
     for i, q in enumerate(questions):
-        share = max(left // sum(costs[i:]), config.fewest)  # rather the clearest causes than all of them too little
+        share = max(left // sum(costs[i:]), config.enough)
         count = min(share, left // costs[i], config.per_cause, len(q.cases))
-        count = count if count >= config.fewest else 0
+        if count < max(config.fewest, min(config.enough, len(q.cases))):
+            count = 0
         picked = sorted(rng.permutation(len(q.cases))[:count].tolist())
         chosen.append(tuple(q.cases[j] for j in picked))
         left -= count * costs[i]

@@ -9,7 +9,7 @@ judgement. All are corrected together (Holm), and of several rules for the same 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import sqrt
+from math import comb, inf, log
 
 import numpy as np
 from scipy.stats import hypergeom
@@ -21,8 +21,10 @@ from etude.diagnosis.tree import tree_boxes
 type Propose = Callable[[PerturbationSpace, Points, Flags], Sequence[Bounds]]
 """Looks for boxes of failures among points of the unit cube, as the searches' beam search does."""
 
-_FACTOR_PRICE = 1.5  # in units of z: more factors offer more chances to look good
-_SAME = 0.5  # rules are of the same place where they share such a part of their factors, and of their intervals
+_INTERVAL_PRICE = 4.5  # nats: the logarithm of how many clearly different intervals a factor has
+_PARSIMONY = 3.0  # nats: so much clearer a box must be than one of fewer factors
+_ANEW = 0.5  # share of a rule's failures that must lie outside the rules before it
+_EDGE = 0.05  # of a factor's range: how far an edge may be off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +35,14 @@ class RuleConfig:
         max_rules: At most so many.
         folds: Parts that the episodes are cut into; each judges what the others propose.
         min_support: Fewest episodes inside, where a rule is proposed and where it is judged.
-        min_score: Smallest z where it is proposed, less a price per factor.
+        min_score: Smallest log-likelihood gained where it is proposed, less its price [nats], see `_score`.
         alpha: Level of the test that failures are more frequent inside (Fisher's exact, Holm over all rules).
     """
 
     max_rules: int = 6
     folds: int = 3
     min_support: int = 6
-    min_score: float = 2.0
+    min_score: float = 0.0
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ def find_rules(
     folds = _folds(episodes.weaknesses, rng, config.folds)
     known = [
         Rule(bounds=p.bounds, inside=p.inside, outside=p.outside, p=_more_frequent(p.inside, p.outside),
-             origin="pocket", score=_score(p.inside, p.outside.value, len(p.bounds)))
+             origin="pocket", score=_score(p.inside, p.outside, len(p.bounds), len(episodes.space.factors)))
         for p in pockets
     ]  # fmt: skip
     own = [rule for fold in folds for rule in _judged_by(episodes, fold, propose, config)]
@@ -97,7 +99,7 @@ def find_rules(
     corrected = [replace(rule, p=p) for rule, p in zip(rules, holm([rule.p for rule in rules]), strict=True)]
     clear = [rule for rule in corrected if rule.p < config.alpha]
     ranked = sorted(clear, key=lambda rule: (rule.origin != "pocket", -rule.score))
-    return _distinct(ranked)[: config.max_rules]
+    return _distinct(episodes, ranked)[: config.max_rules]
 
 
 def _folds(failed: Flags, rng: np.random.Generator, folds: int) -> list[Flags]:
@@ -130,16 +132,17 @@ def _cover(episodes: Episodes, among: Flags, propose: Propose, config: RuleConfi
     while len(chosen) < config.max_rules and 0 < failed[left].sum() < left.sum():
         proposed = [(bounds, "beam") for bounds in propose(space, points[left], failed[left])]
         proposed += [(b, "tree") for b in tree_boxes(space, points[left], failed[left], min_leaf=config.min_support)]
-        overall = float(failed[left].mean())
         scored = [
-            (_score(inside, overall, len(bounds)), bounds, origin)
+            (_score(inside, _failures(failed, left & ~box), len(bounds), len(space.factors)), bounds, origin)
             for whole, origin in proposed
             for bounds in _parts(whole)
-            if (inside := _failures(failed, left & mask(points, bounds, space))).n >= config.min_support
+            if (inside := _failures(failed, left & (box := mask(points, bounds, space)))).n >= config.min_support
         ]
-        score, bounds, origin = max(scored, key=lambda one: one[0], default=(0.0, {}, ""))
-        if score < config.min_score:
+        best = max((score for score, _, _ in scored), default=-inf)
+        if best < config.min_score:
             break
+        fewest = [one for one in scored if one[0] >= best - _PARSIMONY]
+        score, bounds, origin = min(fewest, key=lambda one: (len(one[1]), -one[0]))
         chosen.append((bounds, origin, score))
         left &= ~mask(points, bounds, space)
     return chosen
@@ -154,33 +157,45 @@ def _parts(bounds: Bounds) -> list[Bounds]:
     ]
 
 
-def _distinct(ranked: Sequence[Rule]) -> list[Rule]:
-    """The clearest rule of every place."""
+def _distinct(episodes: Episodes, ranked: Sequence[Rule]) -> list[Rule]:
+    """The rules most of whose failures no clearer rule explains."""
     kept: list[Rule] = []
+    left = episodes.weaknesses
     for rule in ranked:
-        if not any(_same_place(rule.bounds, other.bounds) for other in kept):
+        failed = episodes.weaknesses & episodes.inside(rule.bounds)
+        if (failed & left).sum() >= _ANEW * failed.sum():
             kept.append(rule)
+            left = left & ~episodes.inside(_widened(rule.bounds, episodes.space))
     return kept
 
 
-def _same_place(a: Bounds, b: Bounds) -> bool:
-    """Whether two boxes share half of the factors of the one that has fewer, and overlap in all of these."""
-    shared = [name for name in a if name in b]
-    if len(shared) < _SAME * min(len(a), len(b)) or not shared:
-        return False
-    overlaps = [min(a[n][1], b[n][1]) - max(a[n][0], b[n][0]) for n in shared]
-    narrower = [min(a[n][1] - a[n][0], b[n][1] - b[n][0]) for n in shared]
-    return all(overlap >= _SAME * width for overlap, width in zip(overlaps, narrower, strict=True))
+def _widened(bounds: Bounds, space: PerturbationSpace) -> Bounds:
+    """The box with its edges as far out as they may be off."""
+    spans = {name: _EDGE * (space[name].high - space[name].low) for name in bounds}
+    return {name: (low - spans[name], high + spans[name]) for name, (low, high) in bounds.items()}
 
 
 def _failures(failed: Flags, among: Flags) -> Rate:
     return Rate(int(failed[among].sum()), int(among.sum()))
 
 
-def _score(inside: Rate, overall: float, factors: int) -> float:
-    """How far the failures inside exceed what the overall rate gives, as z, less the price of the factors."""
-    p = min(max(overall, 1e-6), 1 - 1e-6)
-    return (inside.k - inside.n * p) / sqrt(inside.n * p * (1 - p)) - factors * _FACTOR_PRICE if inside.n else 0.0
+def _score(inside: Rate, outside: Rate, factors: int, among: int) -> float:
+    """How much likelier a rate inside and one outside make the failures than one rate for all, less the box's price.
+
+    The price is the logarithm of how many boxes there are of so many factors: by chance alone the best of them seldom
+    gains more [nats]. The searches' beam judges alike (a scan statistic, Kulldorff 1997).
+    """
+    if not inside.n or not outside.n or inside.value <= outside.value:
+        return -inf
+    both = Rate(inside.k + outside.k, inside.n + outside.n)
+    price = log(comb(among, factors)) + factors * _INTERVAL_PRICE
+    return _likelihood(inside) + _likelihood(outside) - _likelihood(both) - price
+
+
+def _likelihood(rate: Rate) -> float:
+    """Logarithm, of k failures in n episodes at the rate k / n."""
+    k, n = rate.k, rate.n
+    return k * log(k / n) + (n - k) * log(1 - k / n) if 0 < k < n else 0.0
 
 
 def _more_frequent(inside: Rate, outside: Rate) -> float:
