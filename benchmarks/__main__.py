@@ -7,6 +7,7 @@ NAMES = (
     "act_training",
     "collecting",
     "control_step",
+    "diagnosis",
     "importing",
     "overhead",
     "planted",
