@@ -10,50 +10,23 @@ from many, with 300 counterfactual rollouts:
 - infeasible: a part of the space cannot be, so that one factor of a cause cannot be undone;
 - chaotic: any change rolls the dice again, and 15 % fail elsewhere.
 
-What is counted, over all instances of a kind:
-
-- recall: planted causes that one of the first three reported causes finds: its rule meets the box in every factor that
-  both bound, bounds at least half of the box's factors, and bounds none that the box does not;
-- factors: factors of planted causes that the first three reported causes bound or confirm;
-- precision: reported rules, refuted ones left out, that bound only factors of one planted cause, and meet its box;
-- verdicts: confirmed and refuted effects that are right. Confirmed is right where undoing the factor repairs at least
-  5 points more than the sham, refuted where less than 25 (`CounterfactualConfig.noticeable`), in expectation over the
-  rule's failures; between the two both are. Undecided ones are no verdicts; their share is shown.
+`etude.diagnosis.scoring` says what is counted.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import numpy as np
 
-from etude.core import Bounds, Case, Cause, Diagnosis, Perturbation, Rate, stream
+from etude.core import Case, Perturbation, stream
 from etude.diagnosis import Episodes, diagnose
-from etude.diagnosis.counterfactuals import CounterfactualConfig, jittered, undone
 from etude.diagnosis.planted import PlantedCauses
+from etude.diagnosis.scoring import Score, compare
 from etude.loop.diagnosing import beam
 
 KINDS = ("plain", "decoys", "infeasible", "chaotic")
 INSTANCES, EPISODES = 60, (400, 1000)
-REAL = 0.05
-NOTICEABLE = CounterfactualConfig().noticeable
-
-
-@dataclass
-class Score:
-    """k and n of each figure."""
-
-    recall: list[bool] = field(default_factory=list[bool])
-    factors: list[bool] = field(default_factory=list[bool])
-    precision: list[bool] = field(default_factory=list[bool])
-    verdicts: list[bool] = field(default_factory=list[bool])
-    undecided: list[bool] = field(default_factory=list[bool])
-
-    def __add__(self, other: "Score") -> "Score":
-        return Score(**{name: getattr(self, name) + getattr(other, name) for name in asdict(self)})
-
-    def rates(self) -> dict[str, Rate]:
-        return {name: Rate.of(values) for name, values in asdict(self).items()}
 
 
 def score(kind: str, index: int, episodes: int) -> Score:
@@ -91,55 +64,6 @@ def gathered(planted: PlantedCauses, count: int, rng: np.random.Generator) -> li
         if planted.space.infeasible(theta := Perturbation(values)) is None:
             cases.append(Case(theta, int(rng.integers(2**31))))
     return cases
-
-
-def compare(planted: PlantedCauses, seen: Episodes, diagnosis: Diagnosis, rng: np.random.Generator) -> Score:
-    """What of a diagnosis is true."""
-    result, first = Score(), diagnosis.causes[:3]
-    for truth in planted.causes:
-        result.recall.append(any(finds(cause.bounds, truth) for cause in first))
-    named = {name for cause in first for name in (*cause.bounds, *confirmed(cause))}
-    result.factors += [name in named for name in sorted({name for truth in planted.causes for name in truth})]
-    for cause in diagnosis.causes:
-        if cause.verdict != "refuted":
-            result.precision.append(any(within(cause.bounds, truth) for truth in planted.causes))
-        judge(planted, seen, cause, rng, result)
-    return result
-
-
-def judge(planted: PlantedCauses, seen: Episodes, cause: Cause, rng: np.random.Generator, result: Score) -> None:
-    """Compare the verdicts on a cause's factors with what undoing them repairs."""
-    failed = np.flatnonzero(seen.inside(cause.bounds) & seen.weaknesses).tolist()
-    failures = [seen.cases[i] for i in failed]
-    for effect in cause.effects:
-        if effect.verdict not in ("confirmed", "refuted", "undecided"):
-            continue
-        changed = {case: undone(planted.space, cause.bounds, case, effect.factor) for case in failures}
-        pairs = [(case, other) for case, other in changed.items() if other is not None]
-        shams = [jittered(planted.space, case, rng) for case, _ in pairs]
-        same = [case for case, _ in pairs]
-        truth = planted.repair(same, [other for _, other in pairs]) - planted.repair(same, shams)
-        result.undecided.append(effect.verdict == "undecided")
-        if effect.verdict != "undecided":
-            result.verdicts.append(truth >= REAL if effect.verdict == "confirmed" else truth < NOTICEABLE)
-
-
-def confirmed(cause: Cause) -> list[str]:
-    return [effect.factor for effect in cause.effects if effect.verdict == "confirmed"]
-
-
-def within(rule: Bounds, truth: Bounds) -> bool:
-    """Whether a rule bounds only factors of a planted cause, and meets its box."""
-    return all(name in truth and meets(rule[name], truth[name]) for name in rule)
-
-
-def finds(rule: Bounds, truth: Bounds) -> bool:
-    """Whether a rule names a planted cause: see the top of this file."""
-    return within(rule, truth) and 2 * len(rule) >= len(truth)
-
-
-def meets(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    return max(a[0], b[0]) < min(a[1], b[1])
 
 
 def main() -> None:
