@@ -15,6 +15,7 @@ from etude.core import (
     Observation,
     Outcome,
     Perturbation,
+    ShapeError,
     Step,
     rollout,
     rollout_many,
@@ -184,6 +185,16 @@ def test_what_cannot_be_executed_ends_its_episode_and_no_other(chunk: object) ->
             assert 0 < outcome.progress < 1
         else:
             assert outcome == sound[i]
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_a_policy_that_gives_more_or_fewer_chunks_than_it_is_asked_for_is_told(count: int) -> None:
+    class Confused(GoToGoal):
+        def act(self, observations: Sequence[Observation], memories: Sequence[Memory]) -> Sequence[ActionChunk]:
+            return (list(super().act(observations, memories)) * 2)[:count]
+
+    with pytest.raises(ShapeError, match=rf"action chunks of Confused: expected one for each of 3 .*, got {count}\.$"):
+        list(rollout_many([environment() for _ in range(3)], Confused(), CASES))
 
 
 def test_observers_see_the_end_of_an_episode_without_a_step() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from etude.core.episode import INVALID_ACTION, ActionChunk, Case, Observation, Outcome, Step
+from etude.core.errors import ShapeError
 from etude.core.protocols import Environment, KnowsCase, Memory, Observer, Policy
 from etude.core.seeding import stream
 
@@ -38,6 +39,9 @@ def rollout_many(
         cases: What to run.
         watch: Makes the observers of each episode.
 
+    Raises:
+        ShapeError: The policy does not give one chunk per observation.
+
     Yields:
         (index of the case, outcome), as episodes end: for a given number of environments always in the same order.
     """
@@ -50,8 +54,7 @@ def rollout_many(
             running.append(_Running(free.pop(0), policy, index, case, watch(index, case) if watch else ()))
         if not running:
             return
-        chunks = policy.act([r.observation for r in running], [r.memory for r in running])
-        for episode, chunk in zip(list(running), chunks, strict=True):
+        for episode, chunk in zip(list(running), _ask(policy, running), strict=True):
             outcome = episode.advance(chunk)
             if outcome is not None:
                 running.remove(episode)
@@ -78,6 +81,15 @@ class _Running:
         except StopIteration as stop:
             return stop.value
         return None
+
+
+def _ask(policy: Policy, running: Sequence["_Running"]) -> Sequence[ActionChunk]:
+    """One chunk for every episode under way; whose is whose could not be told if there were more or fewer."""
+    chunks = policy.act([r.observation for r in running], [r.memory for r in running])
+    if len(chunks) != len(running):
+        expected = f"one for each of {len(running)} observations"
+        raise ShapeError(f"action chunks of {type(policy).__name__}", expected, len(chunks))
+    return chunks
 
 
 def _episode(environment: Environment, case: Case, observers: Sequence[Observer]) -> _Episode:
