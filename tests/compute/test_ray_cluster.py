@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def test_a_worker_and_a_machine_that_die_in_the_middle_lose_and_double_nothing(c
     (second,) = cluster.worker_nodes
     head, other = cluster.head_node.node_id, second.node_id
     with RayExecutor(2, cluster.address) as executor:
-        stream = Runner(TASK, SlowPolicy(folder=str(tmp_path)), executor, cases_per_job=2).stream(CASES)
+        jobs = Runner(TASK, SlowPolicy(folder=str(tmp_path)), executor, cases_per_job=2).stream(CASES)
+        stream = chain.from_iterable(jobs)
         outcomes = [next(stream)]
         while not (processes(tmp_path, head) and processes(tmp_path, other)):
             outcomes.append(next(stream))

@@ -37,9 +37,9 @@ def test_the_planted_policy_fails_in_its_box() -> None:
 
 
 def test_progress_counts_to_the_end() -> None:
-    seen: list[tuple[int, int]] = []
-    Runner(TASK, POLICY, SerialExecutor(), cases_per_job=8).run(CASES, progress=lambda done, n: seen.append((done, n)))
-    assert seen == [(8, 21), (16, 21), (21, 21)]
+    seen: list[int] = []
+    Runner(TASK, POLICY, SerialExecutor(), cases_per_job=8).run(CASES, progress=lambda some: seen.append(len(some)))
+    assert seen == [8, 16, 21]
 
 
 class DiesAfter:
@@ -62,7 +62,7 @@ def test_an_interrupted_evaluation_continues_and_ends_the_same(tmp_path: Path) -
     journal.write_bytes(journal.read_bytes() + b'[{"case": {"the')  # killed while writing a line
     counting = DiesAfter(99)
     resumed = Runner(TASK, POLICY, counting, cases_per_job=4)
-    kept = list(resumed.stream(CASES, journal=journal))
+    kept = resumed.run(CASES, journal=journal)
     assert kept == Runner(TASK, POLICY, SerialExecutor()).run(CASES)
     assert Runner(TASK, POLICY, DiesAfter(0), cases_per_job=4).run(CASES, journal=journal) == kept  # nothing is left
 
@@ -95,6 +95,12 @@ def test_only_a_few_benches_are_kept() -> None:
 
 def test_no_cases_give_no_outcomes() -> None:
     assert Runner(TASK, POLICY, SerialExecutor()).run([]) == []
+
+
+def test_few_cases_are_shared_by_two_processes() -> None:
+    seen: list[int] = []
+    Runner(TASK, POLICY, SerialExecutor()).run(CASES[:5], progress=lambda some: seen.append(len(some)))
+    assert seen == [3, 5]
 
 
 def test_slots_must_be_positive() -> None:

@@ -23,7 +23,7 @@ from etude.policies.remote.groot import GrootClient
 from etude.policies.remote.mapping import RemoteMapping
 
 TASK = PointTask(max_steps=12)
-CASES = [Case(Perturbation(), seed) for seed in range(4)]
+CASES = [Case(Perturbation(), seed) for seed in range(8)]
 
 type Request = dict[str, Any]
 

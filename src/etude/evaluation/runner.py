@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import batched, islice
+from math import ceil
 from pathlib import Path
 
 from etude.core import CRASHED, Case, ConfigError, EtudeError, Executor, Outcome, PolicyFactory, Task, rollout_many
@@ -11,8 +12,8 @@ from etude.evaluation.journal import Journal
 from etude.evaluation.smoothness import SmoothnessMeter
 from etude.policies.execution.latency import Metered, NetworkCall
 
-type Progress = Callable[[int, int], None]
-"""(cases done, cases in all), called after every job."""
+type Progress = Callable[[Sequence[Outcome]], None]
+"""Told all outcomes so far, after every job."""
 
 type OnCalls = Callable[[Sequence[NetworkCall]], None]
 """Told how long the policy's network took, job by job."""
@@ -65,7 +66,7 @@ class Runner:
         policy: Who.
         executor: On what.
         slots: Episodes under way at a time per process, around one policy call.
-        cases_per_job: Cases cut off per job.
+        cases_per_job: Cases cut off per job, at most; few cases are cut in two, so that two processes share them.
     """
 
     task: Task
@@ -79,46 +80,46 @@ class Runner:
             raise ConfigError(f"slots and cases_per_job must be >= 1, got {self.slots} and {self.cases_per_job}.")
 
     def run(
-        self, cases: Sequence[Case], *, progress: Progress | None = None, journal: Path | None = None
+        self,
+        cases: Sequence[Case],
+        *,
+        progress: Progress | None = None,
+        journal: Path | None = None,
+        on_calls: OnCalls | None = None,
     ) -> list[Outcome]:
         """Run all cases and return their outcomes, in order.
 
         Args:
             cases: What to run.
             progress: Told after every job.
-            journal: A file that keeps finished jobs, so that a killed evaluation continues where it was.
+            journal: A file that keeps finished jobs, so that a killed evaluation continues where it was; what it
+                holds already was not timed.
+            on_calls: Told how long the policy's network took.
 
         Raises:
             MismatchError: The journal belongs to another task, policy or list of cases.
         """
         outcomes: list[Outcome] = []
-        for outcome in self.stream(cases, journal=journal):
-            outcomes.append(outcome)
-            if progress and (len(outcomes) % self.cases_per_job == 0 or len(outcomes) == len(cases)):
-                progress(len(outcomes), len(cases))
+        for some in self.stream(cases, journal=journal, on_calls=on_calls):
+            outcomes.extend(some)
+            if progress:
+                progress(outcomes)
         return outcomes
 
     def stream(
         self, cases: Sequence[Case], *, journal: Path | None = None, on_calls: OnCalls | None = None
-    ) -> Iterator[Outcome]:
-        """Yield outcomes in the order of the cases, as they become known.
-
-        Args:
-            cases: What to run.
-            journal: See `run`; what it holds already was not timed.
-            on_calls: Told how long the policy's network took.
-        """
+    ) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of one job after the other, in the order of the cases; see `run`."""
         book = Journal.open(journal, self._identity(cases)) if journal else None
         done = book.read() if book else []
-        for outcomes in done:
-            yield from outcomes
+        yield from done
         jobs = islice(self._jobs(cases), len(done), None)
         for result in self.executor.map(run_job, jobs, on_lost=self._case_by_case):
             if book:
                 book.append(result.outcomes)
             if on_calls and result.calls:
                 on_calls(result.calls)
-            yield from result.outcomes
+            yield result.outcomes
 
     def _case_by_case(self, job: Job, error: EtudeError) -> JobResult:
         """What comes of a job that ended its worker again and again: only the case that does it is lost."""
@@ -132,14 +133,17 @@ class Runner:
         )
 
     def _jobs(self, cases: Sequence[Case]) -> Iterator[Job]:
-        for some in batched(cases, self.cases_per_job):
+        for some in batched(cases, self._job_size(cases)):
             yield Job(task=self.task, policy=self.policy, cases=some, slots=self.slots)
+
+    def _job_size(self, cases: Sequence[Case]) -> int:
+        return max(1, min(self.cases_per_job, ceil(len(cases) / 2)))
 
     def _identity(self, cases: Sequence[Case]) -> dict[str, object]:
         return {
             "task": self.task.name,
             "policy": repr(self.policy),
-            "cases_per_job": self.cases_per_job,
+            "cases_per_job": self._job_size(cases),
             "cases": [case.to_json() for case in cases],
         }
 

@@ -53,12 +53,12 @@ def evaluate(
     Returns:
         Outcomes in the order of the cases.
     """
-    outcomes: list[Outcome] = []
     with progress(title, len(cases)) as update:
-        for outcome in Runner(task, policy, executor).stream(cases, journal=journal, on_calls=on_calls):
-            outcomes.append(outcome)
+
+        def tell(outcomes: Sequence[Outcome]) -> None:
             update(len(outcomes), f"{sum(o.success for o in outcomes)}/{len(outcomes)} succeed")
-    return outcomes
+
+        return Runner(task, policy, executor).run(cases, progress=tell, journal=journal, on_calls=on_calls)
 
 
 @dataclass(frozen=True)
