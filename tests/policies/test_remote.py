@@ -165,6 +165,7 @@ def test_actions_that_are_no_numbers_fail_their_episode() -> None:
         (chunk(np.zeros(2)), MismatchError, r"shape \(2,\)"),
         (chunk(np.zeros((2, 2))), MismatchError, "chunks of 2 actions, fewer than --execute 4"),
         (lambda s, _: s.send(pack_openpi({"action": 1})), MismatchError, "'actions' is missing: there are action"),
+        (lambda s, _: s.send(pack_openpi({"actions": "left"})), MismatchError, "no actions under actions: could not"),
         (
             lambda s, _: s.send("Traceback:\n  x\nValueError: no such key."),
             EtudeError,
@@ -175,7 +176,7 @@ def test_actions_that_are_no_numbers_fail_their_episode() -> None:
         (lambda s, _: s.close(), StageFailedError, r"is not there \(the connection broke: .*, 4 tries\)"),
         (lambda _s, _: None, StageFailedError, r"is not there \(no answer in 0.2 s, 4 tries\)"),
     ],
-    ids=["width", "flat", "short", "key", "error", "noise", "list", "hangs up", "silent"],
+    ids=["width", "flat", "short", "key", "words", "error", "noise", "list", "hangs up", "silent"],
 )
 def test_a_server_that_misbehaves_is_one_line(reply: Any, kind: type[EtudeError], told: str) -> None:
     with answering(reply) as url:

@@ -15,7 +15,7 @@ import numpy as np
 from etude.core import ActionChunk, EtudeError, MismatchError, MissingDependencyError, Observation
 from etude.policies.remote.codec import BadMessageError, pack_groot, unpack_groot
 from etude.policies.remote.connection import Connection, LostError, ServerError
-from etude.policies.remote.mapping import RemoteMapping, camera_image, take
+from etude.policies.remote.mapping import RemoteMapping, camera_image, take_actions
 
 
 class GrootLine:
@@ -137,13 +137,13 @@ class GrootClient:
         data = {"observation": self._batch(observations), "options": None}
         answer = self._connection.ask({"endpoint": "get_action", "data": data})
         action = answer[0] if isinstance(answer, list) and answer else answer
-        parts = [np.asarray(take(action, name), np.float32) for name in self._names.actions or ()]
-        for name, part in zip(self._names.actions or (), parts, strict=True):
-            if part.ndim != 3 or len(part) != len(observations):
-                raise MismatchError(
-                    f"action '{name}': expected ({len(observations)}, horizon, numbers), got {part.shape}."
-                )
-        return list(np.concatenate(parts, axis=-1))
+        actions = take_actions(action, self._names.actions or (), self._connection.url)
+        if actions.ndim != 3 or len(actions) != len(observations):
+            raise MismatchError(
+                f"the policy server {self._connection.url} gives actions of shape {actions.shape}, expected "
+                f"({len(observations)}, horizon, numbers)."
+            )
+        return list(actions)
 
     def close(self) -> None:
         """Hang up."""

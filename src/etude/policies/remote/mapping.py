@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from etude.core import ConfigError, MismatchError, Observation, UnknownNameError, Vector
@@ -151,6 +152,27 @@ def take(record: Any, name: str) -> Any:
             raise MismatchError(f"'{name}' is missing: there are {there or 'no keys'}.")
         found = found[part]
     return found
+
+
+def take_actions(reply: Any, names: Sequence[str], url: str) -> Float32[NDArray[np.float32], "*BH A"]:
+    """A server's actions, put together in the order of their names.
+
+    Args:
+        reply: What it answered.
+        names: Of its parts; shape (…, numbers) each.
+        url: Its address, for messages.
+
+    Raises:
+        MismatchError: A part is missing, holds no numbers, or does not go with the others.
+    """
+    try:
+        return np.concatenate([np.asarray(take(reply, name), np.float32) for name in names], axis=-1)
+    except MismatchError as error:
+        raise MismatchError(f"the policy server {url} gives no such actions: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise MismatchError(
+            f"the policy server {url} gives no actions under {', '.join(names)}: {str(error).removesuffix('.')}."
+        ) from None
 
 
 def _slices(value: Any) -> tuple[Slice, ...]:

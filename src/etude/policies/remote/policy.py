@@ -18,7 +18,7 @@ from etude.policies.execution.latency import Meter, Metered
 from etude.policies.execution.receding import RecedingHorizon
 from etude.policies.execution.smoothing import Smoothing
 from etude.policies.remote.connection import Connection
-from etude.policies.remote.mapping import RemoteMapping, take
+from etude.policies.remote.mapping import RemoteMapping, take, take_actions
 from etude.policies.remote.openpi import OpenpiLine
 
 SCHEMES = ("ws", "wss", "tcp")
@@ -163,9 +163,10 @@ class RemoteChunks:
                 f"(horizon, {recipe.action_size}): it is for another robot, or its mapping should say which actions."
             )
         if len(chunk) < recipe.execute + recipe.overlap:
+            overlap = f" and --overlap {recipe.overlap}" if recipe.overlap else ""
             raise MismatchError(
                 f"the policy server {recipe.url} gives chunks of {len(chunk)} actions, fewer than --execute "
-                f"{recipe.execute}{f' and --overlap {recipe.overlap}' if recipe.overlap else ''}."
+                f"{recipe.execute}{overlap}: execute fewer."
             )
 
 
@@ -197,8 +198,7 @@ class OpenpiClient:
         reply = self._connection.ask(request)
         if self._repeats:
             rng.bit_generator.state = from_state(take(reply, RNG))
-        parts = [np.asarray(take(reply, name), np.float32) for name in self._mapping.actions or ()]
-        return parts[0].copy() if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return take_actions(reply, self._mapping.actions or (), self._connection.url)
 
 
 def state_of(rng: np.random.Generator) -> dict[str, Any]:
