@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from etude.core import ConfigError, Paired, Rate, cvar, holm
+from etude.core.statistics import cases_needed, losses_needed
 from etude.search.pockets import more_frequent_p
 
 counts = st.integers(0, 60)
@@ -302,3 +303,17 @@ def test_holm_by_definition(p_values: list[float]) -> None:
 def test_holm_keeps_the_familywise_error() -> None:
     p_values = np.random.default_rng(0).random((2000, 8))
     assert np.mean([min(holm(row.tolist())) < 0.05 for row in p_values]) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("tests", [1, 2, 22])
+def test_the_losses_needed_are_the_fewest_that_holm_lets_pass(tests: int) -> None:
+    needed = losses_needed(tests)
+    others = [1.0] * (tests - 1)
+    assert holm([Paired(0, needed).p, *others])[0] < 0.05 <= holm([Paired(0, needed - 1).p, *others])[0]
+
+
+@pytest.mark.parametrize(("drop", "tests"), [(0.3, 1), (0.3, 22), (1.0, 22), (0.15, 5)])
+def test_the_cases_needed_are_the_fewest_that_show_a_drop_often_enough(drop: float, tests: int) -> None:
+    n, needed = cases_needed(drop, tests), losses_needed(tests)
+    assert stats.binom.sf(needed - 1, n, drop) >= 0.8
+    assert n == needed or stats.binom.sf(needed - 1, n - 1, drop) < 0.8

@@ -7,9 +7,10 @@ from typing import Any
 from etude.core import Outcome, Rate, Task
 from etude.core.files import read_json
 from etude.evaluation import compare_matched, read_outcomes
+from etude.evaluation.factors import seeds_differ
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import count_text, difference_text, interval_text, p_text, percent
+from etude.loop.report.drawing.wording import count_text, difference_text, interval_text, p_text, percent, signed
 from etude.loop.report.sections.clips import Film, films, films_section
 from etude.loop.report.sections.factors import along_section, grid_section, matched_section
 from etude.loop.report.sections.outcomes import (
@@ -134,8 +135,8 @@ def _beside(outcomes: tuple[Outcome, ...], matched: tuple[Outcome, ...]) -> list
     if not matched:
         return []
     paired, plain = compare_matched(outcomes, matched), Rate.of([outcome.success for outcome in matched])
-    difference = difference_text((paired.difference, *paired.interval()))
-    return [
-        f"Unperturbed worlds of the same seeds: {count_text(plain)} succeed; the cases less these: {difference}, "
-        f"{p_text(paired.p)}."
-    ]
+    if seeds_differ(outcomes):
+        less = f"{difference_text((paired.difference, *paired.interval()))}, {p_text(paired.p)}"
+    else:  # cases that share a seed share its unperturbed world: neither test nor interval would hold
+        less = f"{signed(100 * paired.difference)} points ({paired.wins} won, {paired.losses} lost)"
+    return [f"Unperturbed worlds of the same seeds: {count_text(plain)} succeed; the cases less these: {less}."]

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from etude.core import Outcome, PerturbationSpace, Rate
-from etude.evaluation import factor_effects
+from etude.core.statistics import cases_needed, losses_needed
+from etude.evaluation import FactorEffect, factor_effects
 from etude.loop.report.drawing.along import Group, success_along
 from etude.loop.report.drawing.charts import difference_bar
 from etude.loop.report.drawing.heatmap import heat_map
@@ -15,6 +16,7 @@ from etude.loop.report.drawing.wording import axis_title, difference_text, p_tex
 
 ALPHA = 0.05
 _FIRST = 8
+_DROPS = (0.3, 0.15)
 _MOST_CELLS = 40
 """Values along one axis of a grid; more are no grid any more."""
 
@@ -112,9 +114,26 @@ def matched_section(outcomes: Sequence[Outcome], matched: Sequence[Outcome], spa
         "Each factor drawn alone, against the unperturbed world on the same seeds; the most harmful first. Coloured "
         f"where the exact McNemar p-value, corrected for {len(effects)} factors, is below 5\u00a0%."
     )
-    return section(
-        "matched", "Factor by factor", note, scrolling(tag("table", head, tag("tbody", *rows), class_="effects"))
+    table = scrolling(tag("table", head, tag("tbody", *rows), class_="effects"))
+    return section("matched", "Factor by factor", note, table, _too_few(list(effects.values())))
+
+
+def _too_few(effects: Sequence[FactorEffect]) -> Html:
+    """How many cases it would have taken, where nothing was shown."""
+    if any(effect.p_holm < ALPHA for effect in effects):
+        return Html("")
+    tests, most = len(effects), max(effect.paired.n for effect in effects)
+    losses = losses_needed(tests, ALPHA)
+    could = "can be" if most < losses else "was"
+    many = " and ".join(
+        f"{cases_needed(drop, tests, alpha=ALPHA)} cases to see one that costs {100 * drop:.0f} points"
+        for drop in _DROPS
     )
+    words = (
+        f"With {most} cases of each no factor {could} told from chance: with {tests} of them that takes at least "
+        f"{losses} cases lost and none won. Four times in five it takes {many} (--episodes, of each factor)."
+    )
+    return tag("p", words, class_="note")
 
 
 def _values(outcomes: Sequence[Outcome], name: str) -> set[float]:
