@@ -19,7 +19,6 @@ from etude.loop.report.drawing.svg import ticks
 from etude.loop.report.results import TESTS
 from etude.loop.report.run.comparison import compare, newly_lost, pocket_rates, tail_progress, worst_pocket
 from etude.loop.report.run.failures import factors_that_matter
-from etude.loop.report.run.verdict import difference_interval
 
 
 @pytest.fixture(scope="module")
@@ -133,22 +132,6 @@ def test_the_tail_averages_seeds_of_one_perturbation_first() -> None:
     ]
     assert tail_progress(tuple(episodes), 0.5) == pytest.approx(cvar(np.array([0.4, 0.3]), 0.5)) == pytest.approx(0.3)
     assert tail_progress((), 0.5) is None
-
-
-@pytest.mark.parametrize("paired", [Paired(20, 15, 45), Paired(0, 0, 60), Paired(3, 30, 47), Paired(60, 0, 0)])
-def test_difference_interval_holds_the_difference_and_mirrors(paired: Paired) -> None:
-    low, high = difference_interval(paired)
-    mirrored = difference_interval(Paired(paired.losses, paired.wins, paired.ties))
-    assert -1 <= low < high <= 1
-    assert low <= paired.difference <= high or abs(paired.difference) == 1
-    assert mirrored == pytest.approx((-high, -low))
-
-
-def test_difference_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    draws = rng.multinomial(60, [0.25, 0.1, 0.65], size=2000)
-    hits = [low <= 0.15 <= high for low, high in (difference_interval(Paired(*row)) for row in draws.tolist())]
-    assert 0.93 <= np.mean(hits) <= 0.98
 
 
 # --- the verdict in words

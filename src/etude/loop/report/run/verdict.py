@@ -1,8 +1,6 @@
 """The result in plain words, computed from the numbers: gains, losses, and what was not shown."""
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import Literal
 
 from etude.core import Paired
@@ -59,20 +57,6 @@ def outcome_of(paired: Paired) -> Tone:
     if paired.p >= ALPHA:
         return "unclear"
     return "better" if paired.wins > paired.losses else "worse"
-
-
-def difference_interval(paired: Paired, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the difference of two paired rates; (−1, 1) without cases.
-
-    Source: Agresti and Min 2005, Wald's interval after adding half a case to each cell.
-    """
-    n = paired.wins + paired.losses + paired.ties
-    if n == 0:
-        return -1.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    gap, discordant = paired.wins - paired.losses, paired.wins + paired.losses + 1
-    half = z * sqrt(discordant - gap * gap / (n + 2)) / (n + 2)
-    return max(-1.0, gap / (n + 2) - half), min(1.0, gap / (n + 2) + half)
 
 
 def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
@@ -136,7 +120,7 @@ def _against_baseline(run: RunResults, arm: str, test: str) -> str:
 
 def _nominal(run: RunResults, arm: str) -> str:
     paired = compare(run, arm, "baseline", "nominal")
-    low, high = difference_interval(paired)
+    low, high = paired.interval()
     margin = f"{NOMINAL_MARGIN * 100:.0f} points"
     if high < -NOMINAL_MARGIN:
         reading = f"worse by more than the {margin} it may cost"
@@ -175,4 +159,4 @@ def _budget_words(run: RunResults, arm: str) -> str:
 
 
 def _cases(paired: Paired) -> str:
-    return f"{paired.wins + paired.losses + paired.ties} cases"
+    return f"{paired.n} cases"
