@@ -16,6 +16,7 @@ from loop.test_report import links
 from etude.cli import main
 from etude.core import Case, EtudeError, Outcome, Perturbation, Rate
 from etude.core.files import write_json
+from etude.core.statistics import cases_needed, losses_needed
 from etude.evaluation import factor_effects
 from etude.loop.report import kind_of, write_page, write_report
 from etude.loop.report.drawing.histogram import histogram
@@ -153,6 +154,23 @@ def test_factors_are_told_the_most_harmful_first_with_their_paired_difference(
     assert next(iter(effects)) == SPACE.names[0]
     assert "cube red x [m] 0/12 0–24 % 12/12 76–100 % −100 points" in text
     assert text.index("cube red x [m]") < text.index("cube red y [m]")
+    assert "no factor" not in text
+
+
+def test_too_few_cases_of_each_factor_are_told_with_how_many_it_takes(tmp_path: Path, rng: np.random.Generator) -> None:
+    found, matched = fake.one_factor_each(rng)
+    seeds = {outcome.case.seed for outcome in matched[:3]}
+    found, matched = ([each for each in of if each.case.seed in seeds] for of in (found, matched))
+    text = words(write_page(fake.evaluation(tmp_path, found, matched)))
+    assert "With 3 cases of each no factor can be told from chance" in text
+    tests = len(factor_effects(found, matched))
+    assert f"at least {losses_needed(tests)} cases lost" in text
+    assert f"takes {cases_needed(0.3, tests)} cases to see one that costs 30 points" in text
+
+
+def test_no_p_value_is_given_where_cases_share_an_unperturbed_world(tmp_path: Path, rng: np.random.Generator) -> None:
+    text = words(write_page(fake.evaluation(tmp_path, *fake.one_factor_each(rng))))
+    assert re.search(r"the cases less these: −\d+ points \(\d+ won, \d+ lost\)", text)
 
 
 @pytest.mark.parametrize(
@@ -279,8 +297,8 @@ def test_a_sequential_comparison_tells_what_stopping_saved(tmp_path: Path, rng: 
 
 def test_a_diagnosis_tells_every_effect_with_its_sham_and_verdict(tmp_path: Path) -> None:
     text = words(write_page(fake.diagnosed(tmp_path, fake.diagnosis())))
-    assert "2 causes found: 1 confirmed, 1 untestable." in text
-    assert "18/20 70–97 % 1/20 1–24 % +85 points (+60 to +95) p < .001 confirmed" in text
+    assert "2 causes found: 1 proven, 1 untestable." in text
+    assert "18/20 70–97 % 1/20 1–24 % +85 points (+60 to +95) p < .001 proven" in text
     assert "untestable" in text
     assert "Not shown to matter by themselves: light intensity." in text
     assert "60 %" in text
@@ -370,5 +388,5 @@ def test_the_report_of_a_run_shows_its_diagnosis_and_what_became_of_pockets(tmp_
     page = write_report(replace(run, arms=arms, diagnosis=fake.diagnosis()), tmp_path)
     text = words(page)
     links(page)
-    for told in ("Causes", "What to practise", "Gone, or moved?", "1 gone, 1 new", "after 9/60", "cause-1 confirmed"):
+    for told in ("Causes", "What to practise", "Gone, or moved?", "1 gone, 1 new", "after 9/60", "cause-1 proven"):
         assert told in text

@@ -28,6 +28,7 @@ _CONTENTS = {
 _INKS = {"a": "arm3", "b": "arm2"}
 _GROUPS = {"won": "Won: only A solved it", "lost": "Lost: only B solved it"}
 _LISTED = 40
+_SHOWN = 6
 
 
 def page(folder: Path) -> str:
@@ -47,13 +48,22 @@ def page(folder: Path) -> str:
             repeat_section(source, files),
         ]
     )
-    facts = f"{found['task']} · A: {_names(found, 'a')} · B: {_names(found, 'b')} · {found['cases']} cases"
-    head = heading("A against B", facts, _CONTENTS, sections)
-    return document("A against B", head, tag("main", _verdict(found), sections))
+    facts = f"{found['task']} · A: {_names(found, 'a')} · B: {_names(found, 'b')} · {_where(found)}"
+    several = found["seeds"] is not None
+    title = "A against B" if several else f"{_names(found, 'a')} against {_names(found, 'b')}"
+    head = heading(title, facts, _CONTENTS, sections)
+    return document(title, head, tag("main", _verdict(found), sections))
 
 
 def _names(found: Mapping[str, Any], side: str) -> str:
     return ", ".join(found[side]["policies"])
+
+
+def _where(found: Mapping[str, Any]) -> str:
+    """How many cases, and which."""
+    suite, drawn = found["suite"], found["drawn"]
+    which = f" of suite {suite['name']}" if suite else f", {drawn['space']}, seed {drawn['seed']}" if drawn else ""
+    return f"{found['cases']} case{'' if found['cases'] == 1 else 's'}{which}"
 
 
 def _verdict(found: Mapping[str, Any]) -> Html:
@@ -88,20 +98,23 @@ def _rates(found: Mapping[str, Any]) -> Html:
         "seeds": "interval over training seeds and cases",
     }
     method = methods.get(found["difference"]["method"], found["difference"]["method"])
-    note = f"Success with its 95\u00a0% Wilson interval, and the difference with its {method}."
+    level = f"{100 * (1 - found['alpha']):g}\u00a0%"
+    note = f"Success with its 95\u00a0% Wilson interval, and the difference with its {level} {method}."
     table = tag("table", header("", "Cases", "Interval"), tag("tbody", *rows), class_="rates")
     return section("rates", "Both", note, scrolling(table))
 
 
 def _cases(found: Mapping[str, Any]) -> Html:
     won, lost, ties = found["won"], found["lost"], found["ties"]
-    bar = stacked_cases(len(won), len(lost), ties)
+    alone = found["seeds"] is None
+    bar = stacked_cases(len(won), len(lost), ties, alone=alone)
     lists = [
         folded(f"{title} ({len(cases)})", _listed(cases))
         for title, cases in (("Cases that A won", won), ("Cases that A lost", lost))
         if cases
     ]
-    note = "The same (θ, seed) for both: only cases that one solves and the other does not can tell them apart."
+    what = "that one solves and the other does not" if alone else "that more policies of one solve than of the other"
+    note = f"The same (θ, seed) for both: only cases {what} can tell them apart."
     return section("cases", "Case by case", note, bar, *lists)
 
 
@@ -152,9 +165,13 @@ def _factors(factors: Sequence[Mapping[str, Any]], space: PerturbationSpace | No
         "Does the difference depend on a factor? Its cases are cut at the median; p is of a permutation test that both "
         f"halves differ alike, then corrected for {len(factors)} factors."
     )
-    return section(
-        "factors", "Along the factors", note, scrolling(tag("table", head, tag("tbody", *rows), class_="effects"))
-    )
+    first, rest = (_effects(head, part) for part in (rows[:_SHOWN], rows[_SHOWN:]))
+    more = [folded(f"{len(rows) - _SHOWN} more factors", rest)] if rows[_SHOWN:] else []
+    return section("factors", "Along the factors", note, first, *more)
+
+
+def _effects(head: Html, rows: Sequence[Html]) -> Html:
+    return scrolling(tag("table", head, tag("tbody", *rows), class_="effects"))
 
 
 def _half(half: Mapping[str, Any]) -> Html:

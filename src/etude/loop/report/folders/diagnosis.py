@@ -14,6 +14,7 @@ from etude.loop.report.sections.causes import (
     main_effects_section,
     notes_section,
     plan_section,
+    verdict_word,
 )
 from etude.loop.report.sections.source import Source, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
@@ -60,7 +61,7 @@ def _verdict(diagnosis: Diagnosis) -> Html:
         return verdict_box("unclear", f"{count_text(failures)} episodes failed, and no rule explains them.")
     found = f"{len(diagnosis.causes)} cause{'s' if len(diagnosis.causes) > 1 else ''} found"
     counts = {verdict: sum(cause.verdict == verdict for cause in diagnosis.causes) for verdict in VERDICTS}
-    headline = f"{found}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items() if count)}."
+    told = ", ".join(f"{count} {verdict_word(verdict)}" for verdict, count in counts.items() if count)
     strongest = {cause.name: cause.effects[0] for cause in confirmed if cause.effects}
     lines = [f"{name}: {effect_words(effect, diagnosis.space)}." for name, effect in strongest.items()]
-    return verdict_box("unclear", headline, *lines)
+    return verdict_box("unclear", f"{found}: {told}.", *lines)

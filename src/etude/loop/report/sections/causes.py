@@ -85,11 +85,16 @@ def effect_words(effect: Effect, space: PerturbationSpace | None) -> str:
     """One effect as a sentence without its full stop."""
     name = _named(effect.factor, space)
     if not effect.repaired.n:
-        return f"{name}: {effect.verdict}"
+        return f"{name}: {verdict_word(effect.verdict)}"
     return (
         f"{name} back to nominal repairs {count_text(effect.repaired)}, the sham {count_text(effect.sham)}: "
-        f"{effect.verdict}"
+        f"{verdict_word(effect.verdict)}"
     )
+
+
+def verdict_word(verdict: str) -> str:
+    """As `etude diagnose` says it."""
+    return "proven" if verdict == "confirmed" else verdict
 
 
 def _cause(cause: Cause, space: PerturbationSpace | None) -> Html:
@@ -100,7 +105,7 @@ def _cause(cause: Cause, space: PerturbationSpace | None) -> Html:
         facts.append(row("share of the space", percent(cause.volume, 1), ""))
     found = f"{p_text(cause.p)} (Holm)"
     found += f"; found by {_ORIGINS.get(cause.origin, cause.origin)}" if cause.origin else ""
-    title = tag("h3", cause.name, " ", badge(cause.verdict, _TONES.get(cause.verdict, "")))
+    title = tag("h3", cause.name, " ", _badge(cause.verdict))
     table = tag("table", tag("tbody", *facts), class_="facts")
     rule = tag("div", ranges(cause.bounds, space), table, tag("p", found, class_="note"), _modes(cause))
     proof = tag("div", _effects(cause, space), _interaction(cause.interaction, space))
@@ -117,7 +122,7 @@ def _effects(cause: Cause, space: PerturbationSpace | None) -> Html:
             rate_text(effect.sham),
             _difference(effect.difference),
             p_text(effect.p) if effect.repaired.n else "",
-            badge(effect.verdict, _TONES.get(effect.verdict, "")),
+            _badge(effect.verdict),
         )
         for effect in cause.effects
     ]
@@ -152,6 +157,10 @@ def _difference(difference: tuple[float, float, float]) -> Html:
     if difference[0] != difference[0]:
         return tag("span", "not measured", class_="none")
     return join([tag("span", difference_text(difference), class_="interval"), difference_bar(difference, "ink-plain")])
+
+
+def _badge(verdict: str) -> Html:
+    return badge(verdict_word(verdict), _TONES.get(verdict, ""))
 
 
 def _named(name: str, space: PerturbationSpace | None) -> str:

@@ -9,13 +9,22 @@ from etude.loop.report.drawing.lines import Curve, curves
 from etude.loop.report.drawing.markup import Html, join, tag
 
 _LEAST, _MOST = -2.0, 4.0  # decades of evidence that are drawn
+_ONE = ("Only A", "Both the same", "Only B")
+_SEVERAL = ("A more often", "Equally often", "B more often")
 _POWERS = [(-2.0, "0.01"), (-1.0, "0.1"), (0.0, "1"), (1.0, "10"), (2.0, "100"), (3.0, "10³"), (4.0, "10⁴")]
 
 
-def stacked_cases(won: int, lost: int, ties: int) -> Html:
-    """Cases that only the first solved, that both did the same in, and that only the second solved, as one bar."""
+def stacked_cases(won: int, lost: int, ties: int, *, alone: bool = True) -> Html:
+    """Cases that only A solved, that both did the same in, and that only B solved, as one bar.
+
+    Args:
+        won: Cases for A.
+        lost: Cases for B.
+        ties: The others.
+        alone: Whether each is one policy; of several training seeds a case is won by solving it more often.
+    """
     total = won + lost + ties
-    wanted = (("Only A", won, "won"), ("Both the same", ties, "tied"), ("Only B", lost, "lost"))
+    wanted = tuple(zip(_ONE if alone else _SEVERAL, (won, ties, lost), ("won", "tied", "lost"), strict=True))
     parts: list[Html] = []
     for title, count, kind in wanted:
         if count:
