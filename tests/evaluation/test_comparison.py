@@ -50,6 +50,10 @@ def test_the_better_side_is_said_in_one_sentence():
     undecided = judge(Paired(5, 4, 41))
     assert undecided.better == "unclear"
     assert undecided.sentence == "Cannot say after 50 cases: A less B is 2 points (−11 to 15), p = 1."
+    assert judge(Paired(1, 0, 0)).sentence == "Cannot say after 1 case: A less B is 100 points (−59 to 100), p = 1."
+    assert judge(Paired(4, 0, 8)).sentence == (
+        "Cannot say after 12 cases: A less B is 33 points (1 to 61), but the exact test asks for more cases, p = .12."
+    )
 
 
 def test_an_analysis_counts_cases_won_and_lost_and_reads_back_as_json():

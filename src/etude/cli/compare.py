@@ -83,7 +83,7 @@ def run(options: Options) -> None:
 
     task = make_task(options.task)
     if options.videos and not task.cameras:
-        raise ConfigError(f"--videos {options.videos}: task '{task.name}' has no cameras.")
+        raise ConfigError(f"--videos {options.videos}: task '{task.name}' has no cameras: leave out --videos.")
     contest, stopping, progress = _contest(options, task), _stopping(options), watch()
     asked = {"task": task.name, **contest.settings, "alpha": options.alpha}
     asked |= {"margin": stopping.margin if stopping else None}
@@ -97,20 +97,23 @@ def run(options: Options) -> None:
     if options.json:
         show_json(record)
         return
-    written = ["comparison.json", contest.a.file(0), contest.b.file(0), *(["videos"] if options.videos else [])]
-    show(*told(contest, analysis), "", f"{', '.join(written)} in {options.out}")
-    show_next(_next(options, contest, analysis))
+    tables = [side.file(i) for side in (contest.a, contest.b) for i in range(len(side.names))]
+    written = ["comparison.json", *tables, *(["videos"] if options.videos else [])]
+    show(*told(contest, analysis, options.alpha), "", f"{', '.join(written)} in {options.out}")
+    show_next(_next(options, task, contest, analysis))
 
 
-def _next(options: Options, contest: Contest, analysis: "Analysis") -> str:
-    """Look for what the better one still fails at, or look longer."""
+def _next(options: Options, task: Task, contest: Contest, analysis: "Analysis") -> str:
+    """Look for what the better one still fails at, or look longer, or look at the cases that decided it."""
     side = {"a": contest.a, "b": contest.b}.get(analysis.judgement.better)
     if analysis.judgement.better == "unclear" and not options.suite and not contest.a.outcomes:
         more = f"--episodes {4 * len(contest.cases)}{' --sequential' if analysis.seeds is None else ''}"
         return f"etude compare --config {options.out}/settings.json {more} --out {options.out}-longer"
     if side and not side.outcomes and side.names[0] not in ("expert", "random"):
         return f"etude search {options.task} --policy {side.names[0]} --budget 400 --out search/{options.out.name}"
-    return f"etude report {options.out}"
+    if task.cameras and not options.videos and (analysis.won or analysis.lost):
+        return f"etude compare --config {options.out}/settings.json --videos 3 --resume --out {options.out}"
+    return f"xdg-open {options.out / 'index.html'}"
 
 
 def _contest(options: Options, task: Task) -> Contest:

@@ -21,7 +21,7 @@ class SharedCases:
     Attributes:
         episodes: How many cases; by default all of the suite, or 200.
         suite: File of a frozen suite, instead of drawing cases.
-        seed: Fixes the cases that are drawn.
+        seed: Fixes the cases that are drawn; with --sequential, the order in which a suite's cases come.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
     """

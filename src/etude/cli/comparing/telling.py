@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from etude.evaluation.comparison import Analysis, Dependence
 
 
-def told(contest: Contest, analysis: "Analysis") -> list[Table | str]:
-    """Rates of both sides, cases won and lost, what stopping early saved, along which factors; then the verdict."""
+def told(contest: Contest, analysis: "Analysis", alpha: float) -> list[Table | str]:
+    """Rates of both sides, cases won and lost, what stopping early saved, along which factors; then the verdict.
+
+    Args:
+        contest: Who was compared.
+        analysis: What came of it.
+        alpha: How often a statement may be wrong.
+    """
     table = Table("", "policy", "k/n", "rate", "95 % interval", box=None, header_style="bold")
     for side, rates in ((contest.a, analysis.a), (contest.b, analysis.b)):
         for name, rate in zip(side.names, rates, strict=True):
@@ -26,7 +32,7 @@ def told(contest: Contest, analysis: "Analysis") -> list[Table | str]:
     if analysis.looks:
         lines.append(_saved(analysis))
     if analysis.factors:
-        lines += _along(analysis.factors)
+        lines += _along(analysis.factors, alpha)
     return [table, "", *lines, "", analysis.judgement.sentence]
 
 
@@ -39,8 +45,8 @@ def _saved(analysis: "Analysis") -> str:
     )
 
 
-def _along(factors: "Sequence[Dependence]") -> list[str]:
-    clear = [each for each in factors if each.p_holm < 0.05]
+def _along(factors: "Sequence[Dependence]", alpha: float) -> list[str]:
+    clear = [each for each in factors if each.p_holm < alpha]
     if not clear:
         return [f"Along none of {len(factors)} factors does the difference clearly change (Holm)."]
     return [

@@ -26,7 +26,10 @@ def judge(paired: Paired, alpha: float = 0.05) -> Judgement:
     """By McNemar's exact test, after a number of cases that was fixed before."""
     interval, p = paired.interval(1 - alpha), p_text(paired.p)
     if paired.p >= alpha:
-        return Judgement("unclear", f"Cannot say after {paired.n} cases: {_gap(paired.difference, interval)}, {p}.")
+        cases = "1 case" if paired.n == 1 else f"{paired.n} cases"
+        # Among few cases the interval may leave out 0 where the exact test, which decides, does not reject.
+        but = "" if interval[0] <= 0 <= interval[1] else "but the exact test asks for more cases, "
+        return Judgement("unclear", f"Cannot say after {cases}: {_gap(paired.difference, interval)}, {but}{p}.")
     return _better(paired.difference, interval, p)
 
 
