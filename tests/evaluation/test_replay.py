@@ -60,7 +60,8 @@ def test_one_episode_is_replayed_in_any_world(dataset: Path) -> None:
 
 def test_a_case_that_was_not_recorded_is_told(dataset: Path) -> None:
     policy = Replay(str(dataset))
-    with pytest.raises(EtudeError, match=r"no episode of .* was recorded at seed 7 with theta \{\}: evaluate its own"):
+    told = r"no episode of .* was recorded at seed 7 with nothing perturbed: evaluate its own"
+    with pytest.raises(EtudeError, match=told):
         Runner(TASK, policy, SerialExecutor()).run([Case(Perturbation(), 7)])
     with pytest.raises(EtudeError, match="which episode"):
         policy.create().begin(stream(0, "none"))

@@ -122,7 +122,9 @@ def case_settings(options: CaseOptions, chosen: Chosen) -> dict[str, Any]:
 def _first(cases: "list[Case] | tuple[Case, ...]", options: CaseOptions, source: object) -> tuple[Case, ...]:
     count = len(cases) if options.episodes is None else options.episodes
     if count > len(cases):
-        raise ConfigError(f"--episodes {count}: '{source}' has {len(cases)} cases.")
+        raise ConfigError(
+            f"--episodes {count}: '{source}' has no more than {len(cases)}; leave out --episodes, or ask for fewer."
+        )
     return tuple(cases[:count])
 
 

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from etude.cli.cases import CaseOptions, Chosen, case_settings, choose_cases
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
+from etude.cli.policy import ExecutionOptions, execution_settings, execution_words, resolve_policy
 from etude.cli.rates import means, parts_tables, summary_table, theta_words, troubles
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -45,7 +45,8 @@ class Options(CaseOptions, ExecutionOptions, WorkerOptions):
 
     Attributes:
         task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
-        policy: A checkpoint folder, `expert`, `random`, or `replay:DATASET`, which replays recorded episodes.
+        policy: A checkpoint folder, `expert`, `random`, `replay:DATASET` (recorded episodes), `planted:FILE` (the
+            expert made to fail) or ws://HOST:PORT (a server).
         out: Folder for outcomes.parquet, summary.json, timing.json and videos.
         videos: Record this many cases: failures of every mode in turn, those that came least far first.
         resume: Continue an evaluation that was begun with the same options.
@@ -110,6 +111,7 @@ def _outcomes(
 
     finished, journal = folder / OUTCOMES, folder / "journal.jsonl"
     if finished.exists():
+        journal.unlink(missing_ok=True)
         return read_outcomes(finished), read_outcomes(folder / MATCHED) if chosen.matched else []
     calls: list[NetworkCall] = []
     cases = [*chosen.cases, *chosen.matched]
@@ -172,7 +174,13 @@ def _tell(options: Options, task: Task, summary: "Summary", breakdown: "Breakdow
     if latency := _latency(options.out):
         show(str(latency))
     show(f"{', '.join([OUTCOMES, SUMMARY, TIMING, *extra])} in {options.out}")
-    if options.policy in ("expert", "random") or ":" in options.policy:
-        show_next(f"etude collect {task.name} --episodes 50 --out data/first")
-    else:
-        show_next(f"etude search {task.name} --policy {options.policy} --budget 400 --out search/{options.out.name}")
+    show_next(_next(options, task))
+
+
+def _next(options: Options, task: Task) -> str:
+    if options.policy in ("expert", "random"):
+        return f"etude collect {task.name} --episodes 50 --out data/first"
+    if options.policy.startswith("replay:"):
+        return f"etude train --dataset {options.policy.split(':')[1]} --policy flow --out runs/first"
+    same = f"--policy {options.policy}{execution_words(options)}"
+    return f"etude search {task.name} {same} --budget 400 --out search/{options.out.name}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from etude.cli.output import require_free, whole_folder
-from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
+from etude.cli.policy import ExecutionOptions, execution_settings, execution_words, resolve_policy
 from etude.cli.terminal import show, show_json, show_next
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, EtudeError, MismatchError, Task
@@ -157,7 +157,7 @@ def _record(options: Options, found: "Lockstep") -> dict[str, Any]:
 
 def _next(options: Options, meta: "DatasetMeta", found: "Lockstep") -> list[str]:
     named = f" --task {options.task}" if options.task else ""
-    same = f"etude lockstep {options.dataset}{named} --policy {options.policy} --execute {options.execute}"
+    same = f"etude lockstep {options.dataset}{named} --policy {options.policy}{execution_words(options)}"
     following = options.episode + 1
     commands = [f"{same} --episode {following} --out {options.out}-{following}"]
     if found.partings and (late := max(found.partings[0].step - options.execute, 0)) > options.start_step:

@@ -3,13 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from etude.cli.configuration import options_of
 from etude.core import ConfigError, MismatchError, RunExistsError, StageFailedError
@@ -134,11 +134,21 @@ def require_same_settings(record: Path, settings: Mapping[str, Any]) -> None:
     if not record.exists():
         return
     begun = _decided(read_json(record))
-    changed = [f"{k} was {begun.get(k)} and is now {v}" for k, v in settings.items() if begun.get(k) != v]
+    changed = list(_changed("", begun, settings))
     if changed:
         raise MismatchError(
             f"cannot resume with other settings: {'; '.join(changed)}. Use the same options, or another --out."
         )
+
+
+def _changed(prefix: str, begun: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
+    """A few words for each value that is another one now, in groups of values too."""
+    for name, value in settings.items():
+        was = begun.get(name)
+        if isinstance(was, Mapping) and isinstance(value, Mapping):
+            yield from _changed(f"{prefix}{name}.", cast(Mapping[str, Any], was), cast(Mapping[str, Any], value))
+        elif was != value:
+            yield f"{prefix}{name} was {was} and is now {value}"
 
 
 def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:

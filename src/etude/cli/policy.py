@@ -47,6 +47,12 @@ def execution_settings(options: ExecutionOptions) -> dict[str, Any]:
     }
 
 
+def execution_words(options: ExecutionOptions) -> str:
+    """How chunks are executed, as options to type again: "" where all is as by default, else with a blank before."""
+    usual, given = execution_settings(ExecutionOptions()), execution_settings(options)
+    return "".join(f" --{name} {value:g}" for name, value in given.items() if value != usual[name])
+
+
 def resolve_policy(name: str, task: Task, options: ExecutionOptions) -> PolicyFactory:
     """The policy factory that a name stands for (see `etude.loop.wiring`), which fits the task.
 

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import resumable_folder
-from etude.cli.policy import ExecutionOptions, execution_settings, resolve_policy
+from etude.cli.policy import ExecutionOptions, execution_settings, execution_words, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Pocket, Task
@@ -36,7 +36,7 @@ class Options(ExecutionOptions, WorkerOptions):
 
     Attributes:
         task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
-        policy: A checkpoint folder, `expert` or `random`.
+        policy: A checkpoint folder, or any other policy that `etude eval` takes.
         out: Folder for the archive, the pockets and the suites.
         budget: Rollouts that the search may spend; confirming and freezing come on top.
         searcher: Who searches, one or several: cross-entropy, random, sobol, grid, cma, quality-diversity. Half of the
@@ -167,7 +167,7 @@ def _tell(options: Options, task: Task, found: "SearchResult", notes: Sequence[s
     show("", f"archive.parquet, pockets.json, search.json, pockets.svg{suites} in {options.out}")
     suite = f"--suite {options.out}/exam.json --out results/{options.out.name}-exam"
     if frozen:
-        show_next(f"etude eval {task.name} --policy {options.policy} {suite}")
+        show_next(f"etude eval {task.name} --policy {options.policy}{execution_words(options)} {suite}")
     else:
         show_next(f"etude diagnose {options.out} --out diagnosis/{options.out.name}")
 
@@ -185,7 +185,7 @@ def _tell_nothing(options: Options, task: Task, found: "SearchResult") -> None:
         )
     show("No exam can be frozen without failures. A larger budget would find rarer ones.")
     more = f"--budget {10 * options.budget} --archive {options.out}/archive.parquet --out {options.out}-more"
-    show_next(f"etude search {task.name} --policy {options.policy} {more}")
+    show_next(f"etude search {task.name} --policy {options.policy}{execution_words(options)} {more}")
 
 
 def describe(pocket: Pocket, task: Task) -> str:

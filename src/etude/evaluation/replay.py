@@ -93,9 +93,9 @@ class ReplayPolicy:
             return self.begin(rng)
         if case not in self._episodes:
             raise EtudeError(
-                f"no episode of '{self._meta.root}' was recorded at seed {case.seed} with theta "
-                f"{dict(case.theta.values)}: evaluate its own cases (no --suite, --space or --theta), or name one "
-                f"episode to replay everywhere: replay:{self._meta.root}:EPISODE."
+                f"no episode of '{self._meta.root}' was recorded at seed {case.seed} with {_words(case)}: evaluate its "
+                "own cases (no --suite, --space or --theta), or name one episode to replay everywhere: "
+                f"replay:{self._meta.root}:EPISODE."
             )
         return [self._actions(self._episodes[case])]
 
@@ -128,6 +128,13 @@ def _cases(meta: DatasetMeta, space_hash: str | None = None) -> dict[Case, int]:
             f"{space_hash}: evaluate it on its own task."
         )
     return cases
+
+
+def _words(case: Case) -> str:
+    """θ in words, without all of them where they are many."""
+    told = [f"{name} = {value:.3g}" for name, value in case.theta.values.items()]
+    more = f" and {len(told) - 3} factors more" if len(told) > 3 else ""
+    return (", ".join(told[:3]) or "nothing perturbed") + more
 
 
 def _require_actions(meta: DatasetMeta, task: Task) -> None:
