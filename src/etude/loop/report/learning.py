@@ -20,7 +20,6 @@ text { font: 12px system-ui, sans-serif; fill: #57606a; }
   .success { stroke: #3fb950; } .dot { fill: #3fb950; }
 }
 """
-_PERCENT = [(0.0, "0"), (0.5, "50"), (1.0, "100")]
 _LEFT, _RIGHT, _HEIGHT = 56, 530, 150
 
 

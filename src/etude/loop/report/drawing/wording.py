@@ -1,6 +1,6 @@
 """How the report writes names, numbers and units."""
 
-from etude.core import Factor, Rate
+from etude.core import Factor, PerturbationSpace, Rate
 
 _ARMS = {"more_steps": "Same data, more steps"}
 _TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
@@ -31,6 +31,11 @@ def factor_title(factor: Factor) -> str:
 def axis_title(factor: Factor) -> str:
     """A factor in words with its unit in brackets."""
     return factor_title(factor) if factor.unit == "1" else f"{factor_title(factor)} [{factor.unit}]"
+
+
+def named_axis(name: str, space: PerturbationSpace | None) -> str:
+    """A factor by its name: as its `axis_title` where the space knows it."""
+    return axis_title(space[name]) if space is not None and name in space.names else name
 
 
 def unit_suffix(factor: Factor) -> str:
@@ -76,13 +81,6 @@ def difference_text(difference: tuple[float, float, float]) -> str:
         return "not measured"
     points = f"{signed(value * 100)} points"
     return f"{points} ({signed(low * 100)} to {signed(high * 100)})" if low == low and high == high else points
-
-
-def p_text(p: float) -> str:
-    """A p-value as journals write it."""
-    if p < 0.001:
-        return "p < .001"
-    return "p = 1" if p > 0.995 else f"p = {p:.{3 if p < 0.1 else 2}f}".replace("0.", ".")
 
 
 def evidence_text(e_value: float) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 from etude.core import PerturbationSpace
 from etude.core.files import read_json
+from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.charts import difference_bar, whisker
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import folded, header, rate_text, row, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import axis_title, difference_text, evidence_text, p_text, signed, value_text
+from etude.loop.report.drawing.wording import difference_text, evidence_text, named_axis, signed, value_text
 from etude.loop.report.sections.clips import films, films_section
 from etude.loop.report.sections.contests import looks_section, stacked_cases
 from etude.loop.report.sections.source import Source, rate_of, repeat_section
@@ -156,10 +157,9 @@ def _factors(factors: Sequence[Mapping[str, Any]], space: PerturbationSpace | No
         return Html("")
     rows: list[Html] = []
     for factor in factors:
-        name = factor["factor"]
-        known = axis_title(space[name]) if space is not None and name in space.names else name
         halves = [_half(factor[side]) for side in ("lower", "upper")]
-        rows.append(row(known, value_text(factor["split"]), *halves, p_text(factor["p"]), p_text(factor["p_holm"])))
+        title = named_axis(factor["factor"], space)
+        rows.append(row(title, value_text(factor["split"]), *halves, p_text(factor["p"]), p_text(factor["p_holm"])))
     head = header("Factor", "Median", "A less B below it", "A less B above it", "p", "p (Holm)")
     note = (
         "Does the difference depend on a factor? Its cases are cut at the median; p is of a permutation test that both "

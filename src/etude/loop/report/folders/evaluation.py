@@ -7,10 +7,11 @@ from typing import Any
 from etude.core import Outcome, Rate, Task
 from etude.core.files import read_json
 from etude.evaluation import compare_matched, read_outcomes
+from etude.evaluation.comparison import p_text
 from etude.evaluation.factors import seeds_differ
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import count_text, difference_text, interval_text, p_text, percent, signed
+from etude.loop.report.drawing.wording import count_text, difference_text, interval_text, percent, signed
 from etude.loop.report.sections.clips import Film, films, films_section
 from etude.loop.report.sections.factors import along_section, grid_section, matched_section
 from etude.loop.report.sections.outcomes import (

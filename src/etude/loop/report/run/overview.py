@@ -1,6 +1,7 @@
 """The top of the page: verdict, results, comparisons, the tail, what it cost."""
 
 from etude.core import Rate
+from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.charts import training_curves, whisker
 from etude.loop.report.drawing.layout import grid, header, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
@@ -10,7 +11,6 @@ from etude.loop.report.drawing.wording import (
     duration_text,
     evidence_text,
     interval_text,
-    p_text,
     sentence_case,
     signed,
     test_title,

@@ -3,12 +3,12 @@
 from rich.table import Table
 
 from etude.core import Rate
+from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
     evidence_text,
     interval_text,
-    p_text,
     signed,
     test_title,
 )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etude.core import Paired
-from etude.loop.report.drawing.wording import arm_title, count_text, p_text, signed, test_title
+from etude.evaluation.comparison import p_text
+from etude.loop.report.drawing.wording import arm_title, count_text, signed, test_title
 from etude.loop.report.results import RunResults
 from etude.loop.report.run.comparison import compare
 

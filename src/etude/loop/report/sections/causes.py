@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from etude.core import Cause, Diagnosis, Effect, Interaction, PerturbationSpace
+from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.charts import difference_bar
 from etude.loop.report.drawing.layout import header, rate_text, row, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import count_text, difference_text, factor_title, p_text, percent, sentence_case
+from etude.loop.report.drawing.wording import count_text, difference_text, factor_title, percent, sentence_case
 from etude.loop.report.sections.modes import stacked
 from etude.loop.report.sections.pockets import fact, ranges
 from etude.loop.report.sections.verdicts import badge

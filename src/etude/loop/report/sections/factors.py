@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from etude.core import Outcome, PerturbationSpace, Rate
 from etude.core.statistics import cases_needed, losses_needed
 from etude.evaluation import FactorEffect, factor_effects
+from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.along import Group, success_along
 from etude.loop.report.drawing.charts import difference_bar
 from etude.loop.report.drawing.heatmap import heat_map
 from etude.loop.report.drawing.layout import folded, grid, header, rate_text, row, scrolling, section
 from etude.loop.report.drawing.maps import ranked_factors
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import axis_title, difference_text, p_text
+from etude.loop.report.drawing.wording import difference_text, named_axis
 
 ALPHA = 0.05
 _FIRST = 8
@@ -58,7 +59,7 @@ def grid_section(outcomes: Sequence[Outcome], space: PerturbationSpace | None, *
     if axes is None:
         return Html("")
     names = list(axes)
-    titles = [axis_title(space[name]) if space is not None and name in space.names else name for name in names]
+    titles = [named_axis(name, space) for name in names]
     failures: defaultdict[tuple[float, float], list[bool]] = defaultdict(list)
     for outcome in outcomes:
         at = [outcome.case.theta.values[name] for name in names]
@@ -96,12 +97,12 @@ def matched_section(outcomes: Sequence[Outcome], matched: Sequence[Outcome], spa
         return Html("")
     rows: list[Html] = []
     for name, effect in effects.items():
-        paired, known = effect.paired, space is not None and name in space.names
+        paired = effect.paired
         shown = (paired.difference, *paired.interval())
         ink = "ink-plain" if effect.p_holm >= ALPHA else "ink-bad" if paired.difference < 0 else "ink-good"
         rows.append(
             row(
-                axis_title(space[name]) if space is not None and known else name,
+                named_axis(name, space),
                 rate_text(effect.perturbed),
                 rate_text(effect.matched),
                 join([tag("span", difference_text(shown), class_="interval"), difference_bar(shown, ink)]),
