@@ -29,7 +29,7 @@ def episodes(
 
 def test_two_planted_boxes_are_two_rules_of_their_factors():
     boxes = {"f0.m": (0, 3), "f1.m": (6, 10)}, {"f3.m": (7, 10)}
-    rules = find_rules(episodes(*boxes), beam, stream(0, "rules"))
+    rules = find_rules(episodes(*boxes, count=600), beam, stream(0, "rules"))
     assert sorted(sorted(rule.bounds) for rule in rules) == [["f0.m", "f1.m"], ["f3.m"]]
     for rule in rules:
         assert rule.inside.low > rule.outside.high
@@ -42,18 +42,18 @@ def test_failures_at_both_ends_of_a_factor_are_two_rules():
 
 
 def test_rules_are_not_found_in_noise():
-    """The level of the test bounds how often: 5 % over all rules of a diagnosis; 2 of 20 leaves room for chance."""
-    found = [find_rules(episodes(elsewhere=0.3, seed=s, count=200), beam, stream(s, "rules")) for s in range(20)]
-    assert sum(bool(rules) for rules in found) <= 2
+    """The level of the test bounds how often: 5 % over all rules of a diagnosis; 1 of 12 leaves room for chance."""
+    found = [find_rules(episodes(elsewhere=0.3, seed=s, count=200), beam, stream(s, "rules")) for s in range(12)]
+    assert sum(bool(rules) for rules in found) <= 1
 
 
 def test_rates_come_from_episodes_that_did_not_choose_the_rule():
     """On all episodes a box chosen among so many looks better than it is; judged on others it is not biased upwards."""
     truth, judged = 0.6, []
-    for seed in range(12):
+    for seed in range(8):
         seen = episodes({"f0.m": (0, 3), "f1.m": (6, 10)}, failure=truth, seed=seed, count=300)
         judged += [rule.inside.value for rule in find_rules(seen, beam, stream(seed, "rules"))]
-    assert len(judged) >= 8
+    assert len(judged) >= 6
     assert np.mean(judged) < truth + 0.12
 
 

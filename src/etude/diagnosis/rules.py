@@ -23,7 +23,7 @@ type Propose = Callable[[PerturbationSpace, Points, Flags], Sequence[Bounds]]
 
 _INTERVAL_PRICE = 4.5  # nats: the logarithm of how many clearly different intervals a factor has
 _PARSIMONY = 3.0  # nats: so much clearer a box must be than one of fewer factors
-_ANEW = 0.5  # share of a rule's failures that must lie outside the rules before it
+_ANEW = 0.25  # share of a rule's failures that must lie outside the rules before it
 _EDGE = 0.05  # of a factor's range: how far an edge may be off
 
 
@@ -40,9 +40,9 @@ class RuleConfig:
     """
 
     max_rules: int = 6
-    folds: int = 3
-    min_support: int = 6
-    min_score: float = 0.0
+    folds: int = 4
+    min_support: int = 4
+    min_score: float = 2.0
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ def find_rules(
     corrected = [replace(rule, p=p) for rule, p in zip(rules, holm([rule.p for rule in rules]), strict=True)]
     clear = [rule for rule in corrected if rule.p < config.alpha]
     ranked = sorted(clear, key=lambda rule: (rule.origin != "pocket", -rule.score))
-    return _distinct(episodes, ranked)[: config.max_rules]
+    return _distinct(episodes, ranked, config.alpha)[: config.max_rules]
 
 
 def _folds(failed: Flags, rng: np.random.Generator, folds: int) -> list[Flags]:
@@ -157,15 +157,16 @@ def _parts(bounds: Bounds) -> list[Bounds]:
     ]
 
 
-def _distinct(episodes: Episodes, ranked: Sequence[Rule]) -> list[Rule]:
-    """The rules most of whose failures no clearer rule explains."""
+def _distinct(episodes: Episodes, ranked: Sequence[Rule], alpha: float) -> list[Rule]:
+    """The rules that explain failures which no clearer rule explains."""
     kept: list[Rule] = []
-    left = episodes.weaknesses
+    failed, left = episodes.weaknesses, np.ones(len(episodes), dtype=bool)
     for rule in ranked:
-        failed = episodes.weaknesses & episodes.inside(rule.bounds)
-        if (failed & left).sum() >= _ANEW * failed.sum():
+        box = episodes.inside(rule.bounds)
+        inside, outside = _failures(failed, left & box), _failures(failed, left & ~box)
+        if inside.k >= _ANEW * (failed & box).sum() and _more_frequent(inside, outside) < alpha:
             kept.append(rule)
-            left = left & ~episodes.inside(_widened(rule.bounds, episodes.space))
+            left &= ~episodes.inside(_widened(rule.bounds, episodes.space))
     return kept
 
 
