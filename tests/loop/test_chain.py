@@ -17,7 +17,7 @@ from loop.tiny import TASK, TINY, everything, run_tiny
 from toys import SPACE, PlantedPolicy
 
 from etude.compute import SerialExecutor
-from etude.core import Case, Perturbation, PolicyFactory, Rate, Suite, stream
+from etude.core import Case, Perturbation, PolicyFactory, Rate, StageFailedError, Suite, stream
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import DATASET, Chain, FirstDemonstrations, Pupil
@@ -99,6 +99,19 @@ class PlantedChain(Chain):
 
     def policy(self, pupil: Pupil) -> PolicyFactory:  # type: ignore[override]
         return PlantedPolicy(failure=1.0)
+
+
+class FlawlessChain(Chain):
+    """A chain whose policies never fail."""
+
+    def policy(self, pupil: Pupil) -> PolicyFactory:  # type: ignore[override]
+        return PlantedPolicy(failure=0.0)
+
+
+def test_a_baseline_without_failures_ends_the_run_with_a_bound_and_what_to_do(tmp_path: Path):
+    chain = FlawlessChain(config=TINY, task=TASK, seed=1, directory=tmp_path, executor=SerialExecutor())
+    with pytest.raises(StageFailedError, match=r"^no exam: in 16 rollouts .* at most 32.4% .* from 8 .* harder"):
+        chain.run()
 
 
 CONFIG = replace(

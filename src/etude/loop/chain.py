@@ -14,14 +14,9 @@ from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search, load_diagnosis
 from etude.loop.progress import Progress, silent
-from etude.loop.searching import SearchSettings, search_for_failures
+from etude.loop.searching import SearchSettings, require_weakness, search_for_failures
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
-from etude.loop.stages import (
-    Arena,
-    freeze_suites,
-    load_pockets,
-    sit_suites,
-)
+from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
 from etude.policies import CheckpointPolicy
 from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, TargetedSampler, follow_pockets
 from etude.training import TrainConfig
@@ -265,6 +260,7 @@ class Chain:
         )
 
         def work(folder: Path) -> Mapping[str, Any]:
+            require_weakness(self.search_directory, self.task.space)
             pockets = load_pockets(self.search_directory)
             report = freeze_suites(self.arena, self.policy(baseline), pockets, folder, sizes=sizes, seed=seed)
             return {"rollouts": report.policy_rollouts, "complete": report.complete}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.core import ConfigError, Pocket, PolicyFactory, Rate, stream
+from etude.core import ConfigError, PerturbationSpace, Pocket, PolicyFactory, Rate, StageFailedError, stream
 from etude.core.files import write_json
 from etude.evaluation.summary import rate_json
 from etude.loop.fingerprint import fingerprint
@@ -148,6 +148,26 @@ def search_for_failures(
         weaknesses=int(archive.weaknesses().sum()),
         weakness_volume=Rate.of([row.weakness for row in _even(archive.rows)]),
     )
+
+
+def require_weakness(search: Path, space: PerturbationSpace) -> None:
+    """Raise unless a finished search found a failure of the policy's own: exams are made of them.
+
+    Args:
+        search: Folder of the search.
+        space: The space of its task.
+
+    Raises:
+        StageFailedError: It found none; the message bounds how much of the space can fail, and says what to do.
+    """
+    rows = Archive.load(search / ARCHIVE, space).rows
+    if not any(row.weakness for row in rows):
+        volume = Rate.of([row.weakness for row in _even(rows)])
+        raise StageFailedError(
+            f"no exam: in {len(rows)} rollouts the policy never failed where the expert succeeds, so at most "
+            f"{volume.high:.1%} of the space is a weakness (95 %, from {volume.n} uniform draws). Make the task harder "
+            "(its settings, its factors' ranges), or take a preset with a larger search."
+        )
 
 
 def _explore(

@@ -142,7 +142,9 @@ class Archive:
         try:
             table = pq.read_table(path)
         except pa.ArrowInvalid as error:
-            raise EtudeError(f"'{path}' is not an archive: {error}.") from error
+            raise EtudeError(
+                f"'{path}' is not an archive: give the archive.parquet that `etude search` left in its folder."
+            ) from error
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         found, theirs = metadata.get("space_hash", ""), metadata.get("policy", "")
         if found != space.hash:
