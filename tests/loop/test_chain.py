@@ -134,7 +134,10 @@ def pockets_of(chain: Chain, search: Path) -> list[Pocket]:
 
 def practised(pupil: Pupil) -> list[Perturbation]:
     return [
-        episode.case.theta for path in pupil.collections[1:] for episode in DatasetMeta.open(path / DATASET).episodes
+        episode.case.theta
+        for path in pupil.collections[1:]
+        for episode in DatasetMeta.open(path / DATASET).episodes
+        if episode.case
     ]
 
 

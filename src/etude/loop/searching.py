@@ -183,7 +183,7 @@ def _explore(
     space = arena.task.space
     archive = Archive(space, known.rows if known else (), fingerprint(arena.task, policy))
     left = Archive.load(path, space) if path.exists() else None
-    done = 0
+    done, before = 0, int(archive.weaknesses().sum())
     with arena.progress(f"{title}: search for failures", settings.rollouts) as update:
         for name, budget in settings.budgets:
             rng = stream(seed, name)
@@ -198,8 +198,8 @@ def _explore(
                 roll_expert=arena.expert(),
                 left=left,
                 path=path,
-                progress=lambda spent, _budget, before=done: update(
-                    before + spent, f"{archive.weaknesses().sum()} failures"
+                progress=lambda spent, _budget, done=done: update(
+                    done + spent, f"{archive.weaknesses().sum() - before} failures"
                 ),
             )
             done += budget
