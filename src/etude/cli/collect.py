@@ -28,6 +28,7 @@ class Options(WorkerOptions):
         etude collect franka-stack:cubes=2 --episodes 50 --out data/broad --space uniform --seed 1
         etude collect franka-stack:cubes=2 --episodes 20 --out data/dark --theta light.intensity=0.4
         etude collect franka-stack:cubes=2 --episodes 80 --out data/more --space uniform --keep-away search/a/exam.json
+        etude collect franka-stack:cubes=2 --episodes 80 --out data/aimed --plan diagnosis/first/diagnosis.json
 
     Attributes:
         task: Task, with settings if they differ from its defaults: NAME:key=value,key=value.
@@ -37,8 +38,9 @@ class Options(WorkerOptions):
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
+        plan: A diagnosis whose plan says where demonstrations lie, as the loop's targeted arm carries it out.
         keep_away: An exam that `etude search` froze; no demonstration comes too near one of its cases, so that a policy
-            trained on them can sit it. Its pockets.json must lie beside it; needs --space uniform.
+            trained on them can sit it. Its pockets.json must lie beside it; needs --space uniform or --plan.
         resume: Continue a dataset that was begun with the same options; --episodes may be larger.
         json: Print one line of JSON per episode once it is on disk, and nothing else.
     """
@@ -50,6 +52,7 @@ class Options(WorkerOptions):
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     narrow: bool = False
+    plan: Annotated[Path | None, arg(metavar="FILE")] = None
     keep_away: Path | None = None
     resume: bool = False
     json: bool = False
@@ -74,6 +77,7 @@ def run(options: Options) -> None:
         "space": options.space,
         "theta": sorted(options.theta),
         "narrow": options.narrow,
+        **({"plan": str(options.plan)} if options.plan else {}),
         **({"keep_away": kept.exclusion.exam.hash} if kept else {}),
     }
     require_free(options.out, resume=options.resume)
@@ -112,10 +116,17 @@ def run(options: Options) -> None:
 
 
 def _draw(options: Options, task: Task) -> Draw:
-    if options.keep_away and (options.narrow or options.space != "uniform"):
+    if options.keep_away and not options.plan and (options.narrow or options.space != "uniform"):
         raise ConfigError(
-            "--keep-away needs --space uniform: else the seed draws part of the world, and no θ says how near it is."
+            "--keep-away needs --space uniform or --plan: else the seed draws part of the world, and no θ says how "
+            "near it is."
         )
+    if options.plan:
+        if options.narrow or options.theta or options.space != "nominal":
+            raise ConfigError("--plan says where all perturbations come from: leave out --narrow, --theta and --space.")
+        from etude.loop.diagnosing import PlanDraw
+
+        return PlanDraw.of(options.plan, task)
     if not options.narrow:
         return make_draw(task.space, options.space, options.theta)
     if options.theta or options.space != "nominal":

@@ -111,7 +111,7 @@ def run(options: Options) -> None:
     if options.json:
         show_json(diagnosis.to_json())
     else:
-        _tell(options, diagnosis)
+        _tell(options, source, diagnosis)
 
 
 def _read(options: Options) -> _Source:
@@ -181,7 +181,7 @@ def _settings(source: Path) -> dict[str, Any]:
     return {"task": config["task"], "execute": config["execute"], "policy": found}
 
 
-def _tell(options: Options, diagnosis: Diagnosis) -> None:
+def _tell(options: Options, source: _Source, diagnosis: Diagnosis) -> None:
     from etude.diagnosis.wording import describe_cause, describe_effect, describe_interaction, describe_practice
 
     failures = diagnosis.failures
@@ -197,9 +197,14 @@ def _tell(options: Options, diagnosis: Diagnosis) -> None:
     show(*diagnosis.notes)
     untested = any(effect.verdict == "untested" for cause in diagnosis.causes for effect in cause.effects)
     if untested:
-        show("untested: what was not rolled out again may be correlated with the cause instead of being it")
+        more = " (--rollouts)" if source.world else ""
+        show(f"untested: what was not rolled out again{more} may go along with a cause instead of being one")
     show("", "practise:")
     for practice in diagnosis.plan.practices:
         show(f"  {describe_practice(practice.share, practice.why, describe_bounds(practice.bounds, diagnosis.space))}")
     show("", f"diagnosis.json and counterfactuals.parquet ({diagnosis.rollouts} rollouts) in {options.out}")
-    show_next(f"etude report {options.out}")
+    if source.world:
+        aimed = f"--plan {options.out}/diagnosis.json --out data/{options.out.name}"
+        show_next(f"etude collect {source.task} --episodes 100 {aimed}")
+    else:
+        show("record demonstrations there, train on them too, and diagnose what fails then")

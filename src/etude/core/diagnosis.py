@@ -155,7 +155,7 @@ class Diagnosis:
 
     Attributes:
         task: Name of the task with its settings, or of the dataset.
-        space_hash: Hash of the perturbation space; "" where there is none.
+        space_hash: Hash of the perturbation space, or of what was measured where no simulator knows of it.
         policy: As a person named it.
         factors: Those in question: all that differ between the episodes.
         failures: Among all episodes that were looked at.

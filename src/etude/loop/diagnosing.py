@@ -4,14 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etude.core import Bounds, Case, Diagnosis, Outcome, PerturbationSpace, Pocket, PolicyFactory
+import numpy as np
+
+from etude.core import (
+    Bounds,
+    Case,
+    Diagnosis,
+    MismatchError,
+    Outcome,
+    Perturbation,
+    PerturbationSpace,
+    Pocket,
+    PolicyFactory,
+    Task,
+)
 from etude.core.files import write_json
 from etude.diagnosis import CounterfactualConfig, DiagnosisConfig, Episodes, diagnose
 from etude.diagnosis.counterfactuals import Roll
 from etude.diagnosis.episodes import Flags, Points
 from etude.diagnosis.table import write_counterfactuals
 from etude.loop.stages import ARCHIVE, Arena, load_pockets
-from etude.search import Archive, BoxConfig, find_boxes
+from etude.search import Archive, BoxConfig, TargetedSampler, find_boxes
 
 DIAGNOSIS, COUNTERFACTUALS = "diagnosis.json", "counterfactuals.parquet"
 _JOURNALS = ("one-factor.jsonl", "two-factors.jsonl")
@@ -138,6 +151,33 @@ def load_diagnosis(folder: Path) -> Diagnosis:
         EtudeError: There is none, or it is something else.
     """
     return Diagnosis.load(folder / DIAGNOSIS)
+
+
+@dataclass(frozen=True)
+class PlanDraw:
+    """Draws the θ of new demonstrations where a diagnosis recommends them."""
+
+    sampler: TargetedSampler
+
+    @staticmethod
+    def of(path: Path, task: Task) -> "PlanDraw":
+        """The draw that a diagnosis.json plans for its task.
+
+        Raises:
+            EtudeError: No diagnosis.
+            MismatchError: It is of another space, or of a dataset.
+        """
+        diagnosis = Diagnosis.load(path)
+        if diagnosis.space_hash != task.space.hash:
+            raise MismatchError(
+                f"diagnosis '{path}' is of {diagnosis.task} (space {diagnosis.space_hash}); {task.name} has space "
+                f"{task.space.hash}: give the task that was diagnosed."
+            )
+        return PlanDraw(TargetedSampler(space=task.space, plan=diagnosis.plan))
+
+    def __call__(self, rng: np.random.Generator) -> Perturbation:
+        """Draw one θ."""
+        return self.sampler.sample(rng)[0]
 
 
 def beam(space: PerturbationSpace, points: Points, failed: Flags) -> Sequence[Bounds]:
