@@ -6,14 +6,13 @@ from scipy.stats import fisher_exact
 from search.planted import SPACE, PlantedWorld, box
 from toys import SPACE as TOY_SPACE
 
-from etude.core import Pocket, Rate
+from etude.core import Rate
 from etude.search import (
     Archive,
     BoxConfig,
     ConfirmConfig,
     CrossEntropyConfig,
     RandomSearch,
-    compare_pockets,
     confirm_pockets,
     find_boxes,
     same_place,
@@ -174,17 +173,6 @@ def test_volumes_are_relative_to_the_feasible_space() -> None:
         theta = sample_inside(TOY_SPACE, inner, rng)
         TOY_SPACE.check(theta)
         assert max(abs(theta.values["goal.x_m"]), abs(theta.values["goal.y_m"])) <= 0.2
-
-
-def pocket(name: str, bounds: dict[str, tuple[float, float]]) -> Pocket:
-    return Pocket(name=name, bounds=bounds, inside=Rate(9, 10), outside=Rate(1, 10), expert=Rate(10, 10), volume=0.1)
-
-
-def test_pockets_are_gone_remaining_or_new() -> None:
-    before = [pocket("a", PLANTED), pocket("b", OTHER)]
-    after = [pocket("c", box((2, 0.15, 0.45), (7, 0.5, 0.8))), pocket("d", box((0, 0.0, 0.2), (1, 0.8, 1.0)))]
-    change = compare_pockets(before, after, SPACE)
-    assert (change.gone, change.remaining, change.new) == (("b",), ("a",), ("d",))
 
 
 @pytest.mark.parametrize("kind", ["cross-entropy", "random"])

@@ -193,14 +193,6 @@ def test_every_pocket_gets_its_share_and_what_is_drawn_lies_around_it() -> None:
     assert any(label == "a" and not inside(FIRST, theta) for theta, label in drawn)
 
 
-def test_excluded_theta_are_not_drawn() -> None:
-    sampler = TargetedSampler(space=SPACE, pockets=POCKETS, exclude=lambda theta: theta.values["thing_3.size_m"] > 1.0)
-    rng = np.random.default_rng(0)
-    assert all(sampler.sample(rng)[0].values["thing_3.size_m"] <= 1.0 for _ in range(100))
-    with pytest.raises(InfeasibleError, match="excluded"):
-        TargetedSampler(space=SPACE, pockets=POCKETS, exclude=lambda _: True).sample(rng)
-
-
 def test_without_pockets_all_draws_are_uniform() -> None:
     sampler = TargetedSampler(space=SPACE, pockets=())
     assert sampler.sample(np.random.default_rng(0))[1] == "everywhere"

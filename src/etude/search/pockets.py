@@ -1,7 +1,7 @@
 """From boxes to pockets: fresh rollouts decide, inside and outside, for the policy and for the expert."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
@@ -52,21 +52,6 @@ class Confirmation:
     refuted: tuple[Pocket, ...]
     policy_rollouts: int
     expert_rollouts: int
-
-
-@dataclass(frozen=True)
-class PocketChange:
-    """What became of pockets after a round, by name.
-
-    Attributes:
-        gone: Before, and none after is the same place.
-        remaining: Before, and one after is the same place.
-        new: After, and none before is the same place.
-    """
-
-    gone: tuple[str, ...]
-    remaining: tuple[str, ...]
-    new: tuple[str, ...]
 
 
 def confirm_pockets(
@@ -161,22 +146,9 @@ def more_frequent_p(inside: Rate, outside: Rate) -> float:
     return ways / comb(trials, events)
 
 
-def compare_pockets(before: Sequence[Pocket], after: Sequence[Pocket], space: PerturbationSpace) -> PocketChange:
-    """Say which pockets are gone and which are new, after a fresh search of the final policy."""
-    same = {(b.name, a.name): same_place(b.bounds, a.bounds, space) for b in before for a in after}
-    remaining = tuple(b.name for b in before if any(same[b.name, a.name] for a in after))
-    return PocketChange(
-        gone=tuple(b.name for b in before if b.name not in remaining),
-        remaining=remaining,
-        new=tuple(a.name for a in after if not any(same[b.name, a.name] for b in before)),
-    )
-
-
 def _named(kind: str, pockets: Sequence[Pocket]) -> tuple[Pocket, ...]:
     worst_first = sorted(pockets, key=lambda p: -p.inside.value * p.expert.value)
-    return tuple(
-        Pocket.from_json({**pocket.to_json(), "name": f"{kind}-{rank}"}) for rank, pocket in enumerate(worst_first, 1)
-    )
+    return tuple(replace(pocket, name=f"{kind}-{rank}") for rank, pocket in enumerate(worst_first, 1))
 
 
 def _draw(space: PerturbationSpace, bounds: Bounds, rng: np.random.Generator) -> Perturbation:
