@@ -186,7 +186,7 @@ def test_search_finds_a_planted_pocket(kind: str) -> None:
     assert pockets
     assert set(pockets[0].bounds) >= set(PLANTED)
     rng = np.random.default_rng(0)
-    within = [pocket("p", PLANTED).contains(sample_inside(SPACE, pockets[0].bounds, rng), SPACE) for _ in range(200)]
+    within = [as_box(PLANTED).contains(sample_inside(SPACE, pockets[0].bounds, rng), SPACE) for _ in range(200)]
     assert np.mean(within) > 0.7
 
 
