@@ -107,6 +107,22 @@ def test_the_page_on_planted_failures_runs_and_finds_them(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_the_page_on_diagnosis_runs_and_proves_what_was_planted(tmp_path: Path):
+    page = ROOT / "docs" / "diagnosis.md"
+    (weak,) = blocks(page, "json")
+    (tmp_path / "weak.json").write_text(weak)
+    run_all(commands(page), tmp_path)
+    folder = tmp_path / "diagnosis/first"
+    first = json.loads((folder / "diagnosis.json").read_text())["causes"][0]
+    proven = {effect["factor"] for effect in first["effects"] if effect["verdict"] == "confirmed"}
+    assert proven == set(first["bounds"]) == set(json.loads(weak)["pockets"][0]["bounds"])
+    named = set(re.findall(r"`([\w:]+)`", page.read_text()))
+    columns = pq.read_schema(folder / "counterfactuals.parquet").names
+    assert {re.sub(":.*", ":NAME", column) for column in columns} <= named
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_on_searching_runs_and_names_every_searcher_and_key(tmp_path: Path):
     page = ROOT / "docs" / "searching.md"
     (weak,) = blocks(page, "json")

@@ -56,5 +56,5 @@ def _rate(rate: Rate) -> str:
 
 
 def _points(difference: tuple[float, float, float]) -> str:
-    value, low, high = (100 * number for number in difference)
-    return f"{value:+.0f} points ({low:+.0f} to {high:+.0f})".replace("-", "−")
+    value, low, high = (f"{round(100 * number):+d}".replace("+0", "0") for number in difference)
+    return f"{value} points ({low} to {high})".replace("-", "−")
