@@ -1,10 +1,11 @@
 """Rollouts a minute of one policy: `etude eval` in two processes against `lerobot-eval` through our plugin.
 
 Both run the same checkpoint, which looks every second step, in nominal worlds of the same seeds. Rates are of whole
-commands, and of the episodes alone once everything is loaded. LeRobot is given its own choice (on two cores one
-environment at a time, in one process), two environments in processes of their own, and eight in one process. It draws
-every image and makes videos of its first ten episodes, which nothing turns off; ours draws the images that the policy
-looks at, and a page.
+commands, of the episodes alone once everything is loaded, and per processor: by the time that the command used of all
+processors, which a busy machine changes least (less what LeRobot's environments use in processes of their own). LeRobot
+is given its own choice (on two cores one environment at a time, in one process), two environments in processes of their
+own, and eight in one process. It draws every image and makes videos of its first ten episodes, which nothing turns off;
+ours draws the images that the policy looks at, and a page.
 
 Then whether both come to the same outcomes for the same initial states. Of themselves they do not: LeRobot draws the
 policy's noise from one global stream, so that it depends on all episodes before. Both are given the noise of the
@@ -17,6 +18,7 @@ architecture is trained here in a minute: as fast per step, but it fails, so tha
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,10 +52,11 @@ type Rates = Mapping[str, list[float]]
 
 @dataclass(frozen=True)
 class Speed:
-    """Episodes a minute of one run: of the whole command, and of the episodes alone."""
+    """Episodes of one run: a minute of the whole command, a minute once started, and a minute of processor time."""
 
     command: float
     episodes: float
+    processor: float
 
 
 def main() -> None:
@@ -79,31 +82,39 @@ def main() -> None:
                 speeds[name].append(sides[name](1000 * repeat))
         show("whole commands", {name: [s.command for s in runs] for name, runs in speeds.items()})
         show("once started", {name: [s.episodes for s in runs] for name, runs in speeds.items()})
+        show("per processor", {name: [s.processor for s in runs] for name, runs in speeds.items()})
         compare_outcomes(policy, given.episodes)
 
 
 def ours(policy: str, episodes: int, seed: int, out: Path, executor: Executor) -> Speed:
     with tempfile.TemporaryDirectory(prefix=str(out)) as folder:
-        begin = time.perf_counter()
+        begin, used_s = time.perf_counter(), children_s()
         command("etude", "eval", TASK, "--policy", policy, "--execute", str(EXECUTE), "--episodes", str(episodes),
                 "--seed", str(seed), "--processes", "2", "--out", f"{folder}/out")  # fmt: skip
-        whole_s = time.perf_counter() - begin
+        whole_s, used_s = time.perf_counter() - begin, children_s() - used_s
     runner = Runner(make_task(TASK), CheckpointPolicy(policy, execute=EXECUTE), executor)
     runner.run([Case(Perturbation(), i) for i in range(32)])  # starts the processes and loads the policy
     begin = time.perf_counter()
     runner.run([Case(Perturbation(), seed + i) for i in range(episodes)])
-    return Speed(60 * episodes / whole_s, 60 * episodes / (time.perf_counter() - begin))
+    alone_s = time.perf_counter() - begin
+    return Speed(60 * episodes / whole_s, 60 * episodes / alone_s, 60 * episodes / used_s)
 
 
 def theirs(policy: str, episodes: int, seed: int, out: Path, more: tuple[str, ...]) -> Speed:
     with tempfile.TemporaryDirectory(prefix=str(out)) as folder:
-        begin = time.perf_counter()
+        begin, used_s = time.perf_counter(), children_s()
         command("lerobot-eval", "--env.type=etude", f"--env.task={TASK}", f"--policy.path={policy}",
                 "--policy.device=cpu", f"--policy.n_action_steps={EXECUTE}", f"--eval.n_episodes={episodes}",
                 f"--seed={seed}", f"--output_dir={folder}/out", *more)  # fmt: skip
-        whole_s = time.perf_counter() - begin
+        whole_s, used_s = time.perf_counter() - begin, children_s() - used_s
         told = json.loads(Path(folder, "out", "eval_info.json").read_text())["overall"]
-    return Speed(60 * episodes / whole_s, 60 * episodes / told["eval_s"])
+    return Speed(60 * episodes / whole_s, 60 * episodes / told["eval_s"], 60 * episodes / used_s)
+
+
+def children_s() -> float:
+    """Processor time of the processes that were started here and have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def train_policy(folder: Path) -> str:
