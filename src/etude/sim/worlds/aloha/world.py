@@ -50,7 +50,9 @@ class AlohaWorld(ABC):
         self.model, self.data = model, mujoco.MjData(model)
         self.arms = ArmsController(model, self.data, control=control, sides=sides)
         self.table = frozenset({int(model.geom("table").id)})
-        self._fingers = {side: frozenset(int(model.geom(prefixed(side, f)).id) for f in _FINGERS) for side in sides}
+        self._fingers: dict[Side, frozenset[int]] = {
+            side: frozenset(int(model.geom(prefixed(side, f)).id) for f in _FINGERS) for side in sides
+        }
         self._objects = {name: int(model.body(name).id) for name in objects}
         self._perturber, self._distractors = Perturber(model, variations), distractors
         self._monitor = self.begin(Perturbation())
