@@ -170,7 +170,7 @@ def test_a_killed_diagnosis_goes_on_and_ends_the_same(run: Run, tmp_path: Path):
     run(*asked, "--out", tmp_path / "whole")
     command = [Path(sys.executable).with_name("etude"), *asked, "--out", str(tmp_path / "killed")]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journal = tmp_path / "killed" / "one-factor.jsonl"
+    journal = tmp_path / "killed" / "rollouts" / "0000.jsonl"
     while child.poll() is None and not journal.exists():
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
@@ -178,7 +178,7 @@ def test_a_killed_diagnosis_goes_on_and_ends_the_same(run: Run, tmp_path: Path):
     run(*asked, "--out", tmp_path / "killed", "--resume")
     for name in ("diagnosis.json", "counterfactuals.parquet"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert not journal.exists()
+    assert not journal.parent.exists()
 
 
 def test_a_theta_of_the_plan_is_feasible_and_near_its_boxes():

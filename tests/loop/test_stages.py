@@ -1,7 +1,10 @@
 """Each stage by itself, on a policy whose failures are planted."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loop.tiny import StopsAfter
@@ -89,11 +92,41 @@ def test_suites_are_the_same_whenever_they_are_frozen(
 ):
     with pytest.raises(KeyboardInterrupt):
         freeze_suites(Arena(TASK, StopsAfter(2)), POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["rollouts"]
     freeze_suites(ARENA, POLICY, searched[1].pockets, tmp_path, sizes=SIZES, seed=5)
     names = {path.name for path in suites.iterdir()}
     assert names == {"exam.json", "dev.json", "uniform.json", "nominal.json", "building.json"}
     assert all((tmp_path / name).read_bytes() == (suites / name).read_bytes() for name in names)
+
+
+def test_what_was_rolled_out_is_not_rolled_out_again(searched: tuple[Path, SearchResult], tmp_path: Path):
+    def jobs_needed(run: Callable[[Executor], object]) -> int:
+        executor = Counting()
+        run(executor)
+        return executor.jobs
+
+    def freeze(out: Path) -> Callable[[Executor], object]:
+        pockets = searched[1].pockets
+        return lambda executor: freeze_suites(Arena(TASK, executor), POLICY, pockets, out, sizes=SIZES, seed=5)
+
+    for name, work in (("search", partial(search, tmp_path / "search")), ("freeze", freeze(tmp_path / "freeze"))):
+        whole = jobs_needed(partial(search, tmp_path / "whole") if name == "search" else freeze(tmp_path / "frozen"))
+        with pytest.raises(KeyboardInterrupt):
+            work(StopsAfter(whole - 1))
+        assert jobs_needed(work) == 1
+        assert jobs_needed(work) == 0  # finished: only read
+        assert not (tmp_path / name / "rollouts").exists()
+
+
+class Counting(SerialExecutor):
+    """Counts the jobs that it runs."""
+
+    jobs = 0
+
+    def map(self, function: Any, jobs: Any, **lost: Any) -> Any:
+        for job in jobs:
+            self.jobs += 1
+            yield function(job)
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 2])

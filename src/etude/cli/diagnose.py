@@ -83,8 +83,8 @@ def run(options: Options) -> None:
     source = _read(options)
     policy = resolve_policy(source.policy, source.world, source.execution) if source.world else None
 
-    from etude.loop.diagnosing import DiagnosisSettings, counterfactual_roll, diagnose_failures
-    from etude.loop.stages import Arena
+    from etude.loop.diagnosing import DiagnosisSettings, diagnose_failures
+    from etude.loop.stages import KEPT, Arena
 
     settings = DiagnosisSettings(rollouts=options.rollouts, seed=options.seed)
     asked = {
@@ -98,7 +98,7 @@ def run(options: Options) -> None:
     with resumable_folder(options.out, asked, resume=options.resume) as out, make_executor(options) as executor:
         roll = None
         if source.world and policy:
-            roll = counterfactual_roll(Arena(source.world, executor, watch()), policy, out)
+            roll = Arena(source.world, executor, watch()).policy(policy, "counterfactuals", keep=out / KEPT)
         diagnosis = diagnose_failures(
             source.episodes,
             out,

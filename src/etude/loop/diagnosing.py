@@ -1,5 +1,6 @@
 """The stage between a search and practice: why the policy fails, by rules and by rolling out again."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,6 @@ import numpy as np
 
 from etude.core import (
     Bounds,
-    Case,
     Diagnosis,
     MismatchError,
     Outcome,
@@ -23,11 +23,10 @@ from etude.diagnosis import CounterfactualConfig, DiagnosisConfig, Episodes, dia
 from etude.diagnosis.counterfactuals import Roll
 from etude.diagnosis.episodes import Flags, Points
 from etude.diagnosis.table import write_counterfactuals
-from etude.loop.stages import ARCHIVE, Arena, load_pockets
+from etude.loop.stages import ARCHIVE, KEPT, Arena, load_pockets
 from etude.search import Archive, BoxConfig, TargetedSampler, find_boxes
 
 DIAGNOSIS, COUNTERFACTUALS = "diagnosis.json", "counterfactuals.parquet"
-_JOURNALS = ("one-factor.jsonl", "two-factors.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def diagnose_failures(
         policy: As a person named it.
         settings: What it may spend.
         pockets: Boxes that fresh rollouts confirmed.
-        roll: Runs the policy again, see `counterfactual_roll`; None where there is no simulator.
+        roll: Runs the policy again, None where there is no simulator.
     """
     diagnosis, rolled = diagnose(
         episodes,
@@ -104,8 +103,7 @@ def diagnose_failures(
     )
     write_counterfactuals(out / COUNTERFACTUALS, rolled)
     write_json(out / DIAGNOSIS, diagnosis.to_json())
-    for name in _JOURNALS:
-        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / KEPT, ignore_errors=True)
     return diagnosis
 
 
@@ -130,18 +128,8 @@ def diagnose_search(
         policy=named,
         settings=settings,
         pockets=load_pockets(search),
-        roll=counterfactual_roll(arena, policy, out, title),
+        roll=arena.policy(policy, title, keep=out / KEPT),
     )
-
-
-def counterfactual_roll(arena: Arena, policy: PolicyFactory, out: Path, title: str = "counterfactuals") -> Roll:
-    """The function that runs cases, keeping each of its two calls in a journal in `out`."""
-    journals = iter([out / name for name in _JOURNALS])
-
-    def roll(cases: Sequence[Case]) -> Sequence[Outcome]:
-        return arena.evaluate(policy, cases, title=title, journal=next(journals))
-
-    return roll
 
 
 def load_diagnosis(folder: Path) -> Diagnosis:

@@ -1,15 +1,16 @@
 """The search stage: uniform rollouts, then searchers that share one archive, then fresh rollouts that confirm."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from etude.core import ConfigError, PerturbationSpace, Pocket, PolicyFactory, Rate, StageFailedError, stream
-from etude.core.files import write_json
+from etude.core.files import read_json, write_json
 from etude.evaluation.summary import rate_json
 from etude.loop.fingerprint import fingerprint
-from etude.loop.stages import ARCHIVE, POCKETS, Arena
+from etude.loop.stages import ARCHIVE, KEPT, POCKETS, Arena, load_pockets
 from etude.search import (
     Archive,
     ArchiveRow,
@@ -106,7 +107,8 @@ def search_for_failures(
 ) -> SearchResult:
     """Search where a policy fails and the expert does not, and confirm the pockets with fresh rollouts.
 
-    Leaves `archive.parquet`, `pockets.json` and `search.json` in `out`; continues from an archive that is there.
+    Leaves `archive.parquet`, `pockets.json` and `search.json` in `out`; goes on with what a killed search left there,
+    and reads what a finished one did.
 
     Args:
         arena: Where.
@@ -117,36 +119,51 @@ def search_for_failures(
         title: What the progress is called.
         known: An earlier search of the same policy, which this one adds to.
     """
-    archive = _explore(arena, policy, out / ARCHIVE, settings, seed, title, known)
-    points, failures = archive.points(), archive.weaknesses()
+    if not (out / SEARCH).exists():
+        archive = _explore(arena, policy, out / ARCHIVE, settings, seed, title, known)
+        _confirm(arena, policy, out, archive, settings, seed, title)
+        shutil.rmtree(out / KEPT, ignore_errors=True)
+    return _result(out, arena.task.space)
+
+
+def _confirm(
+    arena: Arena, policy: PolicyFactory, out: Path, archive: Archive, settings: SearchSettings, seed: int, title: str
+) -> None:
+    """Make boxes of the failures, sharpen and confirm them with fresh rollouts, and write down what came of it."""
+    points, failures, keep = archive.points(), archive.weaknesses(), out / KEPT
     refined = refine_boxes(
         archive.space,
         find_boxes(archive.space, points, failures),
         points,
         failures,
-        arena.policy(policy, f"{title}: sharpen pockets"),
-        arena.expert(),
+        arena.policy(policy, f"{title}: sharpen pockets", keep=keep / "sharpen"),
+        arena.expert(keep=keep / "sharpen-expert"),
         stream(seed, "sharpen"),
         RefineConfig(draws=settings.confirm),
     )
     confirmed = confirm_pockets(
         archive.space,
         refined.boxes,
-        arena.policy(policy, f"{title}: confirm pockets"),
-        arena.expert(),
+        arena.policy(policy, f"{title}: confirm pockets", keep=keep / "confirm"),
+        arena.expert(keep=keep / "confirm-expert"),
         ConfirmConfig(inside=settings.confirm, outside=2 * settings.confirm),
         stream(seed, "confirm"),
     )
     kinds = {"pockets": confirmed.pockets, "refuted": confirmed.refuted}
     write_json(out / POCKETS, {kind: [pocket.to_json() for pocket in pockets] for kind, pockets in kinds.items()})
     write_json(out / SEARCH, _record(settings, archive, refined, confirmed))
+
+
+def _result(out: Path, space: PerturbationSpace) -> SearchResult:
+    """What a finished search left."""
+    record, rows = read_json(out / SEARCH), Archive.load(out / ARCHIVE, space).rows
     return SearchResult(
-        pockets=confirmed.pockets,
-        rollouts=settings.rollouts + refined.policy_rollouts + confirmed.policy_rollouts,
-        failures=_failures(_even(archive.rows)),
-        searched=_failures(archive.rows),
-        weaknesses=int(archive.weaknesses().sum()),
-        weakness_volume=Rate.of([row.weakness for row in _even(archive.rows)]),
+        pockets=load_pockets(out),
+        rollouts=record["budget"] + record["sharpening"]["rollouts"] + record["confirming"]["rollouts"],
+        failures=_failures(_even(rows)),
+        searched=_failures(rows),
+        weaknesses=sum(row.weakness for row in rows),
+        weakness_volume=Rate.of([row.weakness for row in _even(rows)]),
     )
 
 

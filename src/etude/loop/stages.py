@@ -1,7 +1,9 @@
 """The stages of a round after its training, each usable alone: evaluate, freeze suites, sit them."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from etude.core import (
@@ -23,6 +25,9 @@ from etude.search import SuiteConfig, SuiteReport, build_suites
 from etude.search.failures import Roll
 
 ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
+BUILDING = "building.json"
+KEPT = "rollouts"
+"""Folder of what a stage under way has rolled out, see `Arena.policy`."""
 TESTS = {"exam": "exam.json", "uniform_test": "uniform.json", "nominal": "nominal.json"}
 """What every policy sits -> file of the suite."""
 
@@ -83,13 +88,25 @@ class Arena:
         executor = self.executor
         return evaluate(self.task, policy, cases, executor=executor, progress=progress, title=title, journal=journal)
 
-    def policy(self, policy: PolicyFactory, title: str = "") -> Roll:
-        """The function that runs cases with a policy."""
-        return lambda cases: self.evaluate(policy, cases, title=title)
+    def policy(self, policy: PolicyFactory, title: str = "", *, keep: Path | None = None) -> Roll:
+        """The function that runs cases with a policy.
 
-    def expert(self, title: str = "") -> Roll:
+        Args:
+            policy: Who.
+            title: What the progress is called.
+            keep: Folder for a journal of every call, so that who makes the same calls after a kill repeats no rollout.
+        """
+        calls = count()
+
+        def roll(cases: Sequence[Case]) -> list[Outcome]:
+            journal = keep / f"{next(calls):04d}.jsonl" if keep else None
+            return self.evaluate(policy, cases, title=title, journal=journal)
+
+        return roll
+
+    def expert(self, title: str = "", *, keep: Path | None = None) -> Roll:
         """The same for the task's expert."""
-        return self.policy(Expert(self.task), title)
+        return self.policy(Expert(self.task), title, keep=keep)
 
 
 def freeze_suites(
@@ -102,18 +119,25 @@ def freeze_suites(
     seed: int,
     title: str = "freeze the exam",
 ) -> SuiteReport:
-    """Draw exam, dev, uniform and nominal suites from a baseline and its pockets, and write them to `out` for good."""
+    """Draw exam, dev, uniform and nominal suites from a baseline and its pockets, and write them to `out` for good.
+
+    One that was killed goes on; one that is finished is read.
+    """
+    if (out / BUILDING).exists():
+        return SuiteReport.from_json(read_json(out / BUILDING))
+    keep = out / KEPT
     suites = build_suites(
         arena.task.space,
         arena.task.name,
         pockets,
-        arena.policy(policy, title),
-        arena.expert(),
+        arena.policy(policy, title, keep=keep / "policy"),
+        arena.expert(keep=keep / "expert"),
         sizes,
         stream(seed, "suites"),
     )
     suites.save(out)
-    write_json(out / "building.json", suites.report.to_json())
+    write_json(out / BUILDING, suites.report.to_json())
+    shutil.rmtree(keep, ignore_errors=True)
     return suites.report
 
 

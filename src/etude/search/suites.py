@@ -45,6 +45,12 @@ class SuiteReport:
         """As plain JSON values."""
         return asdict(self)
 
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "SuiteReport":
+        """The inverse of to_json."""
+        fields: dict[str, Any] = {**record, "notes": tuple(record["notes"])}
+        return SuiteReport(**fields)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteSet:
