@@ -5,6 +5,7 @@ It knows no pockets: every restart may climb the hill that the last one did.
 Source: Hansen 2016, The CMA Evolution Strategy: A Tutorial.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,9 @@ class CmaSearch:
 def load_cma() -> Any:
     """The package. Raises MissingDependencyError."""
     try:
-        import cma
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Could not import matplotlib")  # it plots; we do not
+            import cma
     except ImportError as error:
         raise MissingDependencyError(
             "searcher 'cma' needs the package cma: install the extra with `pip install 'etude[search]'`."
