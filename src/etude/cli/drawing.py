@@ -10,7 +10,6 @@ import numpy as np
 from etude.core import (
     Case,
     ConfigError,
-    FactorRangeError,
     InfeasibleError,
     Perturbation,
     PerturbationSpace,
@@ -74,9 +73,7 @@ def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) ->
     """
     fixed = parse_theta(theta)
     for name, value in fixed.values.items():
-        factor = space[name]
-        if not factor.low <= value <= factor.high:
-            raise FactorRangeError(name, value, factor.low, factor.high, factor.unit)
+        space[name].check(value)
     if spread == "nominal":
         space.check(fixed)
     draw = ThetaDraw(space, spread, fixed)

@@ -139,10 +139,7 @@ def _draw(out: Path, task: Task, pockets: Sequence[Pocket]) -> None:
     from etude.loop.stages import ARCHIVE
     from etude.search import Archive
 
-    rows = [
-        SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
-        for row in Archive.load(out / ARCHIVE, task.space).rows
-    ]
+    rows = [SearchRow.of(row) for row in Archive.load(out / ARCHIVE, task.space).rows]
     write_pocket_map(out / "pockets.svg", task.space, rows, pockets)
 
 

@@ -294,7 +294,7 @@ def _settings(options: Options, config: TrainConfig) -> dict[str, Any]:
 
 def _record(options: Options, result: "TrainResult") -> dict[str, Any]:
     rate = result.best_rate
-    success = {"success": {"k": rate.k, "n": rate.n, "low": rate.low, "high": rate.high}} if rate else {}
+    success = {"success": rate.to_json()} if rate else {}
     best = {"best_step": result.best_step, "best_loss": result.best_loss, **success}
     return {"checkpoint": str(options.out / "checkpoint"), **best}
 

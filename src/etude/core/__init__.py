@@ -23,10 +23,11 @@ from etude.core.protocols import (
     Observer,
     Policy,
     PolicyFactory,
+    Roll,
     Searcher,
     Task,
 )
-from etude.core.rollout import rollout, rollout_many, to_observation
+from etude.core.rollout import begin_episode, rollout, rollout_many, to_observation
 from etude.core.seeding import derive_seed, stream
 from etude.core.space import Factor, Perturbation, PerturbationSpace
 from etude.core.statistics import Paired, Rate, cvar, holm
@@ -67,6 +68,7 @@ __all__ = [
     "PolicyFactory",
     "Practice",
     "Rate",
+    "Roll",
     "RunExistsError",
     "Searcher",
     "ShapeError",
@@ -77,6 +79,7 @@ __all__ = [
     "UnknownNameError",
     "Vector",
     "Verdict",
+    "begin_episode",
     "cvar",
     "derive_seed",
     "describe_bounds",

@@ -15,6 +15,9 @@ from etude.core.space import Perturbation, PerturbationSpace
 
 type Memory = Any
 
+type Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
+"""Runs cases with one policy and returns their outcomes, in order."""
+
 
 class Policy(Protocol):
     """Maps observations to action chunks."""

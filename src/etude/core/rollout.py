@@ -62,6 +62,11 @@ def rollout_many(
                 yield episode.index, outcome
 
 
+def begin_episode(policy: Policy, case: Case, rng: np.random.Generator) -> Memory:
+    """A policy's memory of an episode that starts; it is told the case only if it has to know it."""
+    return policy.begin_at(case, rng) if isinstance(policy, KnowsCase) else policy.begin(rng)
+
+
 class _Running:
     """An episode under way: its generator, the observation that waits for an action, and the policy's memory of it."""
 
@@ -71,8 +76,7 @@ class _Running:
         self.environment, self.index = environment, index
         self._episode = _episode(environment, case, observers)
         self.observation = next(self._episode)
-        rng = stream(case.seed, "policy")
-        self.memory: Memory = policy.begin_at(case, rng) if isinstance(policy, KnowsCase) else policy.begin(rng)
+        self.memory: Memory = begin_episode(policy, case, stream(case.seed, "policy"))
 
     def advance(self, chunk: ActionChunk) -> Outcome | None:
         """Execute a chunk; the outcome when that ended the episode."""

@@ -49,6 +49,11 @@ class Factor:
         if self.kind not in FACTOR_KINDS:
             raise UnknownNameError("factor kind", self.kind, FACTOR_KINDS)
 
+    def check(self, value: float) -> None:
+        """Raise FactorRangeError unless a value is in the factor's range."""
+        if not self.low <= value <= self.high:
+            raise FactorRangeError(self.name, value, self.low, self.high, self.unit)
+
 
 @dataclass(frozen=True)
 class Perturbation:
@@ -137,9 +142,7 @@ class PerturbationSpace:
             InfeasibleError: A combination the world cannot take.
         """
         for name, value in theta.values.items():
-            f = self[name]
-            if not f.low <= value <= f.high:
-                raise FactorRangeError(name, value, f.low, f.high, f.unit)
+            self[name].check(value)
         reason = self.infeasible(theta)
         if reason is not None:
             raise InfeasibleError(reason)
@@ -190,10 +193,8 @@ class PerturbationSpace:
             name: Name of the new space; by default the old one with "-narrow".
         """
         for key, (low, high) in ranges.items():
-            f = self[key]
             for value in (low, high):
-                if not f.low <= value <= f.high:
-                    raise FactorRangeError(key, value, f.low, f.high, f.unit)
+                self[key].check(value)
         factors = tuple(_narrow(f, ranges[f.name]) if f.name in ranges else f for f in self.factors)
         return PerturbationSpace(name or f"{self.name}-narrow", factors, self.infeasible)
 

@@ -5,7 +5,7 @@ only beyond what a sham repairs, because a policy near its limits succeeds now a
 moves every factor by at most 1 % of its range. Both are rolled out for the same failures: their difference is paired.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 
@@ -22,12 +22,10 @@ from etude.core import (
     Perturbation,
     PerturbationSpace,
     Rate,
+    Roll,
     Verdict,
     holm,
 )
-
-type Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
-"""Runs cases and returns their outcomes, in order."""
 
 SHAM = "sham"
 _JITTER = 0.01

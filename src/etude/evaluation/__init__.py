@@ -23,7 +23,7 @@ from etude.evaluation.recorded import Plot, plots, recorded_frames
 from etude.evaluation.replay import Replay
 from etude.evaluation.runner import Runner
 from etude.evaluation.smoothness import SmoothnessMeter, sparc
-from etude.evaluation.summary import Summary, rate_json, summarise
+from etude.evaluation.summary import Summary, summarise
 from etude.evaluation.sweeps import Sweep, nominal_picture, sharper, sweep, sweep_picture
 from etude.evaluation.video import shoot
 
@@ -58,7 +58,6 @@ __all__ = [
     "one_at_a_time",
     "paired_json",
     "plots",
-    "rate_json",
     "read_outcomes",
     "record_video",
     "recorded_frames",

@@ -15,7 +15,6 @@ from etude.evaluation.factors import (
     seeds_differ,
     varied,
 )
-from etude.evaluation.summary import rate_json
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,14 @@ class Breakdown:
         """As plain JSON values; the keys are those of `summary.json`."""
         matched = None
         if self.matched is not None and self.against is not None:
-            matched = {"success": rate_json(self.matched), **paired_json(self.against)}
+            matched = {"success": self.matched.to_json(), **paired_json(self.against)}
             matched["p"] = self.against.p if self.independent else None
         return {
             "matched": matched,
             "factors": {name: _effect_json(effect) for name, effect in self.factors.items()},
             "bins": {name: [_bin_json(b) for b in bins] for name, bins in self.bins.items()},
             "cells": [_cell_json(theta, cell) for theta, cell in self.cells.items()],
-            "labels": {label: rate_json(rate) for label, rate in self.labels.items()},
+            "labels": {label: rate.to_json() for label, rate in self.labels.items()},
         }
 
 
@@ -121,15 +120,15 @@ def _groups[K](outcomes: Sequence[Outcome], keys: Sequence[K]) -> dict[K, list[O
 
 
 def _effect_json(effect: FactorEffect) -> dict[str, Any]:
-    rates = {"perturbed": rate_json(effect.perturbed), "matched": rate_json(effect.matched)}
+    rates = {"perturbed": effect.perturbed.to_json(), "matched": effect.matched.to_json()}
     return {**rates, **paired_json(effect.paired), "p_holm": effect.p_holm}
 
 
 def _cell_json(theta: Perturbation, cell: Cell) -> dict[str, Any]:
     compared = {} if cell.against is None else {**paired_json(cell.against), "p_holm": cell.p_holm}
-    return {"theta": dict(theta.values), "success": rate_json(cell.success), **compared}
+    return {"theta": dict(theta.values), "success": cell.success.to_json(), **compared}
 
 
 def _bin_json(b: FactorBin) -> dict[str, Any]:
-    matched = None if b.matched is None else rate_json(b.matched)
-    return {"low": b.low, "high": b.high, "success": rate_json(b.success), "matched": matched}
+    matched = None if b.matched is None else b.matched.to_json()
+    return {"low": b.low, "high": b.high, "success": b.success.to_json(), "matched": matched}

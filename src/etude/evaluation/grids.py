@@ -10,7 +10,6 @@ import numpy as np
 from etude.core import (
     Case,
     ConfigError,
-    FactorRangeError,
     InfeasibleError,
     Perturbation,
     PerturbationSpace,
@@ -42,8 +41,7 @@ class Axis:
                 f"{name}={factor.low:g}:{factor.high:g}:5."
             )
         for value in values:
-            if not factor.low <= value <= factor.high:
-                raise FactorRangeError(name, value, factor.low, factor.high, factor.unit)
+            factor.check(value)
         return Axis(name, values)
 
 

@@ -24,7 +24,6 @@ from etude.core import (
     ConfigError,
     EtudeError,
     FactorRangeError,
-    KnowsCase,
     Memory,
     Observation,
     Perturbation,
@@ -32,6 +31,7 @@ from etude.core import (
     Policy,
     Task,
     UnknownNameError,
+    begin_episode,
     stream,
 )
 from etude.core.files import read_json
@@ -141,9 +141,7 @@ class PlantedPolicy:
         chance = box.failure if box else planted.elsewhere
         fails, when = own.random() < chance, own.random()
         onset = int(when * _LATEST * planted.task.max_steps) if fails else None
-        expert = self._expert
-        inner = expert.begin_at(case, rng) if isinstance(expert, KnowsCase) else expert.begin(rng)
-        return _Memory(inner, box.mode if box else "drift", onset, own)
+        return _Memory(begin_episode(self._expert, case, rng), box.mode if box else "drift", onset, own)
 
     def act(self, observations: Sequence[Observation], memories: Sequence[_Memory]) -> Sequence[ActionChunk]:
         """The expert's chunks, (H, A) float32 each, spoilt where it is due."""
@@ -194,8 +192,7 @@ def _range(name: str, given: Any, space: PerturbationSpace) -> tuple[float, floa
         raise ConfigError(f"factor '{name}': expected [LOW, HIGH], got {given}.")
     low, high = float(given[0]), float(given[1])
     for value in (low, high):
-        if not factor.low <= value <= factor.high:
-            raise FactorRangeError(name, value, factor.low, factor.high, factor.unit)
+        factor.check(value)
     if low >= high:
         raise ConfigError(f"factor '{name}': {low:g} is not below {high:g}; write the lower bound first.")
     return low, high

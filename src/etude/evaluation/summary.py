@@ -43,8 +43,8 @@ class Summary:
         """As plain JSON values: every rate as {"k", "n", "low", "high"}."""
         groups = {name: getattr(self, name) for name in ("subtasks", "stages", "failure_modes")}
         return {
-            "success": rate_json(self.success),
-            **{name: {key: rate_json(rate) for key, rate in rates.items()} for name, rates in groups.items()},
+            "success": self.success.to_json(),
+            **{name: {key: rate.to_json() for key, rate in rates.items()} for name, rates in groups.items()},
             "mean_progress": self.mean_progress,
             "tail_progress": self.tail_progress,
             "mean_length": self.mean_length,
@@ -70,11 +70,6 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         mean_return=float(np.mean([o.total_reward for o in outcomes])) if n else float("nan"),
         mean_smoothness=float(np.mean(smoothness)) if smoothness else None,
     )
-
-
-def rate_json(rate: Rate) -> dict[str, float]:
-    """A rate as {"k", "n", "low", "high"}."""
-    return {"k": rate.k, "n": rate.n, "low": rate.low, "high": rate.high}
 
 
 def _shares(outcomes: Sequence[Outcome], key: Callable[[Outcome], str], n: int | None = None) -> dict[str, Rate]:

@@ -16,11 +16,11 @@ from etude.core import (
     PerturbationSpace,
     Pocket,
     PolicyFactory,
+    Roll,
     Task,
 )
 from etude.core.files import write_json
 from etude.diagnosis import CounterfactualConfig, DiagnosisConfig, Episodes, diagnose
-from etude.diagnosis.counterfactuals import Roll
 from etude.diagnosis.episodes import Flags, Points
 from etude.diagnosis.table import write_counterfactuals
 from etude.loop.stages import ARCHIVE, KEPT, Arena, load_pockets

@@ -33,10 +33,7 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         record: How the run was begun: its `command` and `provenance`, which a report written later still shows.
     """
     archive = Archive.load(chain.search_directory / ARCHIVE, chain.task.space)
-    rows = tuple(
-        SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
-        for row in archive.rows
-    )
+    rows = tuple(SearchRow.of(row) for row in archive.rows)
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
     arms = {name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()}

@@ -8,7 +8,6 @@ from typing import Any
 
 from etude.core import ConfigError, PerturbationSpace, Pocket, PolicyFactory, Rate, StageFailedError, stream
 from etude.core.files import read_json, write_json
-from etude.evaluation.summary import rate_json
 from etude.loop.fingerprint import fingerprint
 from etude.loop.stages import ARCHIVE, KEPT, POCKETS, Arena, load_pockets
 from etude.search import (
@@ -232,7 +231,7 @@ def _record(settings: SearchSettings, archive: Archive, refined: Refined, confir
         "budget": settings.rollouts,
         "searchers": {name: _counts([row for row in rows if row.searcher == name]) for name in names},
         "archive": _counts(rows),
-        "failures": rate_json(_failures(_even(rows))),
+        "failures": _failures(_even(rows)).to_json(),
         "sharpening": {"rollouts": refined.policy_rollouts, "expert_rollouts": refined.expert_rollouts},
         "confirming": {"rollouts": confirmed.policy_rollouts, "expert_rollouts": confirmed.expert_rollouts},
         "discovery": _discovery(archive),
@@ -241,7 +240,7 @@ def _record(settings: SearchSettings, archive: Archive, refined: Refined, confir
 
 def _counts(rows: Sequence[ArchiveRow]) -> dict[str, Any]:
     asked = [row.expert is False for row in rows if row.expert is not None]
-    return {"rollouts": len(rows), "failures": rate_json(_failures(rows)), "expert_failures": rate_json(Rate.of(asked))}
+    return {"rollouts": len(rows), "failures": _failures(rows).to_json(), "expert_failures": Rate.of(asked).to_json()}
 
 
 def _discovery(archive: Archive) -> list[dict[str, int]]:

@@ -13,6 +13,7 @@ from etude.core import (
     Pocket,
     PolicyFactory,
     Rate,
+    Roll,
     Suite,
     Task,
     stream,
@@ -22,7 +23,6 @@ from etude.evaluation import Expert, Runner, write_outcomes
 from etude.evaluation.runner import OnCalls
 from etude.loop.progress import Progress, silent
 from etude.search import SuiteConfig, SuiteReport, build_suites
-from etude.search.failures import Roll
 
 ARCHIVE, POCKETS = "archive.parquet", "pockets.json"
 BUILDING = "building.json"

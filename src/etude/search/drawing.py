@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etude.core import Bounds, Case, ConfigError, Perturbation, PerturbationSpace, Rate, StageFailedError
-from etude.search.failures import Roll
+from etude.core import Bounds, Case, ConfigError, Perturbation, PerturbationSpace, Rate, Roll, StageFailedError
 from etude.search.pockets import sample_inside
 
 EVERYWHERE = "everywhere"

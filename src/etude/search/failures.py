@@ -3,11 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from etude.core import Case, Outcome, Perturbation, Searcher, derive_seed
+from etude.core import Case, Perturbation, Roll, Searcher, derive_seed
 from etude.search.archive import Archive, ArchiveRow
-
-type Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
-"""Runs cases and returns their outcomes, in order."""
 
 
 def search_failures(

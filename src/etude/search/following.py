@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from etude.core import Case, Paired, PerturbationSpace, Pocket, Rate, UnknownNameError
-from etude.search.failures import Roll
+from etude.core import Case, Paired, PerturbationSpace, Pocket, Rate, Roll, UnknownNameError
 from etude.search.places import same_place
 from etude.search.pockets import sample_inside
 

@@ -6,9 +6,19 @@ from math import comb
 
 import numpy as np
 
-from etude.core import Bounds, Case, ConfigError, InfeasibleError, Perturbation, PerturbationSpace, Pocket, Rate, holm
+from etude.core import (
+    Bounds,
+    Case,
+    ConfigError,
+    InfeasibleError,
+    Perturbation,
+    PerturbationSpace,
+    Pocket,
+    Rate,
+    Roll,
+    holm,
+)
 from etude.search.boxes import Box
-from etude.search.failures import Roll
 from etude.search.places import same_place
 
 _MAX_TRIES = 20_000

@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
-from etude.core import Case, InfeasibleError, PerturbationSpace
+from etude.core import Case, InfeasibleError, PerturbationSpace, Roll
 from etude.search.boxes import Box, BoxConfig, fit_inside
-from etude.search.failures import Roll
 from etude.search.pockets import sample_inside
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import Bounds, Case, Perturbation, PerturbationSpace, Pocket, StageFailedError, Suite
+from etude.core import Bounds, Case, Perturbation, PerturbationSpace, Pocket, Roll, StageFailedError, Suite
 from etude.search.drawing import EVERYWHERE, Meter, Source, SuiteConfig, divide, draw_uniform, fill
-from etude.search.failures import Roll
 
 
 @dataclass(frozen=True, kw_only=True)

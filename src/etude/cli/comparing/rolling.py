@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etude.cli.comparing.contest import Contest, Side
-from etude.core import Case, Executor, Outcome, PolicyFactory, Task
+from etude.core import Case, Executor, Outcome, PolicyFactory, Roll, Task
 from etude.loop.progress import Progress
 
 if TYPE_CHECKING:
-    from etude.evaluation.comparison import Look, Roll, Stopping
+    from etude.evaluation.comparison import Look, Stopping
 
 type Outcomes = Sequence[Sequence[Outcome]]
 """Of each policy of a side."""

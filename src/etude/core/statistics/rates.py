@@ -60,6 +60,10 @@ class Rate:
         """Upper end of the interval."""
         return self.interval[1]
 
+    def to_json(self) -> dict[str, int | float]:
+        """As {"k", "n", "low", "high"}."""
+        return {"k": self.k, "n": self.n, "low": self.low, "high": self.high}
+
     def __str__(self) -> str:
         return f"{self.k}/{self.n} ({self.low:.0%}–{self.high:.0%})"
 

@@ -4,7 +4,7 @@ from etude.evaluation.comparison.analysis import Analysis, Contested, analyse
 from etude.evaluation.comparison.factors import Dependence, Half, dependences
 from etude.evaluation.comparison.pairs import Comparison, compare
 from etude.evaluation.comparison.seeds import AcrossSeeds, Interval, Successes, across_seeds, hierarchical_bootstrap
-from etude.evaluation.comparison.sequential import Look, Roll, Stopping, compare_in_turns, looks
+from etude.evaluation.comparison.sequential import Look, Stopping, compare_in_turns, looks
 from etude.evaluation.comparison.verdict import Judgement, e_text, judge, judge_looks, judge_seeds, p_text
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Interval",
     "Judgement",
     "Look",
-    "Roll",
     "Stopping",
     "Successes",
     "across_seeds",

@@ -11,7 +11,6 @@ from etude.evaluation.comparison.factors import Dependence, dependences
 from etude.evaluation.comparison.seeds import AcrossSeeds, Interval, Successes, across_seeds
 from etude.evaluation.comparison.sequential import Look, Stopping, looks
 from etude.evaluation.comparison.verdict import Judgement, judge, judge_looks, judge_seeds
-from etude.evaluation.summary import rate_json
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ class Analysis:
         alone = self.pairs[0] if self.seeds is None else None
         return {
             "cases": self.cases,
-            "a": {"success": [rate_json(rate) for rate in self.a], "mean": _mean(self.a)},
-            "b": {"success": [rate_json(rate) for rate in self.b], "mean": _mean(self.b)},
+            "a": {"success": [rate.to_json() for rate in self.a], "mean": _mean(self.a)},
+            "b": {"success": [rate.to_json() for rate in self.b], "mean": _mean(self.b)},
             "won": [each.to_json() for each in self.won],
             "lost": [each.to_json() for each in self.lost],
             "ties": self.ties,

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Literal
 
-from etude.core import Case, ConfigError, Outcome, Paired
-
-type Roll = Callable[[Sequence[Case]], Sequence[Outcome]]
-"""Runs one policy on cases and gives their outcomes, in order."""
+from etude.core import Case, ConfigError, Outcome, Paired, Roll
 
 type Decision = Literal["a", "b", "equal"]
 

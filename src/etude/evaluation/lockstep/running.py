@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from etude.core import (
     ActionChunk,
     Case,
-    KnowsCase,
     Memory,
     MismatchError,
     Observation,
@@ -21,6 +20,7 @@ from etude.core import (
     PolicyFactory,
     Step,
     Task,
+    begin_episode,
     rollout,
     stream,
 )
@@ -165,8 +165,7 @@ class _TakingOver:
 
 def begun(policy: Policy, case: Case) -> Memory:
     """A policy's memory of an episode that starts, as a rollout would start it."""
-    rng = stream(case.seed, "policy")
-    return policy.begin_at(case, rng) if isinstance(policy, KnowsCase) else policy.begin(rng)
+    return begin_episode(policy, case, stream(case.seed, "policy"))
 
 
 def _require_equal(a: Trace, b: Trace, start_step: int, task: Task) -> None:

@@ -17,7 +17,7 @@ from etude.core import (
     Suite,
     UnknownNameError,
 )
-from etude.search import FollowedPocket
+from etude.search import ArchiveRow, FollowedPocket
 
 type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | None
 """A JSON value."""
@@ -101,6 +101,11 @@ class SearchRow:
     seed: int
     severity: float
     success: bool
+
+    @staticmethod
+    def of(row: ArchiveRow) -> "SearchRow":
+        """What a report shows of a row of the archive."""
+        return SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,9 +36,7 @@ def maps_section(rows: Sequence[ArchiveRow], pockets: Sequence[Pocket], space: P
     """All rollouts over two factors at a time, and over all that matter."""
     if space is None or not rows:
         return Html("")
-    tried = [
-        SearchRow(theta=row.case.theta, seed=row.case.seed, severity=row.severity, success=row.success) for row in rows
-    ]
+    tried = [SearchRow.of(row) for row in rows]
     note = (
         "Pairs of the factors that bound pockets or matter most, and all of them on one plane. The search looks where "
         "it finds failures, so the density of its points is not a failure rate."
