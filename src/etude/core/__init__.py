@@ -29,6 +29,7 @@ from etude.core.protocols import (
 )
 from etude.core.rollout import begin_episode, rollout, rollout_many, to_observation
 from etude.core.seeding import derive_seed, stream
+from etude.core.segments import Order, Part, PoseControlled, Segment, Segmented, SegmentPlan, Target
 from etude.core.space import Factor, Perturbation, PerturbationSpace
 from etude.core.statistics import Paired, Rate, cvar, holm
 from etude.core.suite import Pocket, Suite
@@ -58,23 +59,30 @@ __all__ = [
     "MissingDependencyError",
     "Observation",
     "Observer",
+    "Order",
     "Outcome",
     "Paired",
+    "Part",
     "Perturbation",
     "PerturbationSpace",
     "Plan",
     "Pocket",
     "Policy",
     "PolicyFactory",
+    "PoseControlled",
     "Practice",
     "Rate",
     "Roll",
     "RunExistsError",
     "Searcher",
+    "Segment",
+    "SegmentPlan",
+    "Segmented",
     "ShapeError",
     "StageFailedError",
     "Step",
     "Suite",
+    "Target",
     "Task",
     "UnknownNameError",
     "Vector",

@@ -1,0 +1,127 @@
+"""How a demonstration is cut and put together anew: object-centred segments for every gripper, and what ties them.
+
+    arms: red hand  | grasp_1 about cube_red | stack_1 about cube_blue | …    one row of segments per gripper
+
+A segment moves with its object: what the gripper was asked for, seen from the object, is asked for again wherever the
+object lies now. Source: Mandlekar et al. 2023 (MimicGen); Jiang et al. 2024 (DexMimicGen) for two arms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core.episode import Vector
+from etude.core.errors import ConfigError
+
+type Pose = Float64[NDArray[np.float64], "4 4"]
+
+
+class Target(NamedTuple):
+    """What one gripper is asked for: X_world_gripper, (4, 4), and the fingers' command in the action's own units."""
+
+    pose: Pose
+    command: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One part of a demonstration, as one gripper does it.
+
+    Attributes:
+        signal: Sub-task whose first rise ends it; "" for the last one, which ends with the demonstration.
+        object: In whose frame it moves; "" replays it as it was.
+        turns: Into how many equal turns about its own z axis the object falls on itself: 4 for a cube, 1 for most.
+        offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
+    """
+
+    signal: str = ""
+    object: str = ""
+    turns: int = 1
+    offsets: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        if self.turns < 1:
+            raise ConfigError(f"turns = {self.turns} must be at least 1.")
+        if self.offsets[0] > self.offsets[1]:
+            raise ConfigError(f"offsets = {self.offsets}: write the smaller first.")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment by the gripper that does it and its place in that gripper's row, from 0."""
+
+    gripper: str
+    index: int
+
+
+class Order(NamedTuple):
+    """`after` begins only when `before` has ended."""
+
+    before: Part
+    after: Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentPlan:
+    """How all demonstrations of a task are cut.
+
+    Attributes:
+        segments: Gripper -> its segments, in order.
+        orders: Which segments of one gripper wait for which of another.
+        together: Groups of parts of different grippers that run in step: begun together, from one source demonstration,
+            moved by one transform (that of the first part's object).
+    """
+
+    segments: Mapping[str, tuple[Segment, ...]]
+    orders: tuple[Order, ...] = ()
+    together: tuple[tuple[Part, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        for gripper, row in self.segments.items():
+            if not row or row[-1].signal or any(not segment.signal for segment in row[:-1]):
+                raise ConfigError(
+                    f"gripper '{gripper}': every segment but the last ends with a signal, the last with none."
+                )
+        for part in (*(p for order in self.orders for p in order), *(p for group in self.together for p in group)):
+            if not 0 <= part.index < len(self.segments.get(part.gripper, ())):
+                raise ConfigError(f"there is no segment {part.index} of gripper '{part.gripper}'.")
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Every object that a segment moves with, once each."""
+        named = (segment.object for row in self.segments.values() for segment in row)
+        return tuple(dict.fromkeys(name for name in named if name))
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """A task that says how its demonstrations are cut; without it new ones cannot be made from old ones."""
+
+    @property
+    def segments(self) -> SegmentPlan | None:
+        """The plan; None where this task has none."""
+        ...
+
+
+@runtime_checkable
+class PoseControlled(Protocol):
+    """An environment whose actions ask its grippers for poses, or can be had from poses."""
+
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """What an action, (A,), would ask of every gripper at this moment; changes nothing."""
+        ...
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """The action, (A,) float32, that asks every gripper for its target from where it is now, cut to its bounds.
+
+        The inverse of `asked` for every action within the bounds.
+        """
+        ...
+
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
+        """Why a gripper cannot be brought to a pose whatever the joints, or None; needs no physics."""
+        ...
