@@ -27,7 +27,7 @@ from etude.core.protocols import (
     Searcher,
     Task,
 )
-from etude.core.rollout import begin_episode, rollout, rollout_many, to_observation
+from etude.core.rollout import begin_episode, rollout, rollout_many, to_observation, to_outcome
 from etude.core.seeding import derive_seed, stream
 from etude.core.segments import Order, Part, PoseControlled, Segment, Segmented, SegmentPlan, Target
 from etude.core.space import Factor, Perturbation, PerturbationSpace
@@ -98,4 +98,5 @@ __all__ = [
     "rollout_many",
     "stream",
     "to_observation",
+    "to_outcome",
 ]

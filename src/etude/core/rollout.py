@@ -115,7 +115,7 @@ def _episode(environment: Environment, case: Case, observers: Sequence[Observer]
             length, total_reward, done = length + 1, total_reward + float(reward), terminated or truncated
             if done:
                 break
-    outcome = _outcome(case, info, length, total_reward)
+    outcome = to_outcome(case, info, length, total_reward)
     if not valid:
         outcome = replace(outcome, success=False, progress=min(outcome.progress, 0.99), failure_mode=INVALID_ACTION)
     for observer in observers:
@@ -141,7 +141,8 @@ def to_observation(raw: Mapping[str, Any], task: str) -> Observation:
     )
 
 
-def _outcome(case: Case, info: Mapping[str, Any], length: int, total_reward: float) -> Outcome:
+def to_outcome(case: Case, info: Mapping[str, Any], length: int, total_reward: float) -> Outcome:
+    """What became of an episode, by its last info."""
     success = bool(info["is_success"])
     return Outcome(
         case=case,
