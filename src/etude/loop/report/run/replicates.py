@@ -1,11 +1,12 @@
 """Several replicates of one run: what their chains agree on. The unit is the replicate, not the case."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
+
+import numpy as np
 
 from etude.core.files import write_bytes, write_json
+from etude.core.statistics import paired_t
 from etude.loop.report.drawing.document import document
 from etude.loop.report.drawing.layout import header, scrolling, section
 from etude.loop.report.drawing.markup import Html, tag
@@ -46,13 +47,9 @@ def difference(runs: Sequence[RunResults], arm: str, other: str, test: str) -> d
 
     With fewer than two replicates there is no interval: low and high are None.
     """
-    values = [run.arms[arm].rate(test).value - run.arms[other].rate(test).value for run in runs]
-    if len(values) < 2:
-        return {"mean": mean(values), "low": None, "high": None, "n": len(values)}
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / sqrt(len(values))
-    return {"mean": mean(values), "low": mean(values) - half, "high": mean(values) + half, "n": len(values)}
+    values = np.array([run.arms[arm].rate(test).value - run.arms[other].rate(test).value for run in runs])
+    low, high = paired_t(values) if len(values) > 1 else (None, None)
+    return {"mean": float(values.mean()), "low": low, "high": high, "n": len(values)}
 
 
 def _body(runs: Sequence[RunResults], pages: Sequence[str]) -> list[Html]:

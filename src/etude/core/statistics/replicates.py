@@ -1,0 +1,174 @@
+"""What replicates of an experiment agree on. The unit is the replicate, and every one has cases of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core.errors import ConfigError
+from etude.core.statistics.paired import Paired
+
+type Interval = tuple[float, float]
+type Values = Float64[NDArray[np.float64], " R"]
+"""One number per replicate."""
+
+_DRAWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcrossReplicates:
+    """A difference between two ways of training, over replicates.
+
+    Attributes:
+        values: The difference in every replicate, shares in [-1, 1].
+        mean: Their mean; NaN without replicates.
+        t: Its interval by the paired t; None with fewer than two replicates.
+        bootstrap: Its interval over replicates and the cases inside each; too narrow where replicates are few. None as
+            above, and where cases are not known.
+        p: Two-sided p-value of "no difference" (paired t); 1 with fewer than two replicates.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    t: Interval | None
+    bootstrap: Interval | None
+    p: float
+
+    @property
+    def interval(self) -> Interval | None:
+        """What both allow: the lower of the two lows to the higher of the two highs."""
+        if self.t is None or self.bootstrap is None:
+            return self.t
+        return min(self.t[0], self.bootstrap[0]), max(self.t[1], self.bootstrap[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        ranges = {"t": self.t, "bootstrap": self.bootstrap, "interval": self.interval}
+        lists = {name: None if span is None else list(span) for name, span in ranges.items()}
+        return {"n": len(self.values), "values": list(self.values), "mean": self.mean, "p": self.p, **lists}
+
+
+def across_replicates(pairs: Sequence[Paired], rng: np.random.Generator, *, level: float = 0.95) -> AcrossReplicates:
+    """Compare two ways of training that every replicate compared on its own cases.
+
+    Args:
+        pairs: The comparison in each replicate.
+        rng: For the bootstrap.
+        level: Of the intervals.
+    """
+    values = np.array([pair.difference for pair in pairs], dtype=np.float64)
+    bootstrap = nested_bootstrap(pairs, rng, level=level) if len(pairs) > 1 else None
+    return _record(values, bootstrap, level)
+
+
+def mean_difference(values: Values, *, level: float = 0.95) -> AcrossReplicates:
+    """The same for numbers whose cases are not known, one per replicate."""
+    return _record(np.asarray(values, dtype=np.float64), None, level)
+
+
+def paired_t(values: Values, *, level: float = 0.95) -> Interval:
+    """Interval of the mean of differences, one per replicate, shape (R,).
+
+    Raises:
+        ConfigError: Fewer than two replicates.
+    """
+    from scipy.stats import t
+
+    centre, half = float(values.mean()), float(t.ppf((1 + level) / 2, len(values) - 1)) * _error(values)
+    return centre - half, centre + half
+
+
+def nested_bootstrap(
+    pairs: Sequence[Paired], rng: np.random.Generator, *, level: float = 0.95, draws: int = _DRAWS
+) -> Interval:
+    """Percentile interval of the mean difference: replicates are drawn again, then the cases of each that was drawn.
+
+    Args:
+        pairs: The comparison in each replicate, each on cases of its own.
+        rng: For the draws.
+        level: Of the interval.
+        draws: How many.
+    """
+    counts = len(pairs)
+    drawn = rng.integers(counts, size=(draws, counts))
+    differences = np.empty((draws, counts))
+    for index, pair in enumerate(pairs):  # a case is won, lost or tied: drawing cases again is one multinomial draw
+        shares = np.array([pair.wins, pair.losses, pair.ties]) / pair.n
+        won = rng.multinomial(pair.n, shares, size=(draws, counts))
+        differences = np.where(drawn == index, (won[..., 0] - won[..., 1]) / pair.n, differences)
+    low, high = np.quantile(differences.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def spread_bound(values: Values, *, level: float = 0.8) -> float:
+    """Upper bound of the standard deviation between replicates: few of them say little about it.
+
+    Raises:
+        ConfigError: Fewer than two replicates.
+    """
+    from scipy.stats import chi2
+
+    freedom = len(values) - 1
+    return _error(values) * sqrt(len(values)) * sqrt(freedom / float(chi2.ppf(1 - level, freedom)))
+
+
+def replicates_needed(
+    effect: float, spread: float, *, power: float = 0.8, alpha: float = 0.05, most: int = 1000
+) -> int | None:
+    """Fewest replicates among which a paired t-test (two-sided) sees an effect; None where `most` are too few.
+
+    Args:
+        effect: Mean difference that is to be seen.
+        spread: Standard deviation of the difference between replicates.
+        power: Probability that it is seen.
+        alpha: How often the test may be wrong.
+        most: Where to stop looking.
+    """
+    if spread < 0:
+        raise ConfigError(f"a standard deviation is at least 0, got {spread:g}.")
+    enough = (n for n in range(2, most + 1) if t_power(effect, spread, n, alpha=alpha) >= power)
+    return next(enough, None)
+
+
+def t_power(effect: float, spread: float, replicates: int, *, alpha: float = 0.05) -> float:
+    """Probability that a two-sided paired t-test over so many replicates sees an effect, whichever its sign."""
+    from scipy.stats import nct, t
+
+    if spread == 0:
+        return float(effect != 0)
+    freedom = replicates - 1
+    critical, shift = float(t.ppf(1 - alpha / 2, freedom)), abs(effect) / spread * sqrt(replicates)
+    if shift > 30:  # beyond doubt, and beyond the noncentral t's numerics
+        return 1.0
+    return float(nct.sf(critical, freedom, shift))
+
+
+def _record(values: Values, bootstrap: Interval | None, level: float) -> AcrossReplicates:
+    several = len(values) > 1
+    return AcrossReplicates(
+        values=tuple(values.tolist()),
+        mean=float(values.mean()) if len(values) else float("nan"),
+        t=paired_t(values, level=level) if several else None,
+        bootstrap=bootstrap,
+        p=_p(values) if several else 1.0,
+    )
+
+
+def _p(values: Values) -> float:
+    from scipy.stats import t
+
+    error, centre = _error(values), float(values.mean())
+    if error == 0:
+        return 0.0 if centre else 1.0
+    return float(2 * t.sf(abs(centre) / error, len(values) - 1))
+
+
+def _error(values: Values) -> float:
+    """Standard error of the mean."""
+    if len(values) < 2:
+        raise ConfigError(f"replicates vary only among several, got {len(values)}.")
+    return float(values.std(ddof=1)) / sqrt(len(values))
