@@ -10,7 +10,19 @@ from gymnasium import spaces
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import EtudeError, Image, Perturbation, ShapeError, Task, UnknownNameError, Vector
+from etude.core import (
+    ConfigError,
+    EtudeError,
+    Image,
+    Perturbation,
+    PoseControlled,
+    ShapeError,
+    Target,
+    Task,
+    UnknownNameError,
+    Vector,
+)
+from etude.sim.object_numbers import ObjectNumbers
 from etude.sim.rendering import RenderOptions, shared_renderer
 from etude.sim.world import HasGrippers, TaskSheet, World
 
@@ -46,6 +58,7 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         render: RenderOptions | None = None,
         lazy_images: bool = False,
         object_state: bool = False,
+        object_numbers: ObjectNumbers | None = None,
     ) -> None:
         """Put a world behind Gymnasium's interface; SimTask.environment does it.
 
@@ -57,11 +70,13 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
             render: See SimTask.
             lazy_images: See core's Task.
             object_state: See core's Task.
+            object_numbers: What the state says of the objects after proprioception; None: nothing.
         """
         self.task, self.task_text, self.world = task, task.text, world
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": task.fps}
         self.render_mode = "rgb_array"
         self._lazy_images, self._object_state = lazy_images, object_state
+        self._object_numbers = object_numbers
         self._space = task.space
         self._moment = self._steps = 0
         self._gripper_poses: Callable[[], Mapping[str, Pose]] = dict
@@ -72,9 +87,9 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         self._low, self._high = sheet.action_bounds
         self.action_space = spaces.Box(self._low.astype(np.float32), self._high.astype(np.float32), dtype=np.float32)
         self.observation_space = self._make_observation_space()
-        if (shape := world.proprioception().shape) != (len(task.state_names),):
+        if (shape := world.proprioception().shape) != (len(sheet.state_names),):
             raise ShapeError(
-                f"proprioception of task '{task.name}', by its state_names", (len(task.state_names),), shape
+                f"proprioception of task '{task.name}', by its state_names", (len(sheet.state_names),), shape
             )
 
     def reset(
@@ -126,13 +141,19 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         return spaces.Dict(parts)
 
     def _observe(self) -> dict[str, Any]:
-        observation: dict[str, Any] = {"agent_pos": self.world.proprioception()}
+        observation: dict[str, Any] = {"agent_pos": self._state()}
         if self.task.cameras:
             images = LazyImages(self.task.cameras, self._drawer(self._moment))
             observation["pixels"] = images if self._lazy_images else dict(images)
         if self._object_state:
             observation["environment_state"] = self.world.object_state()
         return observation
+
+    def _state(self) -> Vector:
+        own = self.world.proprioception()
+        if self._object_numbers is None:
+            return own
+        return np.concatenate([own, self._object_numbers.read(self.world.object_poses(), self._gripper_poses())])
 
     def _info(self) -> dict[str, Any]:
         monitor = self.world.monitor
@@ -158,6 +179,46 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         model, data, size = self.world.model, self.world.data, self.task.image_size
         mujoco.mj_camlight(model, data)
         return shared_renderer(model, self._render_options).render(model, data, camera, height_px=size, width_px=size)
+
+
+class PoseControlledEnv(SimEnv):
+    """The environment of a world whose grippers can be asked for poses: core's PoseControlled."""
+
+    def __init__(self, task: Task, world: World, sheet: TaskSheet, **options: Any) -> None:
+        """See SimEnv.
+
+        Raises:
+            ConfigError: The world is not PoseControlled.
+        """
+        if not isinstance(world, PoseControlled):
+            raise ConfigError(f"task '{task.name}' cannot be asked for poses: its world has no asked and action_for.")
+        super().__init__(task, world, sheet, **options)
+        self._posed: PoseControlled = world
+
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """See PoseControlled.
+
+        Raises:
+            ShapeError: The action has another shape or is not finite.
+        """
+        return self._posed.asked(checked_action(action, self._low, self._high))
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """See PoseControlled.
+
+        Raises:
+            UnknownNameError: A target of a gripper that there is not.
+        """
+        grippers = self._gripper_poses()
+        for name in targets:
+            if name not in grippers:
+                raise UnknownNameError(f"gripper of task '{self.task.name}'", name, grippers)
+        action = self._posed.action_for(targets)
+        return np.minimum(np.maximum(action, self.action_space.low), self.action_space.high).astype(np.float32)
+
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
+        """See PoseControlled."""
+        return self._posed.unreachable(gripper, target)
 
 
 class LazyImages(Mapping[str, Image]):

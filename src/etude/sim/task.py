@@ -8,12 +8,23 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
-from etude.core import ConfigError, PerturbationSpace, Policy, UnknownNameError, Vector
-from etude.sim.environment import SimEnv
+from etude.core import (
+    ConfigError,
+    PerturbationSpace,
+    Policy,
+    PoseControlled,
+    SegmentPlan,
+    UnknownNameError,
+    Vector,
+)
+from etude.sim.environment import PoseControlledEnv, SimEnv
+from etude.sim.object_numbers import ObjectNumbers, seen_in_states
 from etude.sim.rendering import RenderOptions
 from etude.sim.world import TaskSheet, World
 
 _ALL = ("all",)
+STATES = ("robot", "objects")
+"""What a task's state says: of the robot alone, or of the robot and of the objects of its segments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +34,8 @@ class SimTask(ABC):
     Attributes:
         image_size: Height and width of every image [px].
         cameras: Which of the world's cameras observe; none makes a state-only task.
+        state: "robot", or "objects" for a policy that sees where the objects are instead of images: their poses follow
+            proprioception in the state, no camera observes unless asked for, and what only images show does not vary.
         max_steps: Control steps until truncation; 0 chooses the world's own number.
         end_at_success: Whether success ends an episode; if not, it lasts max_steps and its last moment is judged.
         render: Shadows and the like.
@@ -30,6 +43,7 @@ class SimTask(ABC):
 
     image_size: int = 96
     cameras: tuple[str, ...] = _ALL
+    state: str = "robot"
     max_steps: int = 0
     end_at_success: bool = True
     render: RenderOptions = field(default_factory=RenderOptions)
@@ -41,8 +55,12 @@ class SimTask(ABC):
             raise ConfigError(
                 f"max_steps = {self.max_steps} is negative: choose a positive number, or 0 for the default."
             )
+        if self.state not in STATES:
+            raise UnknownNameError("state", self.state, STATES)
+        if self.state == "objects" and self.sheet.segments is None:
+            raise ConfigError(f"state=objects: task '{self.sheet.name}' has no segments that name them; choose robot.")
         if self.cameras == _ALL:
-            object.__setattr__(self, "cameras", self.sheet.cameras)
+            object.__setattr__(self, "cameras", () if self.state == "objects" else self.sheet.cameras)
         for camera in self.cameras:
             if camera not in self.sheet.cameras:
                 raise UnknownNameError("camera", camera, self.sheet.cameras)
@@ -62,10 +80,12 @@ class SimTask(ABC):
         """Make the scripted expert; it reads `Observation.object_state`."""
 
     def environment(self, *, lazy_images: bool = False, object_state: bool = False) -> SimEnv:
-        """Make the environment."""
-        return SimEnv(
-            self, self.world(), self.sheet, end_at_success=self.end_at_success, render=self.render,
-            lazy_images=lazy_images, object_state=object_state,
+        """Make the environment; a PoseControlledEnv where the world's grippers can be asked for poses."""
+        world = self.world()
+        kind = PoseControlledEnv if isinstance(world, PoseControlled) else SimEnv
+        return kind(
+            self, world, self.sheet, end_at_success=self.end_at_success, render=self.render,
+            lazy_images=lazy_images, object_state=object_state, object_numbers=self._object_numbers,
         )  # fmt: skip
 
     @cached_property
@@ -78,11 +98,13 @@ class SimTask(ABC):
         """The registered name with the settings that differ from the default; make_task turns it back into this."""
         own = {f.name for f in fields(self)} - {f.name for f in fields(SimTask)}
         plain = type(self)()
-        like_this = type(self)(**{name: getattr(self, name) for name in own})  # own settings decide other defaults
+        deciding = {name: getattr(self, name) for name in (*own, "state")}  # they decide other defaults
+        like_this = type(self)(**deciding)
         changed = [
             f"{f.name}={_option_text(getattr(self, f.name))}"
             for f in sorted(fields(self), key=lambda f: f.name not in own)
-            if f.name != "render" and getattr(self, f.name) != getattr(plain if f.name in own else like_this, f.name)
+            if f.name != "render"
+            and getattr(self, f.name) != getattr(plain if f.name in deciding else like_this, f.name)
         ]
         return self.sheet.name + (":" + ",".join(changed) if changed else "")
 
@@ -98,8 +120,8 @@ class SimTask(ABC):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Names of proprioception's numbers, with their units."""
-        return self.sheet.state_names
+        """Names of the state's numbers, with their units: proprioception's, and then the objects' where it has them."""
+        return (*self.sheet.state_names, *(self._object_numbers.names if self._object_numbers else ()))
 
     @property
     def action_names(self) -> tuple[str, ...]:
@@ -123,8 +145,18 @@ class SimTask(ABC):
 
     @property
     def space(self) -> PerturbationSpace:
-        """Everything about the world that can be varied."""
-        return self.sheet.space
+        """Everything about the world that can be varied, and that what observes it can tell."""
+        return seen_in_states(self.sheet.space) if self.state == "objects" else self.sheet.space
+
+    @property
+    def segments(self) -> SegmentPlan | None:
+        """How demonstrations are cut; None where new ones cannot be made from old ones."""
+        return self.sheet.segments
+
+    @cached_property
+    def _object_numbers(self) -> ObjectNumbers | None:
+        plan = self.sheet.segments
+        return ObjectNumbers.of(plan) if self.state == "objects" and plan else None
 
 
 def _option_text(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Perturbation, PerturbationSpace, Vector
+from etude.core import Perturbation, PerturbationSpace, SegmentPlan, Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class TaskSheet:
         subtasks: In order.
         failure_modes: Ways to fail.
         space: Everything that can be varied.
+        segments: How demonstrations are cut; None where new ones cannot be made from old ones.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TaskSheet:
     subtasks: tuple[str, ...]
     failure_modes: tuple[str, ...]
     space: PerturbationSpace
+    segments: SegmentPlan | None = None
 
     @property
     def action_bounds(self) -> tuple[Float64[NDArray[np.float64], " A"], Float64[NDArray[np.float64], " A"]]:
@@ -82,6 +84,8 @@ class Monitor(Protocol):
 
 class World(Protocol):
     """The physics of one environment: made once, reset many times.
+
+    One whose grippers can be asked for poses is a core PoseControlled, too.
 
     Attributes:
         model: Changed by every reset, always starting from its nominal fields.

@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Vector
-from etude.core.se3 import exp_rotation, pose
+from etude.core import Target, Vector
+from etude.core.se3 import exp_rotation, log_rotation, pose
 from etude.sim.ik import SiteIK
 from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS
 from etude.sim.worlds.franka.tabletop import FINGER_OPEN_M, FPS, HOME_RAD, STATE_NAMES, SUBSTEP_S
@@ -18,8 +18,8 @@ TRANSLATION_M = 0.05
 ROTATION_RAD = 0.5
 """What an action of 1 turns in one control step."""
 
-_WORKSPACE_LOW_M = np.array([0.20, -0.45, 0.004])
-_WORKSPACE_HIGH_M = np.array([0.80, 0.45, 0.60])
+WORKSPACE_LOW_M = np.array([0.20, -0.45, 0.004])
+WORKSPACE_HIGH_M = np.array([0.80, 0.45, 0.60])
 _JITTER_RAD = 0.02  # standard deviation of the joints at the start, as in Isaac Lab's stack task
 _DAMPING = 0.02  # of least squares; larger is slower near singularities
 _POSTURE_GAIN = 0.1  # share of the way back to the home posture per step, in the null space of the hand's motion
@@ -71,6 +71,20 @@ class RelativePoseController:
         """Of the hand: z out of it, y from the right to the left finger."""
         return self._data.site_xmat[self._site].reshape(3, 3)
 
+    def asked(self, action: Float64[NDArray[np.float64], "7"]) -> Target:
+        """The present pose moved by an action, and the action's own number for the fingers.
+
+        It may lie beyond the workspace, to which the arm's motion is cut: so no two actions ask for the same.
+        """
+        turned = exp_rotation(ROTATION_RAD * action[3:6]) @ self.rotation
+        return Target(pose(self.position + TRANSLATION_M * action[:3], turned), float(action[6]))
+
+    def action_for(self, target: Target) -> Float64[NDArray[np.float64], "7"]:
+        """The action that asks for a target; one farther than a step is approached straight, and turned to likewise."""
+        shift = (target.pose[:3, 3] - self.position) / TRANSLATION_M
+        turn = log_rotation(target.pose[:3, :3] @ self.rotation.T) / ROTATION_RAD
+        return np.concatenate([_shortened(shift), _shortened(turn), [min(max(target.command, -1.0), 1.0)]])
+
     def refresh(self) -> None:
         """Bring positions up to date with the joints (a physics step leaves them one substep behind)."""
         mujoco.mj_kinematics(self._model, self._data)
@@ -103,10 +117,15 @@ class RelativePoseController:
 
     def _arm_command(self, action: Float64[NDArray[np.float64], "7"]) -> Float64[NDArray[np.float64], "7"]:
         turn, position = ROTATION_RAD * action[3:6], self.position
-        goal = np.minimum(np.maximum(position + TRANSLATION_M * action[:3], _WORKSPACE_LOW_M), _WORKSPACE_HIGH_M)
+        goal = np.minimum(np.maximum(position + TRANSLATION_M * action[:3], WORKSPACE_LOW_M), WORKSPACE_HIGH_M)
         self._target = pose(goal, exp_rotation(turn) @ self.rotation)
         return self._ik.step(self._data, goal - position, turn)
 
     def _finger_command(self, close: bool) -> Float64[NDArray[np.float64], "2"]:
         fingers = self._data.qpos[_FINGER_DOFS] + (-_FINGER_STEP_M if close else _FINGER_STEP_M)
         return np.minimum(np.maximum(fingers, 0.0), FINGER_OPEN_M)
+
+
+def _shortened(step: Float64[NDArray[np.float64], "3"]) -> Float64[NDArray[np.float64], "3"]:
+    """The step, or that part of it in its direction which an action can make."""
+    return step / max(1.0, float(np.abs(step).max()))

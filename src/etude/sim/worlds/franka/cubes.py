@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Perturbation, PerturbationSpace, Vector, stream
+from etude.core import Perturbation, PerturbationSpace, Target, UnknownNameError, Vector, stream
 from etude.core.se3 import pose
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing
@@ -20,6 +20,7 @@ from etude.sim.variations import Colour, Friction, Perturber, Range, Scale, Vari
 from etude.sim.world import Monitor
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import RelativePoseController
+from etude.sim.worlds.franka.reach import PandaReach
 from etude.sim.worlds.franka.tabletop import CUBE_EDGE_M
 
 CUBE_RGB = {"cube_blue": (0.10, 0.24, 0.85), "cube_red": (0.85, 0.10, 0.10), "cube_green": (0.10, 0.70, 0.15)}
@@ -28,7 +29,11 @@ SEPARATION_M = 0.1
 """Least distance between the centres of cubes that the seed places, as in Isaac Lab's stack task."""
 YAW_RANGE_RAD = (-1.0, 1.0)
 """How far cubes are turned."""
+CUBE_TURNS = 4
+"""Of a cube about the vertical that nothing shows."""
 
+GRIPPER = "gripper"
+"""The only one's name."""
 RELEASED_M = 0.008
 """How much wider than a cube fingers open that have released it, both sides together."""
 HELD_WITHIN_M = 0.03
@@ -153,6 +158,7 @@ class CubeWorld:
         self.model = copy(_compiled(table))
         self.data = mujoco.MjData(self.model)
         self.controller = RelativePoseController(self.model, self.data)
+        self._reach = PandaReach(self.model)
         self._table, self._distractors = table, table.others()
         self._bodies = np.array([self.model.body(name).id for name in table.cubes])
         self._perturber = Perturber(self.model, table.variations())
@@ -199,7 +205,21 @@ class CubeWorld:
 
     def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Of the hand's grasp point."""
-        return {"gripper": pose(self.controller.position, self.controller.rotation)}
+        return {GRIPPER: pose(self.controller.position, self.controller.rotation)}
+
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """See core's PoseControlled, which this world is."""
+        return {GRIPPER: self.controller.asked(np.asarray(action, np.float64))}
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """See PoseControlled."""
+        return self.controller.action_for(targets[GRIPPER]).astype(np.float32)
+
+    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+        """See PoseControlled."""
+        if gripper != GRIPPER:
+            raise UnknownNameError("gripper", gripper, [GRIPPER])
+        return self._reach.why_not(target)
 
     @property
     def monitor(self) -> CubeMonitor:

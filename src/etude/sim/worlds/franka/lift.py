@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from math import dist, tanh
 from typing import Literal, get_args
 
+from etude.core import Segment, SegmentPlan
 from etude.sim.stages import StageTracker
 from etude.sim.task import SimTask
 from etude.sim.world import TaskSheet
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import ACTION_NAMES
-from etude.sim.worlds.franka.cubes import HELD_WITHIN_M, CubeTable, CubeWorld, Point, Scene
+from etude.sim.worlds.franka.cubes import CUBE_TURNS, GRIPPER, HELD_WITHIN_M, CubeTable, CubeWorld, Point, Scene
 from etude.sim.worlds.franka.grasping import TOP_SPEED_M, CubeExpert, Look, Motion, is_held, limited, pick
 
 SUBTASKS = ("reach", "grasp", "lift")
@@ -58,6 +59,8 @@ class FrankaLift(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=self._table().space,
+            # One segment: the way up begins where the grasp is.
+            segments=SegmentPlan(segments={GRIPPER: (Segment(object="cube_red", turns=CUBE_TURNS),)}),
         )
 
     def world(self) -> CubeWorld:

@@ -7,12 +7,12 @@ usual grasp, and the hand has to turn by a quarter or grip off-centre.
 from dataclasses import dataclass
 from functools import partial
 
-from etude.core import ConfigError, PerturbationSpace
+from etude.core import ConfigError, PerturbationSpace, Segment, SegmentPlan
 from etude.sim.task import SimTask
 from etude.sim.world import TaskSheet
 from etude.sim.worlds.franka import tabletop
 from etude.sim.worlds.franka.control import ACTION_NAMES
-from etude.sim.worlds.franka.cubes import CUBE_RGB, CubeTable, CubeWorld
+from etude.sim.worlds.franka.cubes import CUBE_RGB, CUBE_TURNS, GRIPPER, CubeTable, CubeWorld
 from etude.sim.worlds.franka.grasping import CubeExpert
 from etude.sim.worlds.franka.stack_expert import decide
 from etude.sim.worlds.franka.stack_stages import FAILURE_MODES, StackMonitor, subtask_names
@@ -21,6 +21,7 @@ CUBE_NAMES = tuple(CUBE_RGB)
 """Bottom to top of the finished stack."""
 
 _MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert takes
+_OFFSETS = (0, 2)  # a cube is lifted or let go of already when its signal rises
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",
@@ -57,6 +58,7 @@ class FrankaStack(SimTask):
             subtasks=subtask_names(self.cubes),
             failure_modes=FAILURE_MODES,
             space=stack_space(self.cubes, self.distractors),
+            segments=stack_segments(self.cubes),
         )
 
     def world(self) -> CubeWorld:
@@ -76,6 +78,23 @@ def stacking_expert(*, cubes: int = 3, distractors: int = 2, noise: float = 0.0)
 def stack_space(cubes: int, distractors: int) -> PerturbationSpace:
     """Everything that can be varied about the world with the lowest `cubes` of CUBE_NAMES."""
     return _table(cubes, distractors).space
+
+
+def stack_segments(cubes: int) -> SegmentPlan:
+    """Each cube is grasped, as it lies, and then put on the one below, as that one lies."""
+    row: list[Segment] = []
+    for k in range(1, cubes):
+        for signal, about in ((f"grasp_{k}", k), (f"stack_{k}", k - 1)):
+            last = k == cubes - 1 and about != k
+            row.append(
+                Segment(
+                    signal="" if last else signal,
+                    object=CUBE_NAMES[about],
+                    turns=CUBE_TURNS,
+                    offsets=(0, 0) if last else _OFFSETS,
+                )
+            )
+    return SegmentPlan(segments={GRIPPER: tuple(row)})
 
 
 def _table(cubes: int, distractors: int) -> CubeTable:
