@@ -6,7 +6,7 @@ pose far away is approached at a bounded speed. Both are absolute, and the left 
 themselves is the same for both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import mujoco
@@ -15,8 +15,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import UnknownNameError, Vector
-from etude.core.se3 import log_rotation, pose, quat_to_matrix
-from etude.sim.ik import SiteIK
+from etude.core.segments import Target
 from etude.sim.robots.viperx import (
     HOME_GRIPPER,
     SIDES,
@@ -28,9 +27,10 @@ from etude.sim.robots.viperx import (
     arm_joints,
     finger_position_m,
     gripper_opening,
-    prefixed,
 )
+from etude.sim.worlds.aloha.motion import ArmMotion, commanded_pose
 from etude.sim.worlds.aloha.scene import FPS, SUBSTEP_S
+from etude.sim.worlds.aloha.targets import HandTargets
 
 type Control = Literal["joints", "ee"]
 type _Pose = Float64[NDArray[np.float64], "4 4"]
@@ -42,15 +42,6 @@ _SERVOS = _ARM + 2
 _JOINT_NUMBERS, _POSE_NUMBERS = _ARM + 1, 8
 _WORKSPACE_LOW_M, _WORKSPACE_HIGH_M = (-0.7, 0.0, 0.0), (0.7, 1.1, 0.8)
 _SUBSTEPS = round(1 / FPS / SUBSTEP_S)
-_DAMPING = 0.03
-# The servos are damped by friction alone: each joint follows its command with a lag of its own (measured).
-_LAGS_S = np.array([0.16, 0.10, 0.04, 0.08, 0.06, 0.04])
-_COMMON_LAG_S = 0.12
-# A step looks so far ahead at most: there inverse kinematics are nearly linear, and the arm does not flip over.
-_AHEAD_M, _AHEAD_RAD = 0.05, 0.3
-# How far it then leads each joint at top speed [rad]: 0.4 rad/s for the shoulder. Friction yields to commands much
-# further ahead, and the joints overshoot.
-_LEAD_RAD = np.array([0.05, 0.05, 0.15, 0.3, 0.3, 0.3])
 
 
 def check_control(control: str) -> None:
@@ -82,52 +73,6 @@ def action_bounds(control: str, sides: Sequence[Side] = SIDES) -> tuple[tuple[fl
     return low * len(sides), high * len(sides)
 
 
-class ArmMotion:
-    """One arm of a model: where its gripper is, and servo commands that lead it towards another pose."""
-
-    def __init__(self, model: mujoco.MjModel, side: Side) -> None:
-        joints = arm_joints(side)[:_ARM]
-        ids = [model.joint(name).id for name in joints]
-        self.qpos, self._dofs = model.jnt_qposadr[ids], model.jnt_dofadr[ids]
-        self._stiffness = model.actuator_gainprm[[model.actuator(name).id for name in joints], 0]
-        self._site = int(model.site(prefixed(side, "gripper")).id)
-        self._ik = SiteIK(model, prefixed(side, "gripper"), joints, damping=_DAMPING)
-
-    def pose(self, data: mujoco.MjData) -> _Pose:
-        """X_world_gripper of the grasp point, a copy."""
-        return pose(data.site_xpos[self._site], data.site_xmat[self._site].reshape(3, 3))
-
-    def toward(self, data: mujoco.MjData, goal: _Pose, speed: float = 1.0) -> tuple[_Joints, float]:
-        """Joints a step of the way to a pose, at most what the servos follow well, and what share of the way that is.
-
-        Args:
-            data: State whose kinematics are up to date.
-            goal: X_world_gripper.
-            speed: Share of the top speed.
-        """
-        now = self.pose(data)
-        shift, turn = goal[:3, 3] - now[:3, 3], log_rotation(goal[:3, :3] @ now[:3, :3].T)
-        near = 1.0 / max(1.0, float(np.linalg.norm(shift)) / _AHEAD_M, float(np.linalg.norm(turn)) / _AHEAD_RAD)
-        present = data.qpos[self.qpos]
-        way = self._ik.step(data, near * shift, near * turn) - present
-        share = speed / max(speed, float(np.max(np.abs(way) / _LEAD_RAD)))
-        return present + share * way, near * share
-
-    def servo_command(self, data: mujoco.MjData, joints: _Joints, bias: Float64[NDArray[np.float64], " nv"]) -> _Joints:
-        """What to send to the servos so that the joints go there in step, and the hand straight.
-
-        Left to themselves the quick joints run ahead of the slow ones: they are led less, the slow ones more. What
-        gravity makes the servos sag is added, so that they arrive.
-
-        Args:
-            data: State to start from.
-            joints: Where to, (6,) [rad].
-            bias: Gravity's (and Coriolis) forces on the joints, as in `qfrc_bias` [Nm].
-        """
-        present = data.qpos[self.qpos]
-        return present + (joints - present) * (_LAGS_S / _COMMON_LAG_S) + bias[self._dofs] / self._stiffness
-
-
 class ArmsController:
     """Reads the arms, turns actions into servo commands and steps the physics."""
 
@@ -147,6 +92,8 @@ class ArmsController:
         self._qpos = model.jnt_qposadr[[model.joint(name).id for name in names]]
         self._ctrl = np.array([model.actuator(name).id for name in names])
         self._arms = {side: ArmMotion(model, side) for side in sides}
+        self._targets = HandTargets(model, self._arms, control)
+        self._bounds = action_bounds(control, sides)
 
     def reset(self) -> None:
         """Put the arms where ALOHA's episodes start, and hold them there."""
@@ -189,19 +136,24 @@ class ArmsController:
         """X_world_gripper of an arm's grasp point."""
         return self._arms[side].pose(self._data)
 
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """What an action, (A,), would ask of every gripper at this moment; see core's PoseControlled."""
+        return self._targets.asked(self._data, np.asarray(action, np.float64))
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """The action, (A,) float32, that asks every gripper for its target from where it is now."""
+        return np.clip(self._targets.action_for(self._data, targets), *self._bounds).astype(np.float32)
+
+    def unreachable(self, gripper: str, target: _Pose) -> str | None:
+        """Why a gripper cannot be brought to a pose, or None."""
+        return self._targets.unreachable(gripper, target)
+
     def _joints_of_poses(
         self, commands: Float64[NDArray[np.float64], "n 8"]
     ) -> list[Float64[NDArray[np.float64], "6"]]:
         """Starting from where the joints are, so that a command does the same in any history."""
         joints: list[_Joints] = []
         for arm, command in zip(self._arms.values(), commands, strict=True):
-            goal, _ = arm.toward(self._data, _goal(command, arm.pose(self._data)))
+            goal, _ = arm.toward(self._data, commanded_pose(command, arm.pose(self._data)))
             joints.append(arm.servo_command(self._data, goal, self._data.qfrc_bias))
         return joints
-
-
-def _goal(command: Float64[NDArray[np.float64], "8"], present: _Pose) -> _Pose:
-    norm = float(np.linalg.norm(command[3:7]))
-    if norm < 1e-6:  # no turn at all: the hand keeps its own
-        return pose(command[:3], present[:3, :3])
-    return pose(command[:3], quat_to_matrix(command[3:7] / norm))

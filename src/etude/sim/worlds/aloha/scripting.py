@@ -22,7 +22,7 @@ from etude.sim.robots.viperx import (
     finger_gap_m,
     gripper_at_gap,
 )
-from etude.sim.worlds.aloha.control import ArmMotion
+from etude.sim.worlds.aloha.motion import ArmMotion
 from etude.sim.worlds.aloha.scene import aloha_spec
 
 type _Pose = Float64[NDArray[np.float64], "4 4"]

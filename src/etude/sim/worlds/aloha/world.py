@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from etude.core import Perturbation, Vector
 from etude.core.se3 import pose
+from etude.core.segments import Target
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing
 from etude.sim.robots.viperx import SIDES, Side, prefixed
@@ -118,6 +119,18 @@ class AlohaWorld(ABC):
     def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Arm's gripper -> X_world_gripper."""
         return {f"{side}_gripper": self.arms.gripper_pose(side) for side in self._fingers}
+
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """What an action would ask of every gripper at this moment; see core's PoseControlled."""
+        return self.arms.asked(action)
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """The action, (A,) float32, that asks every gripper for its target from where it is now."""
+        return self.arms.action_for(targets)
+
+    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+        """Why a gripper cannot be brought to a pose whatever the joints, or None."""
+        return self.arms.unreachable(gripper, target)
 
     def position_m(self, name: str) -> Float64[NDArray[np.float64], "3"]:
         """Where an object's origin is."""
