@@ -1,0 +1,1 @@
+"""Which demonstrations teach a policy most: scores, and where and from what to make the next ones."""
