@@ -39,6 +39,12 @@ VERBS = {
         "etude collect franka-stack --episodes 50 --out data/first",
         resumable=True,
     ),
+    "annotate": Verb(
+        "etude.cli.annotate",
+        "demonstrations made into sources for new ones",
+        "etude annotate data/first --auto --out data/sources",
+        resumable=True,
+    ),
     "train": Verb(
         "etude.cli.train",
         "fit a policy to one or more datasets",
