@@ -1,0 +1,40 @@
+"""How new demonstrations are put together."""
+
+from dataclasses import dataclass
+
+from etude.core import ConfigError
+from etude.generation.selecting import STRATEGIES, Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """The choices of one generation.
+
+    Attributes:
+        select: How source demonstrations are chosen.
+        per_subtask: Choose anew for every segment; else once for an attempt.
+        noise: Standard deviation of what is added to the arm's numbers of every action, as a share of half their range.
+            None on fingers, and none on the way between segments.
+        interpolation_steps: Control steps from one segment to the next, at least; where the way is so long that the arm
+            would have to be faster than it ever is in the source, there are more.
+        fixed_steps: Control steps of rest before a segment begins.
+        hold_steps: Control steps to wait for the success after the last segment.
+    """
+
+    select: Strategy = "random"
+    per_subtask: bool = False
+    noise: float = 0.0
+    interpolation_steps: int = 5
+    fixed_steps: int = 0
+    hold_steps: int = 10
+
+    def __post_init__(self) -> None:
+        if self.select not in STRATEGIES:
+            raise ConfigError(f"select = {self.select}: choose one of {', '.join(STRATEGIES)}.")
+        if not 0.0 <= self.noise <= 1.0:
+            raise ConfigError(f"noise = {self.noise:g} is out of range: choose 0 to 1.")
+        if self.interpolation_steps < 1:
+            raise ConfigError(f"interpolation_steps = {self.interpolation_steps} must be at least 1.")
+        for name in ("fixed_steps", "hold_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} = {getattr(self, name)} must be at least 0.")

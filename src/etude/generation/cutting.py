@@ -1,0 +1,55 @@
+"""Where demonstrations are cut: at the first rise of each sub-task signal, a little earlier or later each time.
+
+boundaries   0 ---- rise(grasp_1) ---- rise(stack_1) ---- T        one row of a demonstration
+windows            [lo ..... hi]      [lo ... hi]                  where each cut may fall: they must not cross
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from etude.core import Part, Segment, SegmentPlan
+from etude.generation.source import SourceDemonstration
+
+type Offsets = Mapping[str, Sequence[int]]
+"""Gripper -> control steps added to the end of each of its segments; 0 for the last."""
+
+
+def draw_offsets(plan: SegmentPlan, rng: np.random.Generator) -> Offsets:
+    """Draw how much later than its signal every segment of an attempt ends."""
+    return {
+        gripper: [int(rng.integers(low, high + 1)) for low, high in (s.offsets if s.signal else (0, 0) for s in row)]
+        for gripper, row in plan.segments.items()
+    }
+
+
+def span(source: SourceDemonstration, plan: SegmentPlan, offsets: Offsets, part: Part) -> tuple[int, int]:
+    """First frame of a part in a demonstration, and the first after it."""
+    row = plan.segments[part.gripper]
+    ends = [0, *(_end(source, s) + o for s, o in zip(row, offsets[part.gripper], strict=True))]
+    return ends[part.index], ends[part.index + 1]
+
+
+def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
+    """Why the windows of a demonstration's cuts cross, so that a segment might be empty, in words; "" if they cannot."""
+    for gripper, row in plan.segments.items():
+        windows = [("the beginning", 0, 0), *(_window(source, segment) for segment in row)]
+        for (before, _, latest), (after, earliest, _) in pairwise(windows):
+            if latest >= earliest:
+                return (
+                    f"gripper '{gripper}' may be cut at {before} as late as frame {latest}, and at {after} as early as "
+                    f"frame {earliest}"
+                )
+    return ""
+
+
+def _window(source: SourceDemonstration, segment: Segment) -> tuple[str, int, int]:
+    end, (low, high) = _end(source, segment), segment.offsets if segment.signal else (0, 0)
+    return f"'{segment.signal}'" if segment.signal else "the end", end + low, end + high
+
+
+def _end(source: SourceDemonstration, segment: Segment) -> int:
+    rise = source.rise(segment.signal) if segment.signal else source.length
+    assert rise is not None, "load_sources keeps what the plan can cut"
+    return rise

@@ -1,0 +1,47 @@
+"""The way from where one segment ends to where the next begins: straight, then a pause if one is asked for."""
+
+from math import ceil
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.core.se3 import exp_rotation, log_rotation
+from etude.generation.transforming import angle_rad, distance_m
+
+type Pose = Float64[NDArray[np.float64], "4 4"]
+type Poses = Float64[NDArray[np.float64], "T 4 4"]
+
+
+def stitch(begin: Pose, end: Pose, steps: int) -> Poses:
+    """Poses at equal steps after `begin`, the last of them `end`: linear in position, about one axis in rotation.
+
+    Args:
+        begin: (4, 4).
+        end: (4, 4).
+        steps: How many, at least 1.
+
+    Returns:
+        (steps, 4, 4).
+    """
+    turn = log_rotation(begin[:3, :3].T @ end[:3, :3])
+    way = np.tile(end, (steps, 1, 1))
+    for i, fraction in enumerate(np.arange(1, steps) / steps):
+        way[i, :3, :3] = begin[:3, :3] @ exp_rotation(fraction * turn)
+        way[i, :3, 3] = (1 - fraction) * begin[:3, 3] + fraction * end[:3, 3]
+    return way
+
+
+def steps_for(begin: Pose, end: Pose, *, least: int, speed: tuple[float, float]) -> int:
+    """How many control steps the way takes at a speed [m, rad per step], and no fewer than `least`."""
+    metres, radians = speed
+    needed = max(distance_m(begin, end) / metres, angle_rad(begin, end) / radians)
+    return max(least, ceil(needed))
+
+
+def top_speed(poses: Poses) -> tuple[float, float]:
+    """The fastest that a gripper moved and turned in one control step, [m, rad], never nothing."""
+    moves = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
+    cosines = (np.einsum("tij,tij->t", poses[1:, :3, :3], poses[:-1, :3, :3]) - 1.0) / 2.0
+    turns = np.arccos(np.clip(cosines, -1.0, 1.0))
+    return max(float(moves.max(initial=0.0)), 1e-3), max(float(turns.max(initial=0.0)), 1e-2)

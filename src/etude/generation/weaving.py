@@ -1,0 +1,238 @@
+"""Puts segments of source demonstrations together, step by step, for every gripper by its own clock.
+
+left    | way | segment 0 | way | segment 1 ......... | held, waiting | way | segment 2 |
+right   | held, waiting ........ | way | segment 0 | way | segment 1  |
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from numpy.typing import NDArray
+
+from etude.core import EtudeError, Part, Segment, SegmentPlan, Target
+from etude.generation.config import GenerationConfig
+from etude.generation.cutting import draw_offsets, span
+from etude.generation.noise import Bounded, action_bounds, arm_scales
+from etude.generation.selecting import choose, object_distance, robot_distance
+from etude.generation.source import SourceDemonstration
+from etude.generation.stitching import steps_for, stitch, top_speed
+from etude.generation.transforming import angle_rad, same_poses, transform
+
+type Pose = Float64[NDArray[np.float64], "4 4"]
+type Poses = Float64[NDArray[np.float64], "T 4 4"]
+
+_REACH_EVERY = 8  # control steps of a segment between poses that are checked for reach, beside its first and last
+
+
+class Piece(NamedTuple):
+    """A part as an attempt did it: from which source episode, and at which of its control steps it began."""
+
+    part: Part
+    source: int
+    begin: int
+
+
+class GivenUpError(EtudeError):
+    """An attempt that cannot succeed any more, and why."""
+
+
+class UnreachableError(GivenUpError):
+    """An attempt that asks for a pose out of reach."""
+
+
+class _Arm:
+    """One gripper's row: how far it is, and what is left to ask for."""
+
+    def __init__(self, gripper: str, row: Sequence[Segment], held: Target) -> None:
+        self.gripper, self.row, self.last = gripper, row, held
+        self.ended = 0  # parts that have ended
+        self._way: Poses = np.empty((0, 4, 4))
+        self._commands: Float64[NDArray[np.float64], " T"] = np.empty(0)
+        self._stitched = self._step = 0
+
+    @property
+    def idle(self) -> bool:
+        return self._step == len(self._way)
+
+    @property
+    def over(self) -> bool:
+        return self.idle and self.ended == len(self.row)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the target asked for last belongs to a segment, not to the way there, nor to waiting."""
+        return self._step > self._stitched and not self._waited
+
+    def begin(self, way: Poses, segment: Poses, commands: Float64[NDArray[np.float64], " T"]) -> None:
+        self._way = np.concatenate([way, segment])
+        self._commands = np.concatenate([np.full(len(way), commands[0]), commands])
+        self._stitched, self._step = len(way), 0
+
+    def next(self) -> Target:
+        """What to ask for now: the next target, or the last one again."""
+        self._waited = self.idle
+        if not self.idle:
+            self.last = Target(self._way[self._step], float(self._commands[self._step]))
+            self._step += 1
+            self.ended += self.idle
+        return self.last
+
+
+class Weaver:
+    """Makes the actions of one attempt.
+
+    Args:
+        environment: Where; has been reset.
+        plan: How demonstrations are cut.
+        sources: What to take segments from.
+        rng: Of the attempt.
+        config: The choices.
+        source: Take all segments from this episode; None chooses.
+    """
+
+    def __init__(
+        self,
+        environment: Bounded,
+        plan: SegmentPlan,
+        sources: Sequence[SourceDemonstration],
+        rng: np.random.Generator,
+        config: GenerationConfig,
+        info: Mapping[str, Any],
+    ) -> None:
+        self.pieces: list[Piece] = []
+        self._environment, self._plan, self._sources, self._rng, self._config = environment, plan, sources, rng, config
+        self._offsets = draw_offsets(plan, rng)
+        self._chosen: SourceDemonstration | None = None
+        self._scales = arm_scales(environment) if config.noise else {}
+        self._low, self._high = action_bounds(environment)
+        self._steps = self._held = 0
+        self._arms = {
+            gripper: _Arm(gripper, row, Target(info["gripper_poses"][gripper], float(sources[0].commands[gripper][0])))
+            for gripper, row in plan.segments.items()
+        }
+
+    def action(self, info: Mapping[str, Any]) -> Float32[NDArray[np.float32], " A"] | None:
+        """The next action, (A,), or None when there is nothing left to do.
+
+        Args:
+            info: The environment's, of this moment.
+
+        Raises:
+            GivenUpError: The attempt cannot succeed any more.
+        """
+        self._begin_what_may(info)
+        if all(arm.over for arm in self._arms.values()):
+            if self._held == self._config.hold_steps:
+                return None
+            self._held += 1
+        elif all(arm.idle for arm in self._arms.values()):
+            raise EtudeError("the task's segments wait for each other for ever: its orders or groups are wrong.")
+        self._steps += 1
+        action = self._environment.action_for({name: arm.next() for name, arm in self._arms.items()})
+        return self._with_noise(action) if self._config.noise else action
+
+    def _with_noise(self, action: NDArray[Any]) -> Float32[NDArray[np.float32], " A"]:
+        drawn = self._config.noise * self._rng.standard_normal(len(action))  # the same numbers whoever moves
+        scale = sum((self._scales[name] for name, arm in self._arms.items() if arm.noisy), np.zeros(len(action)))
+        return np.clip(action + drawn * scale, self._low, self._high).astype(np.float32)
+
+    def _begin_what_may(self, info: Mapping[str, Any]) -> None:
+        for arm in self._arms.values():
+            if not arm.idle or arm.over:
+                continue
+            part = Part(arm.gripper, arm.ended)
+            group = next((group for group in self._plan.together if part in group), (part,))
+            if all(self._may_begin(other) for other in group):
+                self._require_hope(group, info)
+                self._begin(group, info)
+
+    def _may_begin(self, part: Part) -> bool:
+        arm = self._arms[part.gripper]
+        waits_for = (order.before for order in self._plan.orders if order.after == part)
+        return (
+            arm.idle
+            and arm.ended == part.index
+            and all(self._arms[before.gripper].ended > before.index for before in waits_for)
+        )
+
+    def _require_hope(self, group: Sequence[Part], info: Mapping[str, Any]) -> None:
+        """A part may end before its signal rises, but the part after it does not end before that."""
+        for part in group:
+            for segment in self._arms[part.gripper].row[: max(part.index - 1, 0)]:
+                if not info["subtasks"][segment.signal]:
+                    raise GivenUpError(f"'{segment.signal}' was not reached")
+
+    def _begin(self, group: Sequence[Part], info: Mapping[str, Any]) -> None:
+        source = self._source_for(group[0], info)
+        first = span(source, self._plan, self._offsets, group[0])[0]
+        lasts = [span(source, self._plan, self._offsets, part)[1] for part in group]
+        rows = [source.targets[part.gripper][first:last] for part, last in zip(group, lasts, strict=True)]
+        moved = self._placed(group, rows, source, first, info)
+        steps = max(
+            steps_for(
+                self._arms[part.gripper].last.pose,
+                targets[0],
+                least=self._config.interpolation_steps,
+                speed=top_speed(source.grippers[part.gripper]),
+            )
+            for part, targets in zip(group, moved, strict=True)
+        )
+        for part, targets, last in zip(group, moved, lasts, strict=True):
+            arm = self._arms[part.gripper]
+            rest = np.repeat(targets[:1], self._config.fixed_steps, axis=0)
+            way = np.concatenate([stitch(arm.last.pose, targets[0], steps), rest])
+            arm.begin(way, targets, source.commands[part.gripper][first:last])
+            self.pieces.append(Piece(part, source.episode, self._steps))
+
+    def _placed(
+        self,
+        group: Sequence[Part],
+        rows: Sequence[Poses],
+        source: SourceDemonstration,
+        first: int,
+        info: Mapping[str, Any],
+    ) -> Sequence[Poses]:
+        """The group's targets where they belong now; of the turns that look alike the least for the hands, in reach."""
+        segment = self._arms[group[0].gripper].row[group[0].index]
+        if not segment.object:
+            return rows
+        there, here = source.objects[segment.object][first], info["object_poses"][segment.object]
+        placed = [[transform(r, source=there, now=p) for r in rows] for p in same_poses(here, segment.turns)]
+        hands = [self._arms[part.gripper].last.pose for part in group]
+        placed.sort(key=lambda moved: sum(angle_rad(h, m[0]) for h, m in zip(hands, moved, strict=True)))
+        reasons = [self._out_of_reach(group, moved) for moved in placed]
+        if all(reasons):
+            raise UnreachableError(f"'{segment.signal or 'the end'}': {reasons[0]}")
+        return placed[reasons.index(None)]
+
+    def _out_of_reach(self, group: Sequence[Part], moved: Sequence[Poses]) -> str | None:
+        for part, targets in zip(group, moved, strict=True):
+            for target in (*targets[::_REACH_EVERY], targets[-1]):
+                if why := self._environment.unreachable(part.gripper, target):
+                    return why
+        return None
+
+    def _source_for(self, part: Part, info: Mapping[str, Any]) -> SourceDemonstration:
+        if self._chosen is not None:
+            return self._chosen
+        if self._config.per_subtask:
+            return self._select(part, info)
+        about = [Part(part.gripper, i) for i, s in enumerate(self._arms[part.gripper].row) if s.object]
+        self._chosen = self._select(about[0] if about else part, info)
+        return self._chosen
+
+    def _select(self, part: Part, info: Mapping[str, Any]) -> SourceDemonstration:
+        segment = self._arms[part.gripper].row[part.index]
+        starts = [span(source, self._plan, self._offsets, part)[0] for source in self._sources]
+        pairs = list(zip(self._sources, starts, strict=True))
+        if self._config.select == "nearest-object" and segment.object:
+            here = info["object_poses"][segment.object]
+            far = [object_distance(s.objects[segment.object][t], here, segment.turns) for s, t in pairs]
+        elif self._config.select == "nearest-robot":
+            here = info["gripper_poses"][part.gripper]
+            far = [robot_distance(s.grippers[part.gripper][t], here) for s, t in pairs]
+        else:
+            return self._sources[int(self._rng.integers(len(self._sources)))]
+        return self._sources[choose(far, self._rng)]
