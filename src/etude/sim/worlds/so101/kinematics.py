@@ -78,6 +78,46 @@ def positions_for(x: float, y: float, z: float, yaw: float) -> Positions | None:
     return None
 
 
+def jaws(down: float, roll: float) -> tuple[float, float, float]:
+    """Unit vector in which the jaws open: ahead and to the left of the arm's plane, and up.
+
+    Args:
+        down: Pitch of the hand's axis below the horizontal [rad].
+        roll: Of wrist_roll [rad].
+    """
+    return _jaws(down, roll - _ROLL_RAD)
+
+
+def arm_positions(
+    azimuth: float, r: float, z: float, down: float, roll: float, *, elbow_up: bool = True
+) -> Positions | None:
+    """Joints that put the hand's axis somewhere in the arm's plane, or None where the arm ends before.
+
+    Args:
+        azimuth: Of the arm's plane [rad from x].
+        r: How far ahead in the plane the hand's axis is beside the grasp point [m from the axis of shoulder_pan].
+        z: How high [m].
+        down: Pitch of the hand's axis below the horizontal [rad].
+        roll: Of the jaws; 0 where they open upwards with the hand level [rad].
+        elbow_up: Which of the two ways to bend the arm.
+    """
+    wrist_r, wrist_z = r - _HAND_M * cos(down) - _SHOULDER_R_M, z + _HAND_M * sin(down) - _SHOULDER_Z_M
+    distance = hypot(wrist_r, wrist_z)
+    if not abs(_UPPER_M - _LOWER_M) < distance < _UPPER_M + _LOWER_M:
+        return None
+    sign = 1.0 if elbow_up else -1.0
+    upper = atan2(wrist_z, wrist_r) + sign * _angle_opposite(_LOWER_M, _UPPER_M, distance)
+    lower = upper - sign * (pi - _angle_opposite(distance, _UPPER_M, _LOWER_M))
+    lift, elbow = _UPPER_RAD - upper, _LOWER_RAD - lower - (_UPPER_RAD - upper)
+    joints = [
+        q if abs(q) < pi else wrap_angle(q) for q in (-azimuth, lift, elbow, down - lift - elbow, roll + _ROLL_RAD)
+    ]
+    if not all(low <= q <= high for q, (low, high) in zip(joints, SO101_RANGE_RAD, strict=False)):
+        return None
+    pan, lift, elbow, flex, roll = joints
+    return degrees(pan), degrees(lift), degrees(elbow), degrees(flex), degrees(roll)
+
+
 def opening_at(percent: float) -> float:
     """Between the jaws' tips [m], at a position of the gripper."""
     q = _CLOSED_RAD + percent / 100 * (_OPEN_RAD - _CLOSED_RAD)
@@ -105,20 +145,7 @@ def _positions(x: float, y: float, z: float, yaw: float, down: float) -> Positio
         azimuth = atan2(north, east)
         roll = atan2(sin(yaw - azimuth) * sin(down), cos(yaw - azimuth))
         ahead, left, up = _jaws(down, roll)
-    r = hypot(east, north) - _HAND_M * cos(down) - _SHOULDER_R_M
-    height = z + FIXED_JAW_M * up + _HAND_M * sin(down) - _SHOULDER_Z_M
-    distance = hypot(r, height)
-    if not abs(_UPPER_M - _LOWER_M) < distance < _UPPER_M + _LOWER_M:
-        return None
-    upper = atan2(height, r) + _angle_opposite(_LOWER_M, _UPPER_M, distance)  # elbow up
-    lower = upper - pi + _angle_opposite(distance, _UPPER_M, _LOWER_M)
-    lift = _UPPER_RAD - upper
-    elbow = _LOWER_RAD - lower - lift
-    joints = (-azimuth, lift, elbow, down - lift - elbow, roll + _ROLL_RAD)
-    if not all(low <= q <= high for q, (low, high) in zip(joints, SO101_RANGE_RAD, strict=False)):
-        return None
-    pan, lift, elbow, flex, roll = joints
-    return degrees(pan), degrees(lift), degrees(elbow), degrees(flex), degrees(roll)
+    return arm_positions(azimuth, hypot(east, north), z + FIXED_JAW_M * up, down, roll)
 
 
 def _angle_opposite(side: float, b: float, c: float) -> float:

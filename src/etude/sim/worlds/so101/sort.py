@@ -8,20 +8,31 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from math import atan2
 
 import mujoco
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core import Perturbation, PerturbationSpace, Vector, stream
-from etude.core.se3 import pose
-from etude.sim.robots.so101 import SO101_FEATURES, from_lerobot, lerobot_limits, to_lerobot
+from etude.core import (
+    Perturbation,
+    PerturbationSpace,
+    Segment,
+    SegmentPlan,
+    Target,
+    UnknownNameError,
+    Vector,
+    stream,
+)
+from etude.core.se3 import exp_rotation, pose
+from etude.sim.robots.so101 import PAN_AXIS_M, SO101_FEATURES, from_lerobot, lerobot_limits, to_lerobot
 from etude.sim.task import SimTask
 from etude.sim.variations import Perturber
 from etude.sim.world import TaskSheet
 from etude.sim.worlds.so101 import scene
 from etude.sim.worlds.so101.kinematics import opening_at
+from etude.sim.worlds.so101.poses import pose_at, positions_at, why_unreachable
 from etude.sim.worlds.so101.sort_expert import SortingExpert
 from etude.sim.worlds.so101.sort_stages import FAILURE_MODES, SUBTASKS, Moment, SortMonitor
 
@@ -30,6 +41,16 @@ _MAX_STEPS = 200  # about three times what the expert takes
 _JITTER_DEG = 1.0  # standard deviation of the joints at the start
 _SETTLE_SUBSTEPS = 20
 _ARM = slice(0, len(SO101_FEATURES))
+
+
+GRIPPER = "gripper"
+"""The only one's name."""
+GOAL = "goal"
+"""The pad where the cube belongs in this episode, as an object: its frame's x axis points away from the arm's base, so
+that what was shown for one pad is, for the other, turned about the base, where the arm reaches as well."""
+SEGMENTS = SegmentPlan(
+    segments={GRIPPER: (Segment(signal="grasp", object="cube", turns=4, offsets=(0, 2)), Segment(object=GOAL))}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +78,7 @@ class SO101Sort(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=sort_space(self.distractors),
+            segments=SEGMENTS,
         )
 
     def world(self) -> "SortWorld":
@@ -129,17 +151,40 @@ class SortWorld:
         )
 
     def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
-        """Of the cube."""
-        return {"cube": pose(self.data.xpos[self._cube], self.data.xmat[self._cube].reshape(3, 3))}
+        """Of the cube, and of the pad where it belongs."""
+        cube = pose(self.data.xpos[self._cube], self.data.xmat[self._cube].reshape(3, 3))
+        return {"cube": cube, GOAL: self._goal()}
 
     def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Of the grasp point on the fixed jaw."""
-        return {"gripper": pose(self.data.site_xpos[self._hand], self.data.site_xmat[self._hand].reshape(3, 3))}
+        return {GRIPPER: pose(self.data.site_xpos[self._hand], self.data.site_xmat[self._hand].reshape(3, 3))}
+
+    def asked(self, action: Vector) -> Mapping[str, Target]:
+        """See core's PoseControlled, which this world is."""
+        return {GRIPPER: Target(pose_at(numbers := action.tolist()), numbers[5])}
+
+    def action_for(self, targets: Mapping[str, Target]) -> Vector:
+        """See PoseControlled; the arm stays where nothing brings it to the target."""
+        target, present = targets[GRIPPER], to_lerobot(self.data.qpos[_ARM])
+        found = positions_at(target.pose, present.tolist())
+        arm = present[:5] if found is None else found[0]
+        return np.array([*arm, target.command], np.float32)
+
+    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+        """See PoseControlled."""
+        if gripper != GRIPPER:
+            raise UnknownNameError("gripper", gripper, [GRIPPER])
+        return why_unreachable(target)
 
     @property
     def monitor(self) -> SortMonitor:
         """Judges the present episode."""
         return self._monitor
+
+    def _goal(self) -> Float64[NDArray[np.float64], "4 4"]:
+        x, y = self._pads[int(self._occupied)].tolist()
+        azimuth = atan2(y, x - PAN_AXIS_M)
+        return pose(np.array([x, y, 0.0]), exp_rotation(np.array([0.0, 0.0, azimuth])))
 
     def _new_monitor(self) -> SortMonitor:
         b1, b2 = self._pads.tolist()
