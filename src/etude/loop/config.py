@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from etude.core import ConfigError, UnknownNameError
+from etude.loop.arms import ARMS, MAKERS, RESEEDED, Arm, Maker, arm_from
 
-RESEEDED = "reseeded"
-ARMS = ("more-steps", "uniform", "targeted", RESEEDED)
 _COUNTS = (
-    "rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "batch_size", "accepted",
+    "rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "batch_size", "accepted", "sources",
     "search_rollouts", "confirm_rollouts", "exam_cases", "test_cases", "execute", "train_threads",
 )  # fmt: skip
 
@@ -22,7 +21,8 @@ class LoopConfig:
         task: Task with its settings, e.g. "franka-stack:cubes=2".
         policy: Policy type.
         seed: Root of all randomness.
-        arms: Ways of choosing data, side by side at equal budget.
+        arms: Ways of choosing data, side by side at equal budget, by name.
+        own_arms: A person's own ways, see `etude.loop.arms.load_arms`.
         rounds: Turns of the loop after the baseline.
         replicates: Independent repetitions of the whole chain.
         demonstrations: Episodes of the baseline's dataset.
@@ -32,6 +32,8 @@ class LoopConfig:
         retrain_steps: Gradient steps of every arm in every round, from the arm's last checkpoint.
         batch_size: Windows per gradient step.
         accepted: New demonstrations per arm and round.
+        maker: Who makes them, unless an arm says otherwise; the first demonstrations are always the expert's.
+        sources: How many of the first demonstrations the generator makes new ones from.
         new_share: Sampling weight of an arm's new demonstrations in its mixture.
         search_rollouts: Rollouts that the search may spend per round.
         confirm_rollouts: Fresh rollouts that confirm a pocket, inside and again outside.
@@ -41,6 +43,7 @@ class LoopConfig:
         uniform_share: Share of the targeted demonstrations drawn everywhere; the others lie in and around the pockets.
         diagnosis_rollouts: Counterfactual rollouts that may test the causes of failures per round; 0 leaves diagnosis
             out, and pockets are practised as the search found them.
+        examine_rounds: Whether every arm sits the tests after each round, not only after its last.
         fresh_search: Arms whose last policy is searched afresh, at the cost of the first search: are the pockets gone?
         execute: Actions of a chunk executed before the policy looks again.
         train_threads: Threads of the training process; part of the result.
@@ -50,6 +53,7 @@ class LoopConfig:
     policy: str = "flow"
     seed: int = 0
     arms: tuple[str, ...] = ("more-steps", "uniform", "targeted")
+    own_arms: tuple[Arm, ...] = ()
     rounds: int = 1
     replicates: int = 1
     demonstrations: int = 150
@@ -59,6 +63,8 @@ class LoopConfig:
     retrain_steps: int = 1000
     batch_size: int = 64
     accepted: int = 80
+    maker: Maker = "expert"
+    sources: int = 20
     new_share: float = 0.5
     search_rollouts: int = 400
     confirm_rollouts: int = 20
@@ -67,14 +73,16 @@ class LoopConfig:
     test_cases: int = 100
     uniform_share: float = 0.2
     diagnosis_rollouts: int = 0
+    examine_rounds: bool = False
     fresh_search: tuple[str, ...] = ()
     execute: int = 8
     train_threads: int = 2
 
     def __post_init__(self) -> None:
-        for arm in (*self.arms, *self.fresh_search):
-            if arm not in ARMS:
-                raise UnknownNameError("arm", arm, ARMS)
+        for name in (*self.arms, *self.fresh_search):
+            self.arm(name)
+        if self.maker not in MAKERS:
+            raise UnknownNameError("maker", self.maker, MAKERS)
         for name in ("seed", "dev_cases", "diagnosis_rollouts"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}.")
@@ -85,9 +93,31 @@ class LoopConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie in [0, 1], got {getattr(self, name):g}.")
 
+    def arm(self, name: str) -> Arm:
+        """The arm of a name: a person's own, or a known one.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        known = {**ARMS, **{arm.name: arm for arm in self.own_arms}}
+        if name not in known:
+            raise UnknownNameError("arm", name, known)
+        return known[name]
+
+    def maker_of(self, arm: Arm) -> Maker:
+        """Who makes an arm's new demonstrations."""
+        return arm.maker or self.maker
+
+    @property
+    def generates(self) -> bool:
+        """Whether any arm's demonstrations are made from the first ones."""
+        arms = [self.arm(name) for name in self.arms]
+        return any(arm.practises and self.maker_of(arm) == "generator" for arm in arms)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        names = {"arms": list(self.arms), "fresh_search": list(self.fresh_search)}
+        own = [arm.to_json() for arm in self.own_arms]
+        names = {"arms": list(self.arms), "fresh_search": list(self.fresh_search), "own_arms": own}
         return {**asdict(self), **names, "narrow": {k: list(v) for k, v in self.narrow.items()}}
 
     @staticmethod
@@ -95,7 +125,9 @@ class LoopConfig:
         """The inverse of to_json."""
         narrow = {name: (low, high) for name, (low, high) in record["narrow"].items()}
         arms = {name: tuple(record.get(name, ())) for name in ("arms", "fresh_search")}
+        own = [dict(arm) for arm in record.get("own_arms", ())]
         fields: dict[str, Any] = {**record, **arms, "narrow": narrow}
+        fields["own_arms"] = tuple(arm_from(arm.pop("name"), arm) for arm in own)
         return LoopConfig(**fields)
 
 
