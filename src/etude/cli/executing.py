@@ -33,11 +33,16 @@ class WorkerOptions:
             raise ConfigError(f"--ray-address {self.ray_address}: goes with --executor ray.")
 
 
-def make_executor(options: WorkerOptions) -> AbstractContextManager[Executor]:
-    """What the options name; the results are the same."""
+def make_executor(options: WorkerOptions, *, held: int = 2) -> AbstractContextManager[Executor]:
+    """What the options name; the results are the same.
+
+    Args:
+        options: What a person asked for.
+        held: Jobs that a worker holds at once; 1 for long jobs.
+    """
     from etude.compute import ProcessExecutor, RayExecutor, SerialExecutor
 
     if options.executor == "ray":
-        return RayExecutor(options.processes, options.ray_address)
+        return RayExecutor(options.processes, options.ray_address, held=held)
     serial = options.executor == "serial" or (options.executor == "auto" and options.processes == 1)
-    return SerialExecutor() if serial else ProcessExecutor(options.processes)
+    return SerialExecutor() if serial else ProcessExecutor(options.processes, held=held)

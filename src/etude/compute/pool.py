@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 from etude.core import ConfigError, EtudeError, StageFailedError
 
-_HELD = 2  # jobs a worker holds: one it runs, and one so that it need not wait for us
+_HELD = 2  # jobs a worker holds by default: one it runs, and one so that it need not wait for us
 _AHEAD = 4  # jobs begun per worker beyond the one whose result is due: bounds what waits in memory
 _ATTEMPTS = 3
 
@@ -86,12 +86,13 @@ class WorkerPool[W: Worker](ABC):
 
     Args:
         processes: How many workers; they start with the first job.
+        held: Jobs that a worker holds at once; 1 for long jobs, so that none waits for a worker while another is idle.
     """
 
-    def __init__(self, processes: int = 2) -> None:
+    def __init__(self, processes: int = 2, *, held: int = _HELD) -> None:
         if processes < 1:
             raise ConfigError(f"processes = {processes}: needs at least 1.")
-        self.processes = processes
+        self.processes, self._held = processes, held
         self._workers: list[W] = []
         self._waiting: deque[Job] = deque()
 
@@ -163,7 +164,7 @@ class WorkerPool[W: Worker](ABC):
         while self._waiting:
             while len(self._workers) < min(self.processes, len(self._workers) + len(self._waiting)):
                 self._workers.append(self._hire())
-            free = [worker for worker in self._workers if worker.ready and len(worker.held) < _HELD]
+            free = [worker for worker in self._workers if worker.ready and len(worker.held) < self._held]
             if not free:
                 return
             worker = min(free, key=lambda w: len(w.held))

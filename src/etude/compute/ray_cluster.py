@@ -40,14 +40,15 @@ class RayExecutor(WorkerPool["_Actor"]):
     Args:
         processes: How many workers; they start with the first job.
         address: Cluster to join, as HOST:PORT, or "auto" for the one on this machine; None starts one on this machine.
+        held: Jobs that a worker holds at once, as of every pool.
 
     Raises:
         MissingDependencyError: Ray is not installed.
         ConfigError: No cluster answers at the address.
     """
 
-    def __init__(self, processes: int = 2, address: str | None = None) -> None:
-        super().__init__(processes)
+    def __init__(self, processes: int = 2, address: str | None = None, *, held: int = 2) -> None:
+        super().__init__(processes, held=held)
         if find_spec("ray") is None:
             raise MissingDependencyError("running on Ray needs its library: pip install 'etude[ray]'.")
         if address not in (None, "auto"):

@@ -14,7 +14,12 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON durably: under a temporary name, synced, then renamed."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as `write_json` writes it, for who hashes it before."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -23,7 +23,9 @@ _FILMED = {"fixed": 4, "newly lost": 3, "still failing": 3}
 """Category of films -> how many are made."""
 
 
-def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Mapping[str, Any]) -> RunResults:
+def gather(
+    chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Mapping[str, Any], *, film: bool = True
+) -> RunResults:
     """Everything the report shows of a finished chain.
 
     Args:
@@ -31,6 +33,7 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         pupils: The last state of every arm, the baseline first.
         run_name: Name of the run.
         record: How the run was begun: its `command` and `provenance`, which a report written later still shows.
+        film: Whether to film cases before and after practice.
     """
     archive = Archive.load(chain.search_directory / ARCHIVE, chain.task.space)
     rows = tuple(SearchRow.of(row) for row in archive.rows)
@@ -50,7 +53,7 @@ def gather(chain: Chain, pupils: Mapping[str, Pupil], run_name: str, record: Map
         archive=rows,
         narrow=chain.config.narrow,
         exclusions=sum(int(load_manifest(stage).result.get("excluded", 0)) for stage in stages),
-        videos=films(chain, pupils),
+        videos=films(chain, pupils) if film else (),
         seeds={"run": chain.config.seed, "replicate": chain.seed},
         config=chain.config.to_json(),
         provenance=record["provenance"],

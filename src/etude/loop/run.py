@@ -138,14 +138,14 @@ def _finish(directory: Path, config: LoopConfig, chains: Sequence[Chain]) -> Fin
     results: list[RunResults] = []
     for chain in chains:
         results.append(gather(chain, chain.run(), directory.name, record))
-        _replace(chain.directory / "report", partial(write_report, results[-1]))
+        replace_report(chain.directory / "report", partial(write_report, results[-1]))
     if len(chains) > 1:
         pages = [f"../{chain.directory.name}/report/index.html" for chain in chains]
-        _replace(directory / "report", partial(write_overview, results, pages))
+        replace_report(directory / "report", partial(write_overview, results, pages))
     return FinishedRun(results, directory / "report" / "index.html")
 
 
-def _replace(out: Path, write: Callable[[Path], Path]) -> None:
+def replace_report(out: Path, write: Callable[[Path], Path]) -> None:
     """Write a report beside the old one, then put it in its place."""
     draft = out.with_name(f"{out.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
