@@ -22,9 +22,9 @@ from etude.policies.act.backbones import BACKBONES, Gate
 from etude.policies.act.light import GATES, LightBackbone
 from etude.policies.act.modeling_etude_act import EtudeActPolicy
 from etude.policies.act.resnet import ResNetBackbone
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy, load_model
 from etude.policies.model import ChunkModel
-from etude.training.batches import to_tensors
 
 SMALL = {"chunk_size": HORIZON, "n_action_steps": 4, "dim_model": 32, "n_heads": 2, "dim_feedforward": 32}
 INPUTS = {

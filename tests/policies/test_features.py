@@ -12,10 +12,10 @@ from training.demonstrations import FEATURES, HORIZON, SIZE, STATISTICS, TINY, D
 from etude.data import FeatureStatistics
 from etude.policies.attention.looking import CameraLook, action_offsets, join, look_through, shares
 from etude.policies.attention.probes import attention_weights
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy
 from etude.policies.inputs import CameraView, ImageInputs
 from etude.policies.model import ChunkModel
-from etude.training.batches import to_tensors
 
 COUNT = 3
 OPTIONS: dict[str, dict[str, Any]] = {

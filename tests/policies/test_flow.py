@@ -8,6 +8,7 @@ import pytest
 import torch
 from training.demonstrations import FEATURES, STATISTICS, TINY, Demonstrations, tiny_flow
 
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy
 from etude.policies.features import ACTION_KEY, PAD_KEY
 from etude.policies.flow.augmentation import to_unit_range
@@ -15,7 +16,6 @@ from etude.policies.flow.head import VelocityField
 from etude.policies.flow.predictor import FlowPredictor
 from etude.policies.flow.vision import SpatialSoftmax
 from etude.policies.inputs.augmentation import random_shift
-from etude.training.batches import to_tensors
 
 
 def test_a_shifted_image_is_a_crop_of_the_image_with_repeated_border() -> None:

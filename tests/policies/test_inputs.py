@@ -14,6 +14,7 @@ from training.demonstrations import FEATURES, STATISTICS, TINY, Demonstrations
 
 from etude.core import ConfigError, MismatchError, Observation, ShapeError
 from etude.policies import CheckpointPolicy, Features
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy, load_model
 from etude.policies.flow.augmentation import to_unit_range
 from etude.policies.flow.predictor import FlowPredictor
@@ -22,7 +23,6 @@ from etude.policies.inputs.augmentation import jittered
 from etude.policies.inputs.reading import checkpoint_features
 from etude.policies.inputs.views import see, view
 from etude.policies.model import ChunkModel
-from etude.training.batches import to_tensors
 
 RAW = Features(
     cameras=("front", "wrist"), image_size={"front": (30, 40), "wrist": (24, 24)}, state_size=3, action_size=2

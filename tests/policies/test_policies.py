@@ -22,9 +22,9 @@ from training.demonstrations import FEATURES, HORIZON, SIZE, STATISTICS, TINY, D
 from etude.core import ActionChunk, ConfigError, MismatchError, Observation, ShapeError, UnknownNameError
 from etude.data import FeatureStatistics
 from etude.policies import CheckpointPolicy, Features, policy_names
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy, load_model
 from etude.policies.model import ChunkModel
-from etude.training.batches import to_tensors
 
 VISION = {"vision_widths": (8, 16), "keypoints": 8}
 GPT = {"gpt_n_layer": 1, "gpt_n_head": 2, "gpt_input_dim": 32, "gpt_output_dim": 32, "gpt_hidden_dim": 32}

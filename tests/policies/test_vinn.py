@@ -10,10 +10,10 @@ from training.demonstrations import FEATURES, HORIZON, STATISTICS, Demonstration
 
 from etude.core import ConfigError, MismatchError
 from etude.policies import Features
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy, load_model
 from etude.policies.model import ChunkModel
 from etude.policies.vinn.memory import Memory, nearest, weighted_mean
-from etude.training.batches import to_tensors
 
 TINY = {"horizon": HORIZON, "n_action_steps": 4, "vision_widths": (8, 16), "keypoints": 8, "embedding_size": 16}
 

@@ -16,9 +16,10 @@ from training.demonstrations import CONFIG, FEATURES, STATISTICS, Demonstrations
 from etude.core import ConfigError, MismatchError, Observation, RunExistsError, derive_seed
 from etude.data import WindowBatch
 from etude.policies import CheckpointPolicy
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy, load_model
 from etude.training import TrainConfig
-from etude.training.batches import prefetch, to_tensors
+from etude.training.batches import prefetch
 from etude.training.train import DivergedError, TrainResult, train
 
 SCRIPT = Path(__file__).with_name("demonstrations.py")

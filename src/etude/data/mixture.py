@@ -113,6 +113,16 @@ class Mixture:
             part = slice(first, first + self.batch_size)
             yield self._gather(segment[part], frame[part])
 
+    def windows(self, episode: Int64[NDArray[np.int64], " B"], frame: Int64[NDArray[np.int64], " B"]) -> WindowBatch:
+        """Windows at given frames.
+
+        Args:
+            episode: Positions among the episodes used (those of weight 0 are not), source after source, not decreasing
+                in their source.
+            frame: Index of the frame in its episode.
+        """
+        return self._gather(episode, frame)
+
     def _gather(self, segment: Int64[NDArray[np.int64], " B"], frame: Int64[NDArray[np.int64], " B"]) -> WindowBatch:
         source, first, length = self._source[segment], self._start[segment], self._length[segment]
         ahead = frame[:, None] + np.arange(self.horizon)  # (B, H), frame in the episode

@@ -20,6 +20,7 @@ from etude.policies.features import STATE_KEY
 from etude.policies.kind import Pipeline, PolicyKind
 from etude.policies.lerobot_any import row_by_row, with_time
 from etude.policies.normalisation import Statistics
+from etude.policies.scoring.diffusion import DiffusionScorable
 
 SMALL: dict[str, Any] = {
     "n_obs_steps": 1,
@@ -126,4 +127,5 @@ DIFFUSION = PolicyKind(
     loss=_loss,
     predict=predict,
     horizon=chunk_length,
+    scorable=DiffusionScorable,
 )

@@ -10,6 +10,7 @@ from lerobot.processor import PolicyProcessorPipeline
 from torch import Tensor
 
 from etude.policies.normalisation import Statistics
+from etude.policies.scoring.head import Scorable
 
 type Pipeline = PolicyProcessorPipeline[Any, Any]
 type Batches = Iterable[dict[str, Tensor]]
@@ -57,6 +58,8 @@ class PolicyKind:
         validation_loss: What checkpoints of this kind are compared by, in eval mode; without it the loss.
         predict: Chunks (B, H, A), normalised, for a normalised batch and noise (B, H, A) or None.
         horizon: Actions in a chunk, H, of a config.
+        scorable: Cuts a policy into encoder and head, for gradient scores; None where that is not known.
+        imitates: Whether the loss compares its actions with the demonstrated ones, so that its gradient is a score.
         conclude: Called once after the last training step with batches of the training set and of the validation set.
     """
 
@@ -72,4 +75,6 @@ class PolicyKind:
     validation_loss: Callable[[Any, dict[str, Tensor]], Tensor] | None = None
     predict: Callable[[Any, dict[str, Tensor], Tensor | None], Tensor] = own_chunk
     horizon: Callable[[Any], int] = horizon_of
+    scorable: Callable[[Any], Scorable] | None = None
+    imitates: bool = True
     conclude: Callable[[Any, Batches, Batches], None] = nothing_to_conclude

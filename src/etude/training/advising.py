@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from etude.data import WindowBatch
+from etude.policies.batches import to_tensors
 from etude.policies.model import ChunkModel
-from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
 from etude.training.placing import computing_in, place, resolve_device, resolve_precision
 

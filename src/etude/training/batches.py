@@ -1,15 +1,12 @@
-"""From windows of demonstrations to tensors, with the next batch gathered while the last one is computed."""
+"""Batches to train on, shared out among processes, the next one gathered while the last one is computed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from etude.data import WindowBatch
-from etude.policies.features import ACTION_KEY, IMAGE_PREFIX, PAD_KEY, STATE_KEY
 
 
 class Batches(Protocol):
@@ -22,20 +19,6 @@ class Batches(Protocol):
     def sweep(self) -> Iterator[WindowBatch]:
         """Every window once, in batches."""
         ...
-
-
-def to_tensors(batch: WindowBatch, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """A batch under LeRobot's keys; images (B, 3, height, width) stay uint8 with channels last in memory."""
-    images = {
-        IMAGE_PREFIX + name: torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
-        for name, pixels in batch.images.items()
-    }
-    return {
-        **images,
-        STATE_KEY: torch.from_numpy(batch.state).to(device),
-        ACTION_KEY: torch.from_numpy(batch.action).to(device),
-        PAD_KEY: torch.from_numpy(batch.is_pad).to(device),
-    }
 
 
 def part_of(batch: WindowBatch, index: int, parts: int) -> WindowBatch:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from etude.data import FeatureStatistics, WindowBatch
+from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy
 from etude.policies.features import ACTION_KEY, STATE_KEY, Features
 from etude.policies.model import ChunkModel
 from etude.policies.threads import torch_threads
 from etude.training.advising import Advice, advise_batch_size
-from etude.training.batches import to_tensors
 from etude.training.config import TrainConfig
 from etude.training.optimisers import make_optimiser
 from etude.training.placing import computing_in, place, resolve_device, resolve_precision

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from etude.core import ConfigError, Rate, RunExistsError, StageFailedError, derive_seed
 from etude.data import WindowBatch
+from etude.policies.batches import to_tensors
 from etude.policies.model import ChunkModel
 from etude.policies.threads import torch_threads
-from etude.training.batches import Batches, part_of, prefetch, to_tensors
+from etude.training.batches import Batches, part_of, prefetch
 from etude.training.checkpoints import CHECKPOINT, Checkpoints, weights_of
 from etude.training.config import TrainConfig
 from etude.training.history import Best, History, write_curves

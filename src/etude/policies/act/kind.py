@@ -11,6 +11,7 @@ from etude.policies.chunked.processing import make_processors
 from etude.policies.features import PAD_KEY
 from etude.policies.kind import PolicyKind
 from etude.policies.losses import mean_of_real
+from etude.policies.scoring.act import ActScorable
 
 
 def reconstruction_loss(policy: ACTPolicy, batch: dict[str, Tensor]) -> Tensor:
@@ -25,4 +26,5 @@ ACT = PolicyKind(
     make=make_act,
     processors=make_processors,
     validation_loss=reconstruction_loss,
+    scorable=ActScorable,
 )

@@ -46,8 +46,15 @@ class ActNetwork(ACT):
             Actions (B, H, A), and the latent's mean and log σ², (B, L) each, or None.
         """
         posterior = self._posterior(batch) if self.config.use_vae and self.training else (None, None)
-        tokens, places = self._tokens(batch, _sample(posterior))
-        seen = self.encoder(tokens, pos_embed=places)
+        return self.write(*self.read(batch, _sample(posterior))), posterior
+
+    def read(self, batch: Batch, latent: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What the encoder makes of observations, (S, B, D), and where each token comes from, (S, 1, D)."""
+        tokens, places = self._tokens(batch, latent)
+        return self.encoder(tokens, pos_embed=places), places
+
+    def write(self, seen: Tensor, places: Tensor) -> Tensor:
+        """The chunk (B, H, A) that the decoder makes of `read`'s tokens and places."""
         queries = seen.new_zeros(self.config.chunk_size, seen.shape[1], self.config.dim_model)
         chunk = self.decoder(
             queries,
@@ -55,7 +62,7 @@ class ActNetwork(ACT):
             encoder_pos_embed=places,
             decoder_pos_embed=self.decoder_pos_embed.weight[:, None],
         )
-        return self.action_head(chunk.transpose(0, 1)), posterior
+        return self.action_head(chunk.transpose(0, 1))
 
     def _posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the demonstrated chunk says about the latent: mean and log σ², (B, L) each."""

@@ -4,6 +4,7 @@ from etude.policies.chunked.processing import make_processors
 from etude.policies.flow.configuration_flow import FlowConfig
 from etude.policies.flow.modeling_flow import FlowPolicy
 from etude.policies.kind import PolicyKind
+from etude.policies.scoring.flow import FlowScorable
 
 FLOW = PolicyKind(
     name="flow",
@@ -12,4 +13,5 @@ FLOW = PolicyKind(
     processors=make_processors,
     takes_noise=True,
     raw_images=True,
+    scorable=FlowScorable,
 )

@@ -17,5 +17,6 @@ VINN = PolicyKind(
     make=VinnPolicy,
     processors=make_processors,
     raw_images=True,
+    imitates=False,  # it learns to represent images; actions it looks up
     conclude=_conclude,
 )
