@@ -158,8 +158,8 @@ def _refuse(meta: DatasetMeta, kind: Datagen, name: str, known: Sequence[str]) -
     what = {Datagen.OBJECT: "object", Datagen.GRIPPER: "gripper"}.get(kind, f"{kind} of gripper")
     fix = "--objects NAME=THEIRS" if kind is Datagen.OBJECT else "the task they were made in"
     raise MismatchError(
-        f"'{meta.root}' has no {what} '{name}'; it has {', '.join(sorted(known)) or '(none)'}. Annotate it for this task, with "
-        f"{fix}: `etude annotate`."
+        f"'{meta.root}' has no {what} '{name}'; it has {', '.join(sorted(known)) or '(none)'}. Annotate it "
+        f"for this task, with {fix}: `etude annotate`."
     )
 
 
