@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import EtudeError, Executor, Perturbation, Suite, Task, derive_seed, stream
+from etude.core import EtudeError, Executor, Perturbation, PolicyFactory, Suite, Task, derive_seed, stream
 from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
 from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import RESEEDED, LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search, load_diagnosis
+from etude.loop.elsewhere import CHECKPOINT, trained_policy
 from etude.loop.progress import Progress, silent
 from etude.loop.searching import SearchSettings, require_weakness, search_for_failures
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
-from etude.policies import CheckpointPolicy
+from etude.loop.wiring import policy_factory
 from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, TargetedSampler, follow_pockets
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
-DATASET, CHECKPOINT = "dataset", "checkpoint"
+DATASET = "dataset"
 DIAGNOSE = "diagnose"
 FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
 
@@ -310,9 +311,9 @@ class Chain:
             raise EtudeError(f"the run is not finished: '{directory}' is missing; continue it with --resume.")
         return run_stage(directory, key, work)
 
-    def policy(self, pupil: Pupil) -> CheckpointPolicy:
-        """The policy that an arm has now."""
-        return CheckpointPolicy(path=str(pupil.train / CHECKPOINT), execute=self.config.execute)
+    def policy(self, pupil: Pupil) -> PolicyFactory:
+        """The policy that an arm has now, wherever it was trained."""
+        return policy_factory(trained_policy(pupil.train), self.task, execute=self.config.execute)
 
 
 @dataclass(frozen=True)
