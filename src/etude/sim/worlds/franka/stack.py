@@ -21,7 +21,9 @@ CUBE_NAMES = tuple(CUBE_RGB)
 """Bottom to top of the finished stack."""
 
 _MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert takes
-_OFFSETS = (0, 2)  # a cube is lifted or let go of already when its signal rises
+# Cut where the way to the next segment, which is straight, meets nothing: the cube in hand, or the empty hand, is above
+# the others by then. Without that 38 of 100 three-cube attempts succeed, with it 99.
+_OFFSETS = {"grasp": (4, 6), "stack": (7, 9)}
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",
@@ -84,14 +86,14 @@ def stack_segments(cubes: int) -> SegmentPlan:
     """Each cube is grasped, as it lies, and then put on the one below, as that one lies."""
     row: list[Segment] = []
     for k in range(1, cubes):
-        for signal, about in ((f"grasp_{k}", k), (f"stack_{k}", k - 1)):
+        for verb, about in (("grasp", k), ("stack", k - 1)):
             last = k == cubes - 1 and about != k
             row.append(
                 Segment(
-                    signal="" if last else signal,
+                    signal="" if last else f"{verb}_{k}",
                     object=CUBE_NAMES[about],
                     turns=CUBE_TURNS,
-                    offsets=(0, 0) if last else _OFFSETS,
+                    offsets=(0, 0) if last else _OFFSETS[verb],
                 )
             )
     return SegmentPlan(segments={GRIPPER: tuple(row)})
