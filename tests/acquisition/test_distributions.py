@@ -152,3 +152,13 @@ def test_settings_that_cannot_work_are_refused(changed: dict[str, float], told: 
 def test_sources_must_differ():
     with pytest.raises(ConfigError, match="different source demonstrations"):
         MutationDistributions.start(("a",), (1, 1))
+
+
+def test_the_source_of_a_point_can_be_drawn_after_it():
+    mean = np.array([[0.2] * 4, [0.7] * 4, [0.75] * 4])
+    distributions = replace(START, mean=mean, variance=np.full((3, 4), 0.04), strength=np.array([1.0, 2.0, 3.0]))
+    drawn = [distributions.sample(stream(4, i)) for i in range(3000)]
+    again = [distributions.source_of(point, stream(5, i)) for i, (_, point) in enumerate(drawn)]
+    assert [again.count(s) / 3000 for s in (3, 7, 9)] == pytest.approx(distributions.probabilities, abs=0.03)
+    first = [point for source, point in drawn if source == 3]
+    assert np.mean([distributions.source_of(point, stream(6, i)) == 3 for i, point in enumerate(first)]) > 0.95

@@ -9,6 +9,7 @@ ever gives up a place or a demonstration: the variance has a floor, and ε is sh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import log, pi, sqrt
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -135,6 +136,18 @@ class MutationDistributions:
         numbers = zip(self.mean[row].tolist(), self.deviation[row].tolist(), rng.random(len(self.factors)), strict=True)
         return np.array([_truncated(mean, deviation, float(u)) for mean, deviation, u in numbers])
 
+    def source_of(self, point: Float64[NDArray[np.float64], " factors"], rng: np.random.Generator) -> int:
+        """Draw the source demonstration of a point that `sample` drew, by P(d | φ) ∝ P(d) p(φ | d).
+
+        So θ may be drawn in one place, rejected and drawn again, and its source in another.
+        """
+        likelihood = np.zeros(len(self.sources))
+        for row in range(len(self.sources)):
+            gaussians = zip(self.mean[row].tolist(), self.deviation[row].tolist(), point.tolist(), strict=True)
+            likelihood[row] = sum(_log_density(mean, deviation, x) for mean, deviation, x in gaussians)
+        share = self.probabilities * np.exp(likelihood - likelihood.max())
+        return self.sources[int(rng.choice(len(self.sources), p=share / share.sum()))]
+
     @property
     def deviation(self) -> PerFactor:
         """Standard deviations before truncation, (sources, factors)."""
@@ -184,9 +197,7 @@ class MutationDistributions:
         for share, mean, deviation in zip(
             self.probabilities, self.mean[:, column].tolist(), self.deviation[:, column].tolist(), strict=True
         ):
-            normal = NormalDist(mean, deviation)
-            inside = normal.cdf(1.0) - normal.cdf(0.0)
-            total += share / inside * np.array([normal.pdf(float(x)) for x in at])
+            total += share * np.exp([_log_density(mean, deviation, float(x)) for x in at])
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -258,6 +269,13 @@ def relative_scores(scores: Float64[NDArray[np.float64], " N"]) -> Float64[NDArr
 def effective_sample_size(probabilities: Float64[NDArray[np.float64], " N"]) -> float:
     """How many demonstrations a choice really rests on: 1 / ΣP², between 1 and N."""
     return float(1 / np.square(probabilities).sum())
+
+
+def _log_density(mean: float, deviation: float, x: float) -> float:
+    """Of a Gaussian truncated to [0, 1], inside it."""
+    normal = NormalDist(mean, deviation)
+    inside = normal.cdf(1.0) - normal.cdf(0.0)
+    return -0.5 * ((x - mean) / deviation) ** 2 - log(deviation * sqrt(2 * pi) * inside)
 
 
 def _truncated(mean: float, deviation: float, u: float) -> float:
