@@ -40,6 +40,11 @@ class DatagenColumn(NamedTuple):
     kind: Datagen
     name: str
 
+    @property
+    def is_own(self) -> bool:
+        """Whether `etude annotate` named it."""
+        return self.column == datagen_column(self.kind, self.name)
+
 
 def datagen_column(kind: Datagen, name: str) -> str:
     """Etude's name of a column."""
@@ -61,4 +66,4 @@ def find_datagen(columns: Iterable[str]) -> list[DatagenColumn]:
         if inside and kind in (*Datagen, *_ALSO):
             told = Datagen(kind) if kind in tuple(Datagen) else _ALSO[kind]
             found.append(DatagenColumn(column, told, unquote(name)))
-    return sorted(found, key=lambda one: not one.column.startswith(f"{_FOLDER}.{one.kind}."))
+    return sorted(found, key=lambda one: not one.is_own)

@@ -121,8 +121,7 @@ def read_parted(root: Path) -> dict[str, Any]:
 def annotated_spec(meta: DatasetMeta, task: Task, annotation: Annotation) -> DatasetSpec:
     """What an annotated dataset holds: the source's columns, with an annotation's in place of older ones."""
     found = spec_of(meta)
-    old = {column.column for column in find_datagen(found.extras)}
-    extras = {name: feature for name, feature in found.extras.items() if name not in old}
+    extras = {name: feature for name, feature in found.extras.items() if not _is_older(name)}
     new = {column.column: datagen_feature(column.kind) for column in find_datagen(annotation.columns())}
     return replace(
         found,
@@ -142,9 +141,13 @@ def annotated_episode(meta: DatasetMeta, index: int, annotation: Annotation) -> 
         episode = encode(part(read_episode(meta, index), piece), meta.fps, storage=spec_of(meta).storage)
     else:
         episode = read_encoded(meta, index)
-    old = {column.column for column in find_datagen(episode.extras)}
-    extras = {name: values for name, values in episode.extras.items() if name not in old}
+    extras = {name: values for name, values in episode.extras.items() if not _is_older(name)}
     return replace(episode, subtasks=annotation.signals, extras=extras | annotation.columns())
+
+
+def _is_older(column: str) -> bool:
+    """Whether a column is of another annotation."""
+    return bool(find_datagen([column])) or ".subtask_term_signals." in f".{column}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from urllib.parse import unquote
 
+from etude.data.datagen import Datagen, find_datagen
 from etude.data.hdf5.layouts import LAYOUTS, SIGNALS, Layout
 from etude.data.hdf5.remainder import Manifest
 from etude.data.hdf5.schema import Array
@@ -13,6 +14,13 @@ from etude.data.metadata import DatasetMeta
 from etude.data.spec import ACTION, STATE, SUBTASKS
 
 _DATAGEN = {"robomimic": "datagen_info/", "isaaclab": "obs/datagen_info/"}
+_ROBOMIMIC = {
+    Datagen.OBJECT: "object_poses",
+    Datagen.GRIPPER: "eef_pose",
+    Datagen.TARGET: "target_pose",
+    Datagen.COMMAND: "gripper_action",
+}
+_ISAACLAB = _ROBOMIMIC | {Datagen.OBJECT: "object_pose", Datagen.TARGET: "target_eef_pose"}
 _KNOWN = (
     *("obs/", "next_obs/", "states", "datagen_info/", "action_dict/"),
     *("actions", "processed_actions", "rewards", "dones", "src_demo_labels"),
@@ -61,7 +69,7 @@ def place_columns(meta: DatasetMeta, manifest: Manifest | None, layout: Layout) 
     """
     found = _imported(meta, manifest) if manifest else []
     known = {placed.column for placed in found} | _recorded(manifest)
-    found += [placed for placed in _guessed(meta) if placed.column not in known]
+    found += [placed for placed in _guessed(meta, layout) if placed.column not in known]
     moved = [replace(placed, array=_moved(placed.array, layout)) for placed in found]
     numbers: dict[str, Placed] = {}
     left_out: list[str] = []
@@ -106,9 +114,10 @@ def _sliced(column: str, arrays: tuple[Array, ...], meta: DatasetMeta) -> list[P
     return [Placed(column, end - array.size, array) for array, end in zip(arrays, ends, strict=True)]
 
 
-def _guessed(meta: DatasetMeta) -> list[Placed]:
+def _guessed(meta: DatasetMeta, layout: Layout) -> list[Placed]:
     """A place for every column by its name."""
     found: list[Placed] = []
+    own = _datagen_paths(meta, layout)
     for name, feature in meta.features.items():
         if name in ("timestamp", "frame_index", "episode_index", "index", "task_index") or feature.dtype in (
             "video",
@@ -122,9 +131,24 @@ def _guessed(meta: DatasetMeta) -> list[Placed]:
             found += _state_groups(feature.names, feature.shape[0])
         elif name == SUBTASKS:
             found += [Placed(name, i, Array(f"{SIGNALS}{s}", "bool", ())) for i, s in enumerate(feature.names)]
+        elif name in own:
+            shape = (1,) if feature.shape == (1,) else (4, 4)
+            found.append(Placed(name, 0, Array(own[name], feature.dtype, shape)))
         else:
             found.append(Placed(name, 0, _guess(name, feature.dtype, feature.shape)))
     return found
+
+
+def _datagen_paths(meta: DatasetMeta, layout: Layout) -> dict[str, str]:
+    """Column that `etude annotate` added -> where the layout has such things; robomimic does not name an only hand."""
+    own = [column for column in find_datagen(meta.features) if column.is_own]
+    names = _ISAACLAB if layout.name == "isaaclab" else _ROBOMIMIC
+    nameless = layout.name == "robomimic" and sum(column.kind is Datagen.GRIPPER for column in own) == 1
+    return {
+        column.column: f"datagen_info/{names[column.kind]}"
+        + ("" if nameless and column.kind is not Datagen.OBJECT else f"/{column.name}")
+        for column in own
+    }
 
 
 def _guess(column: str, dtype: str, shape: tuple[int, ...]) -> Array:
