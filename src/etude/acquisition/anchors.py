@@ -1,0 +1,79 @@
+"""What a policy sees and is shown at the anchors of episodes."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from etude.acquisition.draws import ScoreSettings, SharedDraws
+from etude.core import EtudeError
+from etude.data import FrameCache, Mixture, MixtureSource
+from etude.policies.batches import to_tensors
+from etude.policies.features import IMAGE_PREFIX, Features
+from etude.policies.model import ChunkModel
+
+type Indices = Int64[NDArray[np.int64], " N"]
+
+
+class Anchors:
+    """The windows at the anchors of a dataset's episodes, a bounded number at a time.
+
+    Args:
+        dataset: A LeRobot dataset.
+        model: The policy that looks at them.
+        settings: How many anchors there are, and how many rows are computed at once.
+
+    Raises:
+        MismatchError: The dataset does not show what the policy looks at.
+    """
+
+    def __init__(self, dataset: Path, model: ChunkModel, settings: ScoreSettings) -> None:
+        inputs = model.inputs.fitted.inputs if model.inputs else None
+        self._cache = FrameCache.open(dataset, image_size=inputs.early_size if inputs else None)
+        model.features.check(_features(self._cache), f"dataset '{dataset}'")
+        self.draws = SharedDraws.of(settings, model.horizon, model.features.action_size)
+        self._mixture = Mixture([MixtureSource(self._cache)], horizon=model.horizon, batch_size=1)
+        self._at_once = max(1, settings.rows // (settings.anchors * settings.draws))
+        self._dataset = dataset
+
+    @property
+    def lengths(self) -> Indices:
+        """Frames of each episode of the dataset."""
+        return self._cache.lengths
+
+    @property
+    def action_scale(self) -> NDArray[np.float32]:
+        """Deviation of each number of an action over the dataset, (A,)."""
+        return self._cache.action.std(0)
+
+    def chosen(self, episodes: Indices | None) -> Indices:
+        """The episodes meant: all of them where none are named.
+
+        Raises:
+            EtudeError: One that the dataset does not have.
+        """
+        count = len(self.lengths)
+        if episodes is None:
+            return np.arange(count)
+        strange = episodes[(episodes < 0) | (episodes >= count)]
+        if len(strange) or not len(episodes):
+            what = f"has no episode {strange[0]}" if len(strange) else "was asked for no episode"
+            raise EtudeError(f"'{self._dataset}' {what}: its episodes are 0 to {count - 1}.")
+        return episodes
+
+    def batches(self, episodes: Indices) -> Iterator[tuple[Indices, Mapping[str, Tensor]]]:
+        """Some episodes at a time, with their windows in the data's units, (episodes · m, …), episode by episode."""
+        for first in range(0, len(episodes), self._at_once):
+            part = episodes[first : first + self._at_once]
+            frames = self.draws.frames(self.lengths[part])
+            yield part, to_tensors(self._mixture.windows(part.repeat(frames.shape[1]), frames.ravel()))
+
+
+def _features(cache: FrameCache) -> Features:
+    """What a dataset shows, its images as large as they were recorded."""
+    shapes = {name: feature.shape for name, feature in cache.meta.features.items()}
+    shapes |= {IMAGE_PREFIX + camera: (*size, 3) for camera, size in cache.recorded_sizes.items()}
+    return Features.from_shapes(shapes)

@@ -1,0 +1,106 @@
+"""The scores there are: what each needs, and how it follows from what was measured."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.acquisition.evidence import Evidence
+from etude.core import ConfigError, UnknownNameError
+
+type Need = Literal["loss", "pockets", "ensemble", "failure"]
+type Values = Float64[NDArray[np.float64], " N"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """All that is known of N candidates; what no score needs is None.
+
+    Attributes:
+        random: Uniform in [0, 1), (N,).
+        loss: What the policy's loss says of them.
+        disagreement: Variance of what several policies would do, (N,).
+        failure: Estimated p(fail | θ) of each, (N,).
+    """
+
+    random: Values
+    loss: Evidence | None = None
+    disagreement: Values | None = None
+    failure: Values | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One way to value candidates; larger is more worth training on.
+
+    Attributes:
+        meaning: In a few words.
+        needs: What it is computed from, beside the candidates.
+        values: The scores, (N,).
+    """
+
+    meaning: str
+    needs: tuple[Need, ...]
+    values: Callable[[Measured], Values]
+
+
+def _loss(measured: Measured) -> Evidence:
+    assert measured.loss is not None
+    return measured.loss
+
+
+def _failure(measured: Measured) -> Values:
+    assert measured.failure is not None
+    return measured.failure
+
+
+def _disagreement(measured: Measured) -> Values:
+    assert measured.disagreement is not None
+    return measured.disagreement
+
+
+SCORES: Mapping[str, Score] = {
+    "norm": Score("squared norm of the loss's gradient on the head", ("loss",), lambda m: _loss(m).norm),
+    "split": Score(
+        "product of the gradients of two halves, clipped at 0: label noise cancels", ("loss",), lambda m: _loss(m).split
+    ),
+    "align": Score(
+        "product with the gradient on demonstrations inside pockets", ("loss", "pockets"), lambda m: _loss(m).along
+    ),
+    "loss": Score("mean loss", ("loss",), lambda m: _loss(m).losses),
+    "disagreement": Score("variance of several policies' chunks", ("ensemble",), _disagreement),
+    "failure": Score("estimated p(fail | θ)", ("failure",), _failure),
+    "failure-split": Score("failure × split", ("failure", "loss"), lambda m: _failure(m) * _loss(m).split),
+    "random": Score("no preference", (), lambda m: m.random),
+}
+"""Name -> score."""
+
+_MISSING: Mapping[Need, str] = {
+    "loss": "a policy whose loss can be differentiated: a checkpoint",
+    "pockets": "a dataset of demonstrations inside the pockets (--pockets DATASET)",
+    "ensemble": "other checkpoints to compare with (--ensemble CHECKPOINT …)",
+    "failure": "an estimate of p(fail | θ) for each episode (--failure FILE)",
+}
+
+
+def require_scores(names: Iterable[str], given: Iterable[Need]) -> None:
+    """Raise unless the scores can be computed from what is given.
+
+    Raises:
+        UnknownNameError: There is no such score.
+        ConfigError: One needs more; the message says what, and which scores remain.
+    """
+    given = set(given)
+    for name in names:
+        if name not in SCORES:
+            raise UnknownNameError("score", name, SCORES)
+        missing = [need for need in SCORES[name].needs if need not in given]
+        if missing:
+            remain = [other for other, score in SCORES.items() if given.issuperset(score.needs)]
+            raise ConfigError(
+                f"score '{name}' needs {' and '.join(_MISSING[need] for need in missing)}. "
+                f"Without that there are: {', '.join(remain)}."
+            )
