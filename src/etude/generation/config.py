@@ -17,6 +17,7 @@ class GenerationConfig:
             None on fingers, and none on the way between segments.
         interpolation_steps: Control steps from one segment to the next, at least; where the way is so long that the arm
             would have to be faster than it ever is in the source, there are more.
+        lift_m: How far the way rises above its lower end before it goes aside, to meet nothing; 0 goes straight.
         fixed_steps: Control steps of rest before a segment begins.
         hold_steps: Control steps to wait for the success after the last segment.
     """
@@ -25,6 +26,7 @@ class GenerationConfig:
     per_subtask: bool = False
     noise: float = 0.0
     interpolation_steps: int = 5
+    lift_m: float = 0.05
     fixed_steps: int = 0
     hold_steps: int = 10
 
@@ -35,6 +37,6 @@ class GenerationConfig:
             raise ConfigError(f"noise = {self.noise:g} is out of range: choose 0 to 1.")
         if self.interpolation_steps < 1:
             raise ConfigError(f"interpolation_steps = {self.interpolation_steps} must be at least 1.")
-        for name in ("fixed_steps", "hold_steps"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} = {getattr(self, name)} must be at least 0.")
+        for name in ("lift_m", "fixed_steps", "hold_steps"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} = {getattr(self, name):g} must be at least 0.")

@@ -32,7 +32,7 @@ def span(source: SourceDemonstration, plan: SegmentPlan, offsets: Offsets, part:
 
 
 def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
-    """Why the windows of a demonstration's cuts cross, so that a segment might be empty, in words; "" if they cannot."""
+    """Why windows of a demonstration's cuts cross, so that a segment might be empty, in words; "" where they do not."""
     for gripper, row in plan.segments.items():
         windows = [("the beginning", 0, 0), *(_window(source, segment) for segment in row)]
         for (before, _, latest), (after, earliest, _) in pairwise(windows):

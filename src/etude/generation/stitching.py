@@ -32,6 +32,25 @@ def stitch(begin: Pose, end: Pose, steps: int) -> Poses:
     return way
 
 
+def over(begin: Pose, end: Pose, lift_m: float) -> list[Pose]:
+    """The corners of a way that rises before it goes aside, and comes down at its end; `end` is the last.
+
+    It goes no higher than its higher end, if that is `lift_m` above the lower one; and straight where it is shorter
+    than it would have to rise.
+
+    Returns:
+        One to three poses, (4, 4) each.
+    """
+    low, high = sorted([float(begin[2, 3]), float(end[2, 3])])
+    top = max(high, low + lift_m)
+    if not lift_m or distance_m(begin, end) <= lift_m:
+        return [end]
+    above = [corner.copy() for corner in (begin, end)]
+    for corner in above:
+        corner[2, 3] = top
+    return [*(corner for corner, at in zip(above, (begin, end), strict=True) if corner[2, 3] > at[2, 3]), end]
+
+
 def steps_for(begin: Pose, end: Pose, *, least: int, speed: tuple[float, float]) -> int:
     """How many control steps the way takes at a speed [m, rad per step], and no fewer than `least`."""
     metres, radians = speed

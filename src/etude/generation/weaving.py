@@ -5,6 +5,8 @@ right   | held, waiting ........ | way | segment 0 | way | segment 1  |
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from etude.generation.cutting import draw_offsets, span
 from etude.generation.noise import Bounded, action_bounds, arm_scales
 from etude.generation.selecting import choose, object_distance, robot_distance
 from etude.generation.source import SourceDemonstration
-from etude.generation.stitching import steps_for, stitch, top_speed
+from etude.generation.stitching import over, steps_for, stitch, top_speed
 from etude.generation.transforming import angle_rad, same_poses, transform
 
 type Pose = Float64[NDArray[np.float64], "4 4"]
@@ -89,7 +91,7 @@ class Weaver:
         sources: What to take segments from.
         rng: Of the attempt.
         config: The choices.
-        source: Take all segments from this episode; None chooses.
+        info: The environment's, of the reset.
     """
 
     def __init__(
@@ -170,21 +172,22 @@ class Weaver:
         lasts = [span(source, self._plan, self._offsets, part)[1] for part in group]
         rows = [source.targets[part.gripper][first:last] for part, last in zip(group, lasts, strict=True)]
         moved = self._placed(group, rows, source, first, info)
-        steps = max(
-            steps_for(
-                self._arms[part.gripper].last.pose,
-                targets[0],
-                least=self._config.interpolation_steps,
-                speed=top_speed(source.grippers[part.gripper]),
-            )
-            for part, targets in zip(group, moved, strict=True)
-        )
-        for part, targets, last in zip(group, moved, lasts, strict=True):
+        ways = [self._way(self._arms[part.gripper], to[0], source) for part, to in zip(group, moved, strict=True)]
+        longest = max(len(way) for way in ways)
+        for part, way, targets, last in zip(group, ways, moved, lasts, strict=True):
             arm = self._arms[part.gripper]
-            rest = np.repeat(targets[:1], self._config.fixed_steps, axis=0)
-            way = np.concatenate([stitch(arm.last.pose, targets[0], steps), rest])
-            arm.begin(way, targets, source.commands[part.gripper][first:last])
+            wait = np.repeat(arm.last.pose[None], longest - len(way), axis=0)  # a group's segments begin in step
+            arm.begin(np.concatenate([wait, way]), targets, source.commands[part.gripper][first:last])
             self.pieces.append(Piece(part, source.episode, self._steps))
+
+    def _way(self, arm: _Arm, end: Pose, source: SourceDemonstration) -> Poses:
+        """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""
+        config, speed = self._config, top_speed(source.grippers[arm.gripper])
+        corners = over(arm.last.pose, end, config.lift_m)
+        legs = list(pairwise([arm.last.pose, *corners]))
+        least = ceil(config.interpolation_steps / len(legs))
+        ways = [stitch(a, b, steps_for(a, b, least=least, speed=speed)) for a, b in legs]
+        return np.concatenate([*ways, np.repeat(end[None], config.fixed_steps, axis=0)])
 
     def _placed(
         self,
