@@ -61,7 +61,7 @@ class SharedDraws:
         anchors, draws = settings.anchors, settings.draws
         order = np.concatenate([np.arange(0, anchors, 2), np.arange(1, anchors, 2)])
         jitter = stream(settings.seed, "anchors").random(anchors)
-        rng = stream(settings.seed, "draws")
+        rng = stream(settings.seed, "draws", draws)
         noise = rng.standard_normal((anchors, draws, horizon, action_size), np.float32)
         time = (np.arange(draws) + rng.random((anchors, draws), np.float32)) / draws
         below_one = np.nextafter(np.float32(1), np.float32(0))

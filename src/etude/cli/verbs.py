@@ -75,6 +75,12 @@ VERBS = {
         "etude diagnose search/first --out diagnosis/first",
         resumable=True,
     ),
+    "score": Verb(
+        "etude.cli.score",
+        "which demonstrations a policy would learn most from",
+        "etude score data/more --policy runs/first --out scores/more",
+        resumable=True,
+    ),
     "lockstep": Verb(
         "etude.cli.lockstep",
         "a demonstration and a policy side by side from one state",

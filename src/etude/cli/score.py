@@ -1,0 +1,181 @@
+"""`etude score`: which demonstrations a policy would learn most from."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from etude.cli.output import resumable_folder
+from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
+from etude.core import ConfigError
+
+if TYPE_CHECKING:
+    from etude.acquisition.scoring import Scores
+    from etude.loop.scoring import Summary
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Score the episodes of a dataset: the more, the more a policy would learn from one.
+
+    Scores: norm (squared norm of the gradient of the policy's own loss on its head), split (the same from two halves,
+    so that label noise cancels), align (with the gradient on demonstrations inside pockets), loss, disagreement (of an
+    ensemble), failure (p(fail | θ), as given), failure-split (their product), random. Writes scores.parquet, one row
+    per episode, and scores.json; a scoring that was stopped goes on with --resume.
+
+    Examples:
+        etude score data/more --policy runs/first --out scores/more
+        etude score data/more --policy runs/first --score norm split loss --reference --out scores/compared
+        etude score data/more --policy runs/first --score align --pockets data/pockets --out scores/aligned
+        etude score data/more --policy runs/pi0 --head "*action_out_proj*" --out scores/pi0
+
+    Attributes:
+        dataset: The episodes: a folder, or OWNER/NAME on the Hub.
+        policy: A checkpoint folder, or a training's output.
+        out: Folder for the scores.
+        score: Which scores.
+        anchors: Moments of each episode that are looked at; even.
+        draws: Pairs of noise and time at each of them, the same for all episodes.
+        head: Names of the parameters that gradients are taken of, "*" standing for anything; by default the policy's
+            head, where that is known (flow, diffusion, act).
+        pockets: Demonstrations inside failing pockets, for align.
+        ensemble: Other checkpoints, for disagreement.
+        failure: Table (CSV or Parquet) with the columns episode_index and p_fail, for failure and failure-split.
+        reference: Also score with 256 draws, and tell how alike the order is.
+        threads: Threads that torch computes with.
+        seed: Fixes moments, noise and times.
+        resume: Continue a scoring that was begun with the same options.
+        json: Print one line of JSON, and nothing else.
+    """
+
+    dataset: Annotated[Positional[str], arg(metavar="DATASET")]
+    policy: Annotated[str, arg(metavar="CHECKPOINT")]
+    out: Path
+    score: Annotated[tuple[str, ...], arg(metavar="NAME …")] = ("norm",)
+    anchors: int = 8
+    draws: int = 16
+    head: Annotated[str | None, arg(metavar="PATTERN")] = None
+    pockets: Annotated[Path | None, arg(metavar="DATASET")] = None
+    ensemble: Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT …")] = ()
+    failure: Annotated[Path | None, arg(metavar="FILE")] = None
+    reference: bool = False
+    threads: int = 1
+    seed: int = 0
+    resume: bool = False
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        require_at_least(2, anchors=self.anchors)
+        require_at_least(1, draws=self.draws, threads=self.threads)
+        require_at_least(0, seed=self.seed)
+        if self.anchors % 2:
+            raise ConfigError(f"--anchors {self.anchors}: must be even, for one half of them checks the other.")
+        if not self.score:
+            raise ConfigError("--score: name at least one, such as --score norm.")
+
+
+def run(options: Options) -> None:
+    """Score."""
+    from etude.acquisition.draws import ScoreSettings
+    from etude.acquisition.scores import require_scores
+    from etude.data.finding import find_dataset
+    from etude.loop.scoring import REFERENCE_DRAWS, rank_correlations, summarise, write_scores
+    from etude.loop.wiring import find_checkpoint
+
+    require_scores(options.score, _given(options))
+    checkpoint, dataset = find_checkpoint(Path(options.policy)), find_dataset(options.dataset)
+    settings = ScoreSettings(
+        anchors=options.anchors, draws=options.draws, head=options.head, seed=options.seed, threads=options.threads
+    )
+    with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
+        scores = _score(options, checkpoint, dataset, settings, out / "evidence.parquet")
+        references: dict[str, float] = {}
+        if options.reference:
+            wide = replace(settings, draws=REFERENCE_DRAWS)
+            reference = _score(options, checkpoint, dataset, wide, out / "reference.parquet", "reference")
+            references = {
+                name: rank_correlations({"": values, "reference": reference.values[name]})[0][2]
+                for name, values in scores.values.items()
+            }
+        write_scores(out / "scores.parquet", scores)
+        summary = summarise(scores, dataset, references)
+        summary.write(out / "scores.json")
+    if options.json:
+        show_json({"out": str(options.out), **summary.to_json()})
+    else:
+        _tell(options, scores, summary)
+
+
+def _given(options: Options) -> list[Any]:
+    """What scores may need, as far as it is there.
+
+    Raises:
+        ConfigError: The policy is a server, or none that is trained.
+    """
+    if "://" in options.policy or options.policy in ("expert", "random") or options.policy.startswith("replay:"):
+        raise ConfigError(
+            f"--policy {options.policy}: has no loss that could be differentiated here, and no checkpoint to compare; "
+            "scores failure and random remain, and they need no policy of their own: give any checkpoint that looks at "
+            "this dataset."
+        )
+    optional = {"pockets": options.pockets, "ensemble": options.ensemble, "failure": options.failure}
+    return ["loss", *(name for name, value in optional.items() if value)]
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    names = ("policy", "anchors", "draws", "head", "reference", "seed")
+    paths = {name: str(value) if (value := getattr(options, name)) else None for name in ("pockets", "failure")}
+    lists = {"score": list(options.score), "ensemble": [str(path) for path in options.ensemble]}
+    return {"dataset": options.dataset, **{name: getattr(options, name) for name in names}, **paths, **lists}
+
+
+def _score(
+    options: Options, checkpoint: Path, dataset: Path, settings: Any, record: Path, title: str = "scoring"
+) -> "Scores":
+    from etude.acquisition.scoring import score_all
+    from etude.data import DatasetMeta
+    from etude.loop.scoring import read_chances
+    from etude.loop.wiring import find_checkpoint
+
+    count = DatasetMeta.open(dataset).total_episodes
+    with watch()(title, count) as update:
+        return score_all(
+            options.score,
+            checkpoint,
+            dataset,
+            settings=settings,
+            pockets=options.pockets,
+            ensemble=[find_checkpoint(path) for path in options.ensemble],
+            failure=read_chances(options.failure, count) if options.failure else None,
+            record=record,
+            progress=lambda done, _: update(done, ""),
+        )
+
+
+def _tell(options: Options, scores: "Scores", summary: "Summary") -> None:
+    from rich.table import Table
+
+    first = options.score[0]
+    values = scores.values[first]
+    order = (-values).argsort(kind="stable")
+    shown = [*order[:_SHOWN], *order[max(_SHOWN, len(order) - _SHOWN) :]]
+    table = Table(
+        "rank", "episode", "frames", *options.score, title=f"highest and lowest {first}", title_justify="left"
+    )
+    ranks = {int(index): rank + 1 for rank, index in enumerate(order)}
+    for place, index in enumerate(shown):
+        numbers = [f"{scores.values[name][index]:.4g}" for name in options.score]
+        table.add_row(
+            str(ranks[int(index)]),
+            str(scores.episodes[index]),
+            str(scores.lengths[index]),
+            *numbers,
+            end_section=place == _SHOWN - 1,
+        )
+    show(table, *summary.lines())
+    show(f"{options.out / 'scores.parquet'}: one row per episode")
+    show_next(f"etude train --dataset {options.dataset} --warm-start {options.policy} --out runs/practised")
