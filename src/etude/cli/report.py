@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Options:
     """Write the page of what a command left in a folder, as a file that opens offline.
 
-    For a run of the loop its report, and its table here. For a folder of `etude eval`, `search`, `compare`, `diagnose`
-    or `lockstep` the page that these commands write themselves, once more.
+    For a run of the loop its report, and its table here; for a study its page, and its verdicts. For a folder of `etude
+    eval`, `search`, `compare`, `diagnose` or `lockstep` the page that these commands write themselves, once more.
 
     Examples:
         etude report runs/demo
@@ -26,7 +26,7 @@ class Options:
 
     Attributes:
         folder: The folder of a run, or of a command.
-        json: Print a run's summary as JSON, and nothing else; of another folder the path of its page.
+        json: Print the summary of a run or a study as JSON, and nothing else; of another folder the path of its page.
     """
 
     folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
@@ -39,6 +39,8 @@ def run(options: Options) -> None:
 
     if (options.folder / RECORD).exists():
         _report_run(options)
+    elif (options.folder / "plan.json").exists():
+        _report_study(options)
     else:
         _report_folder(options)
 
@@ -53,6 +55,13 @@ def _report_run(options: Options) -> None:
         print((finished.report.parent / "summary.json").read_text(), end="")
     else:
         tell(finished)
+
+
+def _report_study(options: Options) -> None:
+    from etude.cli.study import tell as tell_study
+    from etude.loop.study.running import write_study
+
+    tell_study(write_study(options.folder), json=options.json)
 
 
 def _report_folder(options: Options) -> None:

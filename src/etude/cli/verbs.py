@@ -103,6 +103,12 @@ VERBS = {
         "etude loop franka-stack --preset demo --run demo --seed 0",
         resumable=True,
     ),
+    "study": Verb(
+        "etude.cli.study",
+        "the fair comparison: arms against uniform over whole replicates",
+        "etude study franka-stack --arms targeted --replicates 5 --out studies/first",
+        resumable=True,
+    ),
     "report": Verb("etude.cli.report", "write the page of a run, or of a command's folder", "etude report runs/demo"),
     "data inspect": Verb(
         "etude.cli.data.inspect",

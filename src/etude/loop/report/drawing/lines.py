@@ -19,12 +19,14 @@ class Curve:
         colour_class: Class of its colour.
         points: (x, y), in order of x.
         stepped: Whether the value holds until the next point.
+        ranges: Interval (low, high) of every point; empty where there are none.
     """
 
     title: str
     colour_class: str
     points: Sequence[tuple[float, float]]
     stepped: bool = False
+    ranges: Sequence[tuple[float, float]] = ()
 
 
 def curves(
@@ -73,6 +75,9 @@ def _line(line: Curve, frame: Frame) -> Html:
     if line.stepped:
         corners = [[(later[0], earlier[1]), later] for earlier, later in pairwise(points)]
         points = [points[0], *(point for pair in corners for point in pair)]
-    drawn = [tag("path", tag("title", line.title), class_="curve", d=path(points))]
+    spans = zip((x for x, _ in points), line.ranges, strict=True) if line.ranges else ()
+    ends = [(at, frame.y.clipped(low), frame.y.clipped(high)) for at, (low, high) in spans]
+    drawn = [tag("path", class_="band", d=path([(at, low), (at, high)])) for at, low, high in ends]
+    drawn.append(tag("path", tag("title", line.title), class_="curve", d=path(points)))
     drawn.append(tag("circle", class_="dot small", cx=points[-1][0], cy=points[-1][1], r=2.8))
     return tag("g", join(drawn), class_=line.colour_class)

@@ -1,0 +1,193 @@
+"""What a study is going to do and how it will be read, written down and hashed before anything runs."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from etude.core import ConfigError, EtudeError, MismatchError, derive_seed
+from etude.core.files import json_bytes, read_json, write_json
+from etude.loop.config import RESEEDED, LoopConfig
+from etude.loop.stage import differences
+
+PLAN = "plan.json"
+MORE_STEPS, UNIFORM = "more-steps", "uniform"
+CONTROLS = (MORE_STEPS, RESEEDED)
+"""What any retraining gains: always in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """A comparison of ways of choosing what to practise, as it is registered before it runs.
+
+    Attributes:
+        config: Settings of every replicate; its arms are the controls, `uniform`, and those that are compared with it.
+        replicates: Confirming replicates, each a whole chain with a seed of its own.
+        pilot: Replicates before them, with all arms: they choose the arm that is to be confirmed, and are not counted
+            again. 0 confirms every arm.
+        margin: By how much an arm is to exceed `uniform` on the exam, a share.
+        alpha: How often an interval or a test may be wrong.
+        nominal_margin: By how much success in the nominal world may fall below the baseline's, a share.
+        fewer: How many times fewer demonstrations are to reach what `uniform` ends with.
+        least_replicates: Fewest confirming replicates that a claim may rest on.
+        least_cases: Fewest exam cases in each that a claim may rest on.
+        code: Version and commit of Etude.
+    """
+
+    config: LoopConfig
+    replicates: int
+    pilot: int = 0
+    margin: float = 0.15
+    alpha: float = 0.05
+    nominal_margin: float = 0.03
+    fewer: float = 2.0
+    least_replicates: int = 5
+    least_cases: int = 200
+    code: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.replicates < 1 or self.pilot < 0:
+            raise ConfigError(
+                f"a study needs at least 1 replicate and no fewer than 0 pilots, got {self.replicates} and "
+                f"{self.pilot}."
+            )
+        if not self.compared:
+            raise ConfigError(
+                f"a study compares arms with '{UNIFORM}', and none is named beside it: got "
+                f"{', '.join(self.config.arms) or 'nothing'}; name one more, e.g. targeted."
+            )
+
+    @staticmethod
+    def of(config: LoopConfig, *, replicates: int, pilot: int, code: Mapping[str, str]) -> "StudyPlan":
+        """Plan a study: the controls and `uniform` are put before the arms where they are not among them."""
+        arms = (*CONTROLS, UNIFORM, *(arm for arm in config.arms if arm not in (*CONTROLS, UNIFORM)))
+        fresh = (UNIFORM, *arms[3:])
+        config = replace(config, arms=arms, fresh_search=fresh, replicates=1, train_threads=1, examine_rounds=True)
+        return StudyPlan(config=config, replicates=replicates, pilot=pilot, code=code)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The arms that are compared with `uniform`."""
+        return tuple(arm for arm in self.config.arms if arm not in (*CONTROLS, UNIFORM))
+
+    @property
+    def budget(self) -> int:
+        """New demonstrations of an arm over all rounds."""
+        return self.config.rounds * self.config.accepted
+
+    def seed(self, phase: str, index: int) -> int:
+        """Root of a replicate's randomness; pilots and confirming replicates share none."""
+        return derive_seed(self.config.seed, phase, index)
+
+    def replicate(self, phase: str, index: int, arms: tuple[str, ...]) -> LoopConfig:
+        """Settings of one replicate, with the controls, `uniform` and these arms."""
+        return replace(
+            self.config,
+            arms=(*CONTROLS, UNIFORM, *arms),
+            fresh_search=(UNIFORM, *arms),
+            seed=self.seed(phase, index),
+        )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the file that `save` writes: what `sha256sum plan.json` prints."""
+        return hashlib.sha256(json_bytes(self.to_json())).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, with the hypotheses in words."""
+        numbers = {
+            name: getattr(self, name)
+            for name in ("margin", "alpha", "nominal_margin", "fewer", "least_replicates", "least_cases")
+        }
+        record = {
+            "config": self.config.to_json(),
+            "replicates": self.replicates,
+            "pilot": self.pilot,
+            "analysis": numbers,
+            "hypotheses": self.hypotheses,
+            "code": dict(self.code),
+        }
+        return json.loads(json.dumps(record))
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "StudyPlan":
+        """The inverse of to_json."""
+        own = {name: record[name] for name in ("replicates", "pilot", "code")}
+        return StudyPlan(config=LoopConfig.from_json(record["config"]), **own, **record["analysis"])
+
+    @property
+    def hypotheses(self) -> dict[str, str]:
+        """What is going to be asked, and what counts as an answer."""
+        which = "The arm with the highest mean exam success over the pilots" if self.pilot else "An arm"
+        count = len(self.compared)
+        many = "" if self.pilot or count == 1 else f", and Holm's p over the {count} arms below {self.alpha:g}"
+        level = f"{1 - self.alpha:.0%}"
+        return {
+            "primary": (
+                f"{which} exceeds uniform on the exam by at least {100 * self.margin:g} points after equally many "
+                f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the wider "
+                "of paired t over replicates and nested bootstrap. A claim rests on at least "
+                f"{self.least_replicates} confirming replicates with at least {self.least_cases} exam cases each."
+            ),
+            "fewer demonstrations": (
+                f"It reaches what uniform ends with after {self.fewer:g} times fewer demonstrations, read off the mean "
+                "curve by straight lines between rounds, and the interval of that factor, by drawing replicates again, "
+                "lies above 1."
+            ),
+            "nominal": (
+                f"In the nominal world it is not worse than the baseline by more than {100 * self.nominal_margin:g} "
+                f"points: the {level} interval lies above that."
+            ),
+            "pockets": (
+                "A fresh search of its last policy, as dear as the first, confirms fewer pockets than the baseline's "
+                f"did: the {level} interval of the change (paired t) lies below 0."
+            ),
+            "secondary": (
+                "The same difference at equal simulator steps, discovery included; gains above a reseeded baseline and "
+                "above the same data with more steps; the tail (CVaR of progress over the uniform test); cases newly "
+                "lost."
+            ),
+            "left out": "A replicate that fails is named, and left out of every mean.",
+        }
+
+    def save(self, directory: Path) -> None:
+        """Write plan.json."""
+        write_json(directory / PLAN, self.to_json())
+
+
+def load_plan(directory: Path) -> StudyPlan:
+    """The plan that a study was begun with.
+
+    Raises:
+        EtudeError: No study there, or the plan is not as it was written.
+    """
+    if not (directory / PLAN).exists():
+        raise EtudeError(f"'{directory}' holds no study: it has no {PLAN}. Start one with `etude study`.")
+    record = read_json(directory / PLAN)
+    plan = StudyPlan.from_json(record)
+    if plan.to_json() != record:
+        changed = "; ".join(differences(record, plan.to_json()))
+        raise MismatchError(f"'{directory / PLAN}' was not written by this version of Etude: {changed}.")
+    return plan
+
+
+def require_same_plan(directory: Path, plan: StudyPlan, *, other_code: bool = False) -> None:
+    """Raise MismatchError, saying what differs, unless the study in `directory` was begun with this plan.
+
+    Args:
+        directory: The study's folder.
+        plan: What is asked for now.
+        other_code: Whether the code may have changed since.
+    """
+    old, new = read_json(directory / PLAN), plan.to_json()
+    if other_code:
+        new["code"] = old["code"]
+    changed = differences(old, new)
+    if changed:
+        only_code = all(line.startswith("code.") for line in changed)
+        fix = "Use the same options, or another --out."
+        if only_code:
+            fix = "Go back to that commit, or pass --other-code: the report then says so."
+        raise MismatchError(f"'{directory}' was registered with another plan: {'; '.join(changed)}. {fix}")

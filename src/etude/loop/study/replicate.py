@@ -1,0 +1,173 @@
+"""One replicate of a study: a whole chain in one process, and what the study keeps of it."""
+
+import json
+import time
+import traceback
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from etude.compute import SerialExecutor
+from etude.core import EtudeError, Suite, Task
+from etude.core.files import read_json, write_bytes, write_json
+from etude.evaluation import read_outcomes
+from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain, Pupil
+from etude.loop.config import LoopConfig
+from etude.loop.progress import Update
+from etude.loop.report import write_report
+from etude.loop.results import gather, provenance
+from etude.loop.run import replace_report
+from etude.loop.stage import load_manifest
+from etude.loop.stages import TESTS, load_pockets
+from etude.loop.study.record import BASELINE, ArmRecord, Failure, Point, Replicate, simulator_steps
+from etude.loop.study.watching import WORKING
+
+RESULT, FAILED = "result.json", "failed.json"
+_TOLD_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicateJob:
+    """What a worker is sent.
+
+    Attributes:
+        config: Settings of the chain.
+        task: The world.
+        study: The study's folder.
+        name: The replicate's folder in it.
+        plan: Hash of the plan.
+        command: What a person types to run the study, for the replicate's report.
+    """
+
+    config: LoopConfig
+    task: Task
+    study: Path
+    name: str
+    plan: str
+    command: str
+
+    @property
+    def directory(self) -> Path:
+        """Where the chain's stages go."""
+        return self.study / self.name
+
+    def __repr__(self) -> str:
+        return f"replicate '{self.name}'"
+
+
+def run_replicate(job: ReplicateJob) -> Replicate | Failure:
+    """Do what is not done yet of a replicate; what goes wrong is written down and ends no study."""
+    (job.directory / FAILED).unlink(missing_ok=True)
+    try:
+        replicate = _run(job)
+    except EtudeError as error:
+        return record_failure(job, str(error))
+    except Exception as error:  # noqa: BLE001 - recorded, with where it happened; the other replicates go on
+        return record_failure(job, "".join(traceback.format_exception(error)))
+    finally:
+        (job.directory / WORKING).unlink(missing_ok=True)
+    write_json(job.directory / RESULT, replicate.to_json())
+    return replicate
+
+
+def record_failure(job: ReplicateJob, why: str) -> Failure:
+    """Write down that a replicate did not come to its end; the next call tries again."""
+    failure = Failure(name=job.name, seed=job.config.seed, why=why)
+    write_json(job.directory / FAILED, vars(failure))
+    return failure
+
+
+def load_replicate(directory: Path) -> Replicate | Failure | None:
+    """What became of a replicate: its record, why it failed, or None where it is not finished."""
+    if (directory / RESULT).exists():
+        return Replicate.from_json(read_json(directory / RESULT))
+    return Failure(**read_json(directory / FAILED)) if (directory / FAILED).exists() else None
+
+
+def _run(job: ReplicateJob) -> Replicate:
+    chain = Chain(
+        config=job.config,
+        task=job.task,
+        seed=job.config.seed,
+        directory=job.directory,
+        executor=SerialExecutor(),
+        progress=_Told(job.directory / WORKING),
+    )
+    pupils = chain.run()
+    code = provenance()
+    results = gather(chain, pupils, job.name, {"provenance": code, "command": job.command}, film=False)
+    replace_report(job.directory / "report", partial(write_report, results))
+    return Replicate(
+        name=job.name,
+        seed=chain.seed,
+        arms={name: arm_record(chain, pupils[BASELINE], pupil) for name, pupil in pupils.items()},
+        pockets=len(load_pockets(chain.search_directory)),
+        exam=Suite.load(chain.suites_directory / "exam.json").hash,
+        code={name: code[name] for name in ("etude", "commit")},
+        plan=job.plan,
+    )
+
+
+def arm_record(chain: Chain, baseline: Pupil, pupil: Pupil) -> ArmRecord:
+    """Read what an arm came to from the folders of its stages."""
+    start = _point([], baseline.train.parent, chain.task.max_steps)
+    points = [start, *(_rounds(pupil, chain.task.max_steps) if pupil.train != baseline.train else ())]
+    last = pupil.train.parent
+    fresh, follow = last / FRESH_SEARCH, last / FOLLOW
+    return ArmRecord(
+        points=tuple(points),
+        progress=tuple(outcome.progress for outcome in read_outcomes(last / "evaluate" / "uniform_test.parquet")),
+        pockets=len(load_pockets(fresh)) if fresh.exists() else None,
+        fates=dict(load_manifest(follow).result) if follow.exists() else {},
+    )
+
+
+def _rounds(pupil: Pupil, max_steps: int) -> list[Point]:
+    """The arm after every round whose policy sat the tests; a stage is charged from the round in which it ran."""
+    ends = [index for index, stage in enumerate(pupil.stages) if (stage.parent / "evaluate").exists()]
+    ends = [index for index in ends if pupil.stages[index].name == "train"]
+    return [_point(pupil.stages[: end + 1], pupil.stages[end].parent, max_steps) for end in ends]
+
+
+def _point(stages: Sequence[Path], folder: Path, max_steps: int) -> Point:
+    manifests = [load_manifest(stage) for stage in stages]
+
+    def spent(name: str) -> int:
+        return sum(int(manifest.result.get(name, 0)) for manifest in manifests)
+
+    return Point(
+        demonstrations=spent("accepted"),
+        attempts=spent("attempts"),
+        steps=sum(simulator_steps(manifest.result, max_steps) for manifest in manifests),
+        rollouts=spent("rollouts"),
+        train_steps=spent("train_steps"),
+        wall_s=sum(manifest.wall_s for manifest in manifests),
+        solved={test: _bits(folder / "evaluate" / f"{test}.parquet") for test in TESTS},
+    )
+
+
+def _bits(outcomes: Path) -> str:
+    return "".join("1" if outcome.success else "0" for outcome in read_outcomes(outcomes))
+
+
+class _Told:
+    """Progress written to a file now and then, for the process that watches all replicates."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._told = file, 0.0
+
+    @contextmanager
+    def __call__(self, title: str, total: int) -> Generator[Update]:
+        """Tell of one piece of work of `total` units."""
+
+        def update(done: int, note: str) -> None:
+            now = time.monotonic()
+            if now - self._told >= _TOLD_S:
+                self._told = now
+                record: Mapping[str, Any] = {"title": title, "total": total, "done": done, "note": note}
+                write_bytes(self._file, json.dumps(record).encode())
+
+        yield update
