@@ -158,7 +158,7 @@ class ForwardGradients:
         gradients = [halves[0][0], halves[1][0]]
         products = [[_inner(a, b) for b in gradients] for a in gradients]
         directed = np.mean([_inner(each, along) for each in gradients]) if along else np.nan
-        losses = np.mean([loss for _, loss in halves])
+        losses = float(np.mean([loss for _, loss in halves]))
         return Evidence(products=np.array([products]), losses=np.array([losses]), along=np.array([directed]))
 
     def _half(self, candidate: dict[str, Tensor], half: int) -> tuple[dict[str, Tensor], float]:

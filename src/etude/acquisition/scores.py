@@ -78,7 +78,7 @@ SCORES: Mapping[str, Score] = {
 }
 """Name -> score."""
 
-_MISSING: Mapping[Need, str] = {
+_MISSING: Mapping[str, str] = {
     "loss": "a policy whose loss can be differentiated: a checkpoint",
     "pockets": "a dataset of demonstrations inside the pockets (--pockets DATASET)",
     "ensemble": "other checkpoints to compare with (--ensemble CHECKPOINT …)",
@@ -93,7 +93,7 @@ def require_scores(names: Iterable[str], given: Iterable[Need]) -> None:
         UnknownNameError: There is no such score.
         ConfigError: One needs more; the message says what, and which scores remain.
     """
-    given = set(given)
+    given = set[str](given)
     for name in names:
         if name not in SCORES:
             raise UnknownNameError("score", name, SCORES)

@@ -70,10 +70,11 @@ class Summary:
         return told
 
     def _line(self, name: str) -> str:
-        median, largest = self.quantiles[name][2], self.quantiles[name][4]
+        _, _, median, _, largest = self.quantiles[name]
         return (
-            f"{name}: median {median:.4g}, largest {largest:.4g}; chosen in proportion to it, {self.effective[name]:.1f} "
-            f"of {self.episodes} episodes would share the choice; rank correlation with length {self.lengths[name]:+.2f}"
+            f"{name}: median {median:.4g}, largest {largest:.4g}; rank correlation with length "
+            f"{self.lengths[name]:+.2f}; chosen in proportion to it, {self.effective[name]:.1f} of {self.episodes} "
+            "episodes would share the choice"
         )
 
 
