@@ -89,7 +89,7 @@ def generate(
     outcome = to_outcome(case, info, len(actions), total_reward)
     return Attempt(
         outcome=replace(outcome, failure_mode=UNREACHABLE) if unreachable and not outcome.success else outcome,
-        actions=np.array(actions, np.float32).reshape(len(actions), -1),
+        actions=np.array(actions, np.float32).reshape(len(actions), len(environment.action_space.low)),
         pieces=tuple(weaver.pieces),
         reason=reason,
     )
