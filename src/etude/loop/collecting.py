@@ -1,31 +1,25 @@
-"""Make demonstrations with a task's expert, in many processes, into one dataset."""
+"""Make demonstrations in many processes, with a task's expert or another maker, into one dataset."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from etude.core import (
-    Case,
-    ConfigError,
-    Environment,
-    EtudeError,
-    Executor,
-    Outcome,
-    Perturbation,
-    Policy,
-    StageFailedError,
-    Task,
-    derive_seed,
-    rollout,
-    stream,
-)
-from etude.data import DatasetSpec, DatasetWriter, EncodedEpisode, EpisodeRecorder, encode
+from etude.core import Case, ConfigError, EtudeError, Executor, Outcome, Perturbation, Task, derive_seed, stream
+from etude.data import DatasetSpec, DatasetWriter
+from etude.loop.failures import Failures
+from etude.loop.making import ExpertMaker, Made, Maker
+
+FAILED = "failed"
+"""Where in a dataset's folder the failures are kept, as a dataset."""
 
 type Draw = Callable[[np.random.Generator], Perturbation]
 """Draws the perturbation of one attempt."""
+type OnSaved = Callable[[int, Outcome], None]
+type OnAttempt = Callable[[int, Made], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +41,18 @@ def collect(
     task: Task,
     out: Path,
     *,
-    accepted: int,
+    accepted: int | None = None,
+    attempts: int | None = None,
     draw: Draw,
     seed: int,
     executor: Executor,
+    maker: Maker | None = None,
     generator: str = "expert",
-    on_saved: Callable[[int, Outcome], None] | None = None,
+    keep_failed: bool = False,
+    on_saved: OnSaved | None = None,
+    on_attempt: OnAttempt | None = None,
 ) -> Collected:
-    """Add the expert's successes to the dataset at `out` until it holds `accepted` episodes.
+    """Add successes to the dataset at `out` until it holds `accepted` episodes, or until `attempts` have been made.
 
     Attempt i is fixed by (seed, i), so a collection that was killed goes on where it stopped and ends with the same
     dataset.
@@ -62,39 +60,48 @@ def collect(
     Args:
         task: The world.
         out: Dataset folder: new, or one that a call with the same arguments left unfinished.
-        accepted: Episodes wanted in all.
+        accepted: Episodes wanted in all; None for as many as succeed.
+        attempts: How often to try in all; None for as often as it takes.
         draw: Draws the perturbation of each attempt.
         seed: Root of the attempts' randomness.
         executor: Where the episodes run.
+        maker: Who makes an attempt; the task's expert if None.
         generator: Name of the maker, for the dataset's sidecar.
+        keep_failed: Whether failures go to a dataset of their own, FAILED in `out`.
         on_saved: Called with (episode index, outcome) once an episode is safely on disk.
+        on_attempt: Called with (number of the attempt, what became of it), in order and before it counts; after a stop
+            again with those since the last episode.
 
     Raises:
-        ConfigError: The dataset holds more episodes already.
-        StageFailedError: The expert almost never succeeds on what `draw` draws.
+        ConfigError: The dataset holds more episodes already, or nothing says when to stop.
+        StageFailedError: Almost nothing succeeds on what `draw` draws; the message says where attempts fail, and where
+            a film of one is.
     """
-    begun, spec = (out / "meta").exists(), dataset_spec(task)
-    with DatasetWriter.resume(out, spec) if begun else DatasetWriter.create(out, spec) as writer:
-        if writer.episodes > accepted:
+    if accepted is None and attempts is None:
+        raise ConfigError("say how many demonstrations are wanted, or how many attempts to make.")
+    maker = maker or ExpertMaker()
+    with ExitStack() as stack:
+        writer = stack.enter_context(_writer(out, task))
+        failed = stack.enter_context(_writer(out / FAILED, task)) if keep_failed else None
+        if accepted is not None and writer.episodes > accepted:
             raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
-        attempts = _attempts_behind(writer, seed)
-        jobs = (_Attempt(task, case, generator) for case in _cases(draw, seed, attempts))
-        results = executor.map(demonstrate, jobs)
-        try:
-            while writer.episodes < accepted:
-                episode = next(results)
-                attempts += 1
-                if isinstance(episode, EncodedEpisode):
-                    index = writer.commit(episode)
-                    if on_saved is not None and episode.outcome is not None:
-                        on_saved(index, episode.outcome)
-                else:
-                    _require_hope(task, writer.episodes, attempts)
-        finally:
-            close = getattr(results, "close", None)
-            if close is not None:
-                close()
-        return Collected(attempts=attempts, accepted=writer.episodes, frames=writer.frames)
+        made = max(_attempts_behind(w, seed) for w in (writer, failed) if w)
+        jobs = (_Job(task, case, maker, generator, keep_failed) for case in _cases(draw, seed, made, attempts))
+        results = executor.map(_make, jobs)
+        stack.callback(getattr(results, "close", lambda: None))
+        failures = Failures(task, maker)
+        while (accepted is None or writer.episodes < accepted) and (result := next(results, None)) is not None:
+            if on_attempt is not None:
+                on_attempt(made, result)
+            made += 1
+            if result.episode is not None:
+                index = (writer if result.outcome.success else failed or writer).commit(result.episode)
+                if on_saved is not None and result.outcome.success:
+                    on_saved(index, result.outcome)
+            if not result.outcome.success:
+                failures.add(result)
+                failures.require_hope(writer.episodes, made, film=out.with_name(f"{out.name}-failed.mp4"))
+        return Collected(attempts=made, accepted=writer.episodes, frames=writer.frames)
 
 
 def dataset_spec(task: Task) -> DatasetSpec:
@@ -118,38 +125,26 @@ def attempt_stream(seed: int, index: int) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class _Job:
     task: Task
     case: Case
-    generator: str
+    maker: Maker
+    name: str
+    keep_failed: bool
 
 
-def demonstrate(attempt: _Attempt) -> EncodedEpisode | Outcome:
-    """Run the expert once: the encoded episode if it succeeded, else only the outcome."""
-    environment, expert = _world(attempt.task)
-    recorder = EpisodeRecorder(attempt.task.cameras, generator=attempt.generator)
-    outcome = rollout(environment, expert, attempt.case, [recorder])
-    return encode(recorder.episode, attempt.task.fps) if outcome.success else outcome
+def _make(job: _Job) -> Made:
+    return job.maker.make(job.task, job.case, name=job.name, keep_failed=job.keep_failed)
 
 
-@lru_cache(maxsize=1)
-def _world(task: Task) -> tuple[Environment, Policy]:
-    return task.environment(lazy_images=True, object_state=True), task.expert()
+def _writer(root: Path, task: Task) -> DatasetWriter:
+    spec = dataset_spec(task)
+    return DatasetWriter.resume(root, spec) if (root / "meta").exists() else DatasetWriter.create(root, spec)
 
 
-def _cases(draw: Draw, seed: int, first: int) -> Iterator[Case]:
-    index = first
-    while True:
+def _cases(draw: Draw, seed: int, first: int, end: int | None) -> Iterator[Case]:
+    for index in count(first) if end is None else range(first, end):
         yield Case(draw(attempt_stream(seed, index)), derive_seed(seed, "attempt", index))
-        index += 1
-
-
-def _require_hope(task: Task, accepted: int, attempts: int) -> None:
-    if attempts >= 100 and accepted < attempts / 50:
-        raise StageFailedError(
-            f"the expert succeeded in only {accepted} of {attempts} attempts on {task.name}; "
-            "narrow the ranges it is asked to work in."
-        )
 
 
 def _attempts_behind(writer: DatasetWriter, seed: int) -> int:

@@ -1,0 +1,56 @@
+"""Attempts that fail: where, and when there is no hope that others will not."""
+
+from collections import Counter
+from pathlib import Path
+
+from etude.core import StageFailedError, Task
+from etude.evaluation import record_video
+from etude.loop.making import Made, Maker
+
+_ENOUGH, _HOPE = 100, 1 / 50
+
+
+class Failures:
+    """Counts what fails and where.
+
+    Args:
+        task: The world.
+        maker: Whose attempts they are.
+    """
+
+    def __init__(self, task: Task, maker: Maker) -> None:
+        self._task, self._maker = task, maker
+        self._places: Counter[str] = Counter()
+        self._shown: Made | None = None
+
+    def add(self, made: Made) -> None:
+        """Count one failure."""
+        self._places[made.stuck] += 1
+        if self._shown is None or (self._maker.again(self._task, self._shown) is None):
+            self._shown = made
+
+    def require_hope(self, accepted: int, attempts: int, *, film: Path) -> None:
+        """Raise when enough has been tried and next to nothing has succeeded.
+
+        Args:
+            accepted: Successes in all.
+            attempts: Attempts in all.
+            film: Where a film of one failure goes, if there is something to see.
+
+        Raises:
+            StageFailedError: There is no hope; the message says where attempts fail.
+        """
+        if attempts < _ENOUGH or accepted >= attempts * _HOPE:
+            return
+        places = ", ".join(f"{place} ({count})" for place, count in self._places.most_common(3))
+        raise StageFailedError(
+            f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}: {places}; "
+            f"narrow the ranges it is asked to work in.{self._film(film)}"
+        )
+
+    def _film(self, path: Path) -> str:
+        policy = self._maker.again(self._task, self._shown) if self._shown and self._task.cameras else None
+        if self._shown is None or policy is None:
+            return ""
+        record_video(self._task, policy, self._shown.outcome.case, path)
+        return f" One of them, on film: {path}."

@@ -1,0 +1,134 @@
+"""The maker that makes demonstrations from demonstrations."""
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from etude.acquisition.distributions import MutationDistributions
+from etude.core import Case, ConfigError, PolicyFactory, PoseControlled, Segmented, SegmentPlan, Task, stream
+from etude.data import EpisodeRecorder, encode
+from etude.generation.config import GenerationConfig
+from etude.generation.cutting import why_crossing
+from etude.generation.generate import Attempt, PoseControlledEnvironment, generate
+from etude.generation.replaying import Script, replay
+from etude.generation.source import OnLeftOut, SourceDemonstration, load_sources
+from etude.loop.making import Made, where
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorMaker:
+    """Puts segments of source demonstrations together anew; what succeeds is replayed once for its images.
+
+    Attributes:
+        sources: Folder of the annotated dataset.
+        config: How.
+        distributions: A round's distributions.json, which say what source a θ that was drawn from them belongs to; ""
+            chooses as the config says.
+    """
+
+    sources: str
+    config: GenerationConfig = field(default_factory=GenerationConfig)
+    distributions: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return "the generator"
+
+    def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
+        """Make one attempt, state only, and render it if it is to be kept."""
+        rng = stream(case.seed, "generate")
+        environment, plan = _world(task), segment_plan(task)
+        sources = read_sources(Path(self.sources), task)
+        source = self._source_for(task, case, rng)
+        attempt = generate(environment, plan, sources, case, rng, self.config, source=source)
+        stuck = "" if attempt.outcome.success else _where(attempt)
+        made = Made(outcome=attempt.outcome, source=attempt.source, stuck=stuck)
+        if not attempt.outcome.success:
+            made = replace(made, actions=attempt.actions)
+        if not len(attempt.actions) or not (attempt.outcome.success or keep_failed):
+            return made
+        recorder = EpisodeRecorder(task.cameras, generator=name, source_episode=attempt.source)
+        replay(environment, attempt, [recorder])
+        episode = replace(recorder.episode, outcome=attempt.outcome)
+        return replace(made, episode=encode(episode, task.fps))
+
+    def again(self, task: Task, made: Made) -> PolicyFactory | None:
+        """A replay."""
+        return Script(made.actions) if made.actions is not None and len(made.actions) else None
+
+    def _source_for(self, task: Task, case: Case, rng: np.random.Generator) -> int | None:
+        if not self.distributions:
+            return None
+        distributions = _distributions(self.distributions, task.space.names)
+        return distributions.source_of(task.space.to_unit(case.theta), rng)
+
+
+def segment_plan(task: Task) -> SegmentPlan:
+    """How a task's demonstrations are cut.
+
+    Raises:
+        ConfigError: It does not say.
+    """
+    plan = task.segments if isinstance(task, Segmented) else None
+    if plan is None:
+        raise ConfigError(
+            f"{task.name} does not say how its demonstrations are cut, so none can be made from others: collect them "
+            "with its expert (`etude collect`), or choose another task (`etude tasks list`)."
+        )
+    return plan
+
+
+@lru_cache(maxsize=2)
+def read_sources(dataset: Path, task: Task, on_left_out: OnLeftOut | None = None) -> tuple[SourceDemonstration, ...]:
+    """The demonstrations of an annotated dataset that can be cut for a task.
+
+    Args:
+        dataset: Its folder.
+        task: The world of the new ones.
+        on_left_out: Called for every episode that cannot be cut, with the reason.
+
+    Raises:
+        EtudeError: It is not annotated, or none of its demonstrations can be cut.
+        MismatchError: It is of another robot or action space, or has other objects or sub-tasks.
+        ConfigError: The task does not say how to cut.
+    """
+    plan = segment_plan(task)
+    kept: list[SourceDemonstration] = []
+    crossing = ""
+    for source in load_sources(dataset, plan, task=task, on_left_out=on_left_out):
+        if why := why_crossing(source, plan):
+            crossing = crossing or f"episode {source.episode}: {why}"
+            if on_left_out is not None:
+                on_left_out(source.episode, why)
+        else:
+            kept.append(source)
+    if not kept:
+        raise ConfigError(
+            f"none of the demonstrations of '{dataset}' is long enough between its sub-tasks to be cut ({crossing}): "
+            "give slower ones."
+        )
+    return tuple(kept)
+
+
+@lru_cache(maxsize=1)
+def _world(task: Task) -> PoseControlledEnvironment:
+    environment = task.environment(lazy_images=True)
+    if not isinstance(environment, PoseControlled):
+        raise ConfigError(f"the grippers of {task.name} cannot be asked for poses, so nothing can be generated in it.")
+    return cast(PoseControlledEnvironment, environment)
+
+
+@lru_cache(maxsize=1)
+def _distributions(path: str, factors: tuple[str, ...]) -> MutationDistributions:
+    return MutationDistributions.load(Path(path), factors)
+
+
+def _where(attempt: Attempt) -> str:
+    """Where an attempt failed: the reach of which segment, or after which sub-task how."""
+    if attempt.outcome.failure_mode == "unreachable":
+        return f"out of reach in {attempt.reason.partition(':')[0]}"
+    return where(attempt.outcome)
