@@ -1,6 +1,6 @@
 """The one gymnasium environment of all simulated worlds: reset, step, images, info; what is refused moves nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -209,16 +209,24 @@ class PoseControlledEnv(SimEnv):
         Raises:
             UnknownNameError: A target of a gripper that there is not.
         """
-        grippers = self._gripper_poses()
-        for name in targets:
-            if name not in grippers:
-                raise UnknownNameError(f"gripper of task '{self.task.name}'", name, grippers)
+        self._check_grippers(targets)
         action = self._posed.action_for(targets)
         return np.minimum(np.maximum(action, self.action_space.low), self.action_space.high).astype(np.float32)
 
     def unreachable(self, gripper: str, target: Pose) -> str | None:
-        """See PoseControlled."""
+        """See PoseControlled.
+
+        Raises:
+            UnknownNameError: There is no such gripper.
+        """
+        self._check_grippers([gripper])
         return self._posed.unreachable(gripper, target)
+
+    def _check_grippers(self, names: Iterable[str]) -> None:
+        grippers = self._gripper_poses()
+        for name in names:
+            if name not in grippers:
+                raise UnknownNameError(f"gripper of task '{self.task.name}'", name, grippers)
 
 
 class LazyImages(Mapping[str, Image]):

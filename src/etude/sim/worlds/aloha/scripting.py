@@ -28,6 +28,8 @@ from etude.sim.worlds.aloha.scene import aloha_spec
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
 
+_ARM_NUMBERS = 7  # of proprioception, for each arm
+
 
 class Hand(NamedTuple):
     """A gripper: its pose X_world_gripper and the gap between its fingertips [m]."""
@@ -143,8 +145,8 @@ class _Kinematics:
         self._gravity = np.zeros(self._model.nv)
 
     def read(self, state: Vector) -> dict[Side, Hand]:
-        """The hands at joints and openings as in proprioception, (7 n,)."""
-        numbers = state.astype(np.float64).reshape(len(self._arms), -1)
+        """The hands at joints and openings as in proprioception, (7 n,), with which a state begins."""
+        numbers = state[: _ARM_NUMBERS * len(self._arms)].astype(np.float64).reshape(len(self._arms), _ARM_NUMBERS)
         for arm, joints in zip(self._arms.values(), numbers[:, :-1], strict=True):
             self._data.qpos[arm.qpos] = joints
         mujoco.mj_kinematics(self._model, self._data)

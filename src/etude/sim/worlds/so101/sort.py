@@ -21,7 +21,6 @@ from etude.core import (
     Segment,
     SegmentPlan,
     Target,
-    UnknownNameError,
     Vector,
     stream,
 )
@@ -172,8 +171,7 @@ class SortWorld:
 
     def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
         """See PoseControlled."""
-        if gripper != GRIPPER:
-            raise UnknownNameError("gripper", gripper, [GRIPPER])
+        del gripper  # the only one
         return why_unreachable(target)
 
     @property
