@@ -94,7 +94,7 @@ def scored(name: str, dtype: torch.dtype = torch.float32) -> tuple[RowGradients,
     for part in scorable.head:
         part.module.to(dtype)
     batch = {key: _as(value, dtype) for key, value in batch.items()}
-    return RowGradients(scorable, SharedDraws.of(SETTINGS, HORIZON, 2)), batch, scorable
+    return RowGradients(scorable, lambda ready: ready, SharedDraws.of(SETTINGS, HORIZON, 2)), batch, scorable
 
 
 def by_autograd(scorable: Any, batch: dict[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
@@ -188,10 +188,10 @@ def test_a_parameter_without_a_rule_is_named_and_can_be_left_out():
     scorable, draws = ScaledScorable(), SharedDraws.of(SETTINGS, HORIZON, 2)
     batch = batch_of(tiny("flow"), torch.float32)
     with pytest.raises(ConfigError, match="parameter 'scaled.scale' is used by mul.*--head"):
-        RowGradients(scorable, draws).evidence(batch)
-    assert (RowGradients(scorable, draws, "scaled.layer.*").evidence(batch).norm > 0).all()
+        RowGradients(scorable, lambda ready: ready, draws).evidence(batch)
+    assert (RowGradients(scorable, lambda ready: ready, draws, "scaled.layer.*").evidence(batch).norm > 0).all()
 
 
 def test_a_pattern_that_names_nothing_says_what_there_is():
     with pytest.raises(ConfigError, match="--head nothing names no parameter.*scaled.layer"):
-        RowGradients(ScaledScorable(), SharedDraws.of(SETTINGS, HORIZON, 2), "nothing")
+        RowGradients(ScaledScorable(), lambda ready: ready, SharedDraws.of(SETTINGS, HORIZON, 2), "nothing")

@@ -1,12 +1,12 @@
 """What a policy sees and is shown at the anchors of episodes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
-from torch import Tensor
 
 from etude.acquisition.draws import ScoreSettings, SharedDraws
 from etude.core import EtudeError
@@ -38,6 +38,7 @@ class Anchors:
         self._mixture = Mixture([MixtureSource(self._cache)], horizon=model.horizon, batch_size=1)
         self._at_once = max(1, settings.rows // (settings.anchors * settings.draws))
         self._dataset = dataset
+        self._texts = [str(next(iter(row.get("tasks") or [""]))) for row in self._cache.meta.rows]
 
     @property
     def lengths(self) -> Indices:
@@ -64,12 +65,17 @@ class Anchors:
             raise EtudeError(f"'{self._dataset}' {what}: its episodes are 0 to {count - 1}.")
         return episodes
 
-    def batches(self, episodes: Indices) -> Iterator[tuple[Indices, Mapping[str, Tensor]]]:
-        """Some episodes at a time, with their windows in the data's units, (episodes · m, …), episode by episode."""
+    def batches(self, episodes: Indices) -> Iterator[tuple[Indices, dict[str, Any]]]:
+        """Some episodes at a time, with their windows in the data's units, (episodes · m, …), episode by episode.
+
+        With "task", a text for each window, for policies that follow words.
+        """
         for first in range(0, len(episodes), self._at_once):
             part = episodes[first : first + self._at_once]
             frames = self.draws.frames(self.lengths[part])
-            yield part, to_tensors(self._mixture.windows(part.repeat(frames.shape[1]), frames.ravel()))
+            of_row = part.repeat(frames.shape[1])
+            texts = [self._texts[episode] for episode in of_row.tolist()]
+            yield part, {**to_tensors(self._mixture.windows(of_row, frames.ravel())), "task": texts}
 
 
 def _features(cache: FrameCache) -> Features:

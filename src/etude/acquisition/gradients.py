@@ -1,7 +1,7 @@
 """Gradients of a policy's loss on its head, one candidate apart from the other, as inner products only."""
 
 import re
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ from etude.policies.features import ACTION_KEY, PAD_KEY
 from etude.policies.model import ChunkModel
 from etude.policies.scoring import Scorable
 
-type Batch = Mapping[str, Tensor]
-"""Normalised windows at the anchors, candidate by candidate, (N · m, …) each."""
+type Batch = Mapping[str, Any]
+"""Windows at the anchors in the data's units, candidate by candidate, (N · m, …) each."""
 type Direction = Mapping[str, Tensor]
 """Parameter -> a gradient of its shape."""
 
@@ -56,7 +56,7 @@ def head_gradients(model: ChunkModel, draws: SharedDraws, settings: ScoreSetting
         )
     policy = model.policy.eval()
     if model.kind.scorable is not None:
-        return RowGradients(model.kind.scorable(policy), draws, settings.head)
+        return RowGradients(model.kind.scorable(policy), model.prepare, draws, settings.head)
     if settings.head is None:
         raise ConfigError(
             f"it is not known what the head of policy '{model.name}' is: name its parameters with --head PATTERN, such "
@@ -70,12 +70,19 @@ class RowGradients:
 
     Args:
         scorable: The policy.
+        prepare: Normalises a batch.
         draws: Noise and times.
         pattern: Which of the head's parameters; None is all.
     """
 
-    def __init__(self, scorable: Scorable, draws: SharedDraws, pattern: str | None = None) -> None:
-        self._scorable, self._anchors = scorable, len(draws.positions)
+    def __init__(
+        self,
+        scorable: Scorable,
+        prepare: Callable[[Batch], Mapping[str, Tensor]],
+        draws: SharedDraws,
+        pattern: str | None = None,
+    ) -> None:
+        self._scorable, self._prepare, self._anchors = scorable, prepare, len(draws.positions)
         self._draws = draws.time.shape[1] if scorable.takes_draws else 1
         self._noise = torch.from_numpy(draws.noise[:, : self._draws]).flatten(0, 1)  # (m · K, H, A)
         self._time = torch.from_numpy(draws.time[:, : self._draws]).flatten()
@@ -111,6 +118,7 @@ class RowGradients:
     def _row_losses(self, batch: Batch) -> Tensor:
         """Losses of every row, (N · m · K,): the K draws of an anchor follow one another."""
         with torch.no_grad():
+            batch = self._prepare(batch)
             features = self._scorable.encode(batch)
         actions, copies = batch[ACTION_KEY], len(batch[ACTION_KEY]) // self._anchors
         rows = torch.arange(len(actions), device=actions.device).repeat_interleave(self._draws)
@@ -153,7 +161,7 @@ class ForwardGradients:
                 count += 1
         return {name: gradient / count for name, gradient in total.items()}
 
-    def _measure(self, candidate: dict[str, Tensor], along: Direction | None) -> Evidence:
+    def _measure(self, candidate: Batch, along: Direction | None) -> Evidence:
         halves = [self._half(candidate, half) for half in range(CELLS)]
         gradients = [halves[0][0], halves[1][0]]
         products = [[_inner(a, b) for b in gradients] for a in gradients]
@@ -161,10 +169,10 @@ class ForwardGradients:
         losses = float(np.mean([loss for _, loss in halves]))
         return Evidence(products=np.array([products]), losses=np.array([losses]), along=np.array([directed]))
 
-    def _half(self, candidate: dict[str, Tensor], half: int) -> tuple[dict[str, Tensor], float]:
+    def _half(self, candidate: Batch, half: int) -> tuple[dict[str, Tensor], float]:
         """Gradient and value of the mean loss over one half of the anchors and all draws."""
         size = self._anchors // CELLS
-        rows = {name: values[half * size : (half + 1) * size] for name, values in candidate.items()}
+        rows = self._model.prepare({n: values[half * size : (half + 1) * size] for n, values in candidate.items()})
         policy, names = self._model.policy, list(self._parameters)
         total, mean = [torch.zeros_like(p) for p in self._parameters.values()], 0.0
         with _requiring([policy], self._parameters.values()), torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -198,16 +206,10 @@ def _last_layer(policy: nn.Module) -> str:
     return names[-1] if names else "model."
 
 
-def _candidates(batch: Batch, anchors: int) -> list[dict[str, Tensor]]:
-    """A batch for each candidate; what is no tensor of rows is the same in all."""
-    size = len(batch[ACTION_KEY])
-    count = size // anchors
-
-    def part(values: Any, index: int) -> Any:
-        rows = isinstance(values, Tensor) and values.ndim and len(values) == size
-        return values[index * anchors : (index + 1) * anchors] if rows else values
-
-    return [{name: part(values, index) for name, values in batch.items()} for index in range(count)]
+def _candidates(batch: Batch, anchors: int) -> list[Batch]:
+    """A batch for each candidate."""
+    firsts = range(0, len(batch[ACTION_KEY]), anchors)
+    return [{name: values[first : first + anchors] for name, values in batch.items()} for first in firsts]
 
 
 def _inner(a: Direction, b: Direction) -> float:

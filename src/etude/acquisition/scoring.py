@@ -139,9 +139,7 @@ def _measure(
     known = read_evidence(record)
     left = np.array([episode for episode in episodes.tolist() if episode not in known], np.int64)
     for part, batch in anchors.batches(left):
-        with torch.no_grad():
-            ready = model.prepare(batch)
-        measured = gradients.evidence(ready, direction)
+        measured = gradients.evidence(batch, direction)
         known |= dict(zip(part.tolist(), measured.each(), strict=True))
         write_evidence(record, known)
         if progress:
@@ -155,7 +153,7 @@ def _mean_gradient(model: ChunkModel, dataset: Path, settings: ScoreSettings) ->
     gradients, total = head_gradients(model, anchors.draws, settings), dict[str, torch.Tensor]()
     for part, batch in anchors.batches(anchors.chosen(None)):
         share = len(part) / len(anchors.lengths)
-        for name, gradient in gradients.mean(model.prepare(batch)).items():
+        for name, gradient in gradients.mean(batch).items():
             total[name] = total.get(name, torch.zeros_like(gradient)) + share * gradient
     return total
 

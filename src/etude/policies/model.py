@@ -8,7 +8,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
@@ -127,11 +127,11 @@ class ChunkModel:
             for file in sorted(Path(folder).iterdir(), key=lambda file: (file.name == WEIGHTS_FILE, file.name)):
                 write_bytes(path / file.name, file.read_bytes())
 
-    def prepare(self, batch: Mapping[str, Tensor], *, augment: bool = False) -> dict[str, Tensor]:
+    def prepare(self, batch: Mapping[str, Any], *, augment: bool = False) -> dict[str, Tensor]:
         """A batch as the network takes it: what it sees of the images, in normalised values.
 
         Args:
-            batch: See this module.
+            batch: See this module; "task", a text for each, for policies that follow words.
             augment: Vary images at random, if the inputs say so; draws from torch's global stream.
         """
         if self.inputs:
@@ -142,6 +142,6 @@ class ChunkModel:
         return ready
 
 
-def _as_fractions(value: Tensor) -> Tensor:
+def _as_fractions(value: Any) -> Any:
     """uint8 images to floats in [0, 1], as LeRobot's policies expect; everything else as it is."""
-    return value.to(torch.float32) / 255 if value.dtype == torch.uint8 else value
+    return value.to(torch.float32) / 255 if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
