@@ -11,7 +11,7 @@ from generation.grasping import STEP_M, GraspTask
 from etude.compute import SerialExecutor
 from etude.core import Case, EtudeError, MismatchError, Perturbation, Segment, SegmentPlan, StageFailedError
 from etude.data import ACTION, DatasetMeta, read_numbers
-from etude.generation.annotating import annotate_dataset, read_parted
+from etude.generation.annotating import annotate_dataset, read_left_out
 from etude.generation.annotation import Annotation, Parted, annotate_episode
 from etude.generation.source import load_sources
 from etude.loop.collecting import collect
@@ -86,7 +86,7 @@ def test_a_replay_that_fails_says_where_it_parted(demonstrations: Path) -> None:
 
 def test_nothing_is_written_where_no_replay_succeeds(demonstrations: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        StageFailedError, match=r"no replay of .* episode 0 parted at frame 1 .* ended after \d+ as timeout"
+        StageFailedError, match=r"no demonstration of .* episode 0 parted at frame 1 .* ended after \d+ as timeout"
     ):
         _annotate(demonstrations, tmp_path / "none", GraspTask(slip=0.5))
     assert not (tmp_path / "none").exists()
@@ -125,8 +125,8 @@ def test_parted_episodes_are_listed_and_the_others_kept(
     monkeypatch.setattr("etude.generation.annotating._meta", lambda _root: _Forged(meta, wrong))
     result = annotate_dataset(meta, tmp_path / "some", TASK, executor=SerialExecutor())
     assert result.kept == 2
-    assert list(result.parted) == [1]
-    assert read_parted(tmp_path / "some").keys() == {"1"}
+    assert list(result.left_out) == [1]
+    assert read_left_out(tmp_path / "some").keys() == {1}
     assert [source.case for source in load_sources(tmp_path / "some", TASK.segments)] == [
         meta.episodes[0].case,
         meta.episodes[2].case,

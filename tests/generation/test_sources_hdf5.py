@@ -9,13 +9,16 @@ from data.test_hdf5_import import load
 from generation.grasping import GraspTask
 
 from etude.compute import SerialExecutor
-from etude.core import Perturbation
-from etude.data import DatasetMeta
+from etude.core import MismatchError, Perturbation
+from etude.core.se3 import matrix_to_quat
+from etude.data import STATE, DatasetMeta, read_numbers
 from etude.data.hdf5.exporting import export_hdf5
 from etude.data.hdf5.planning import ImportConfig
 from etude.generation.annotating import annotate_dataset
+from etude.generation.recorded import Recording
 from etude.generation.source import load_sources
 from etude.loop.collecting import collect
+from etude.sim import make_task
 
 TASK = GraspTask()
 NAMES = {
@@ -59,3 +62,100 @@ def test_an_exported_annotation_has_the_names_of_its_layout_and_comes_back(
             for name in before:
                 np.testing.assert_array_equal(before[name], after[name], err_msg=f"{kind} {name}")
         np.testing.assert_array_equal(one.actions, other.actions)
+
+
+STACK = "franka-stack:cubes=2,distractors=0"
+
+
+@pytest.fixture(scope="module")
+def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two demonstrations of stacking, annotated by replay."""
+    root, task = tmp_path_factory.mktemp("stacked"), make_task(f"{STACK},cameras=none")
+    collect(task, root / "demos", accepted=2, draw=lambda _rng: Perturbation({}), seed=0, executor=SerialExecutor())
+    annotate_dataset(DatasetMeta.open(root / "demos"), root / "sources", task, executor=SerialExecutor())
+    return root / "sources"
+
+
+def _as_isaac_lab(sources: Path, path: Path, *, scale: float, datagen: bool = False) -> Path:
+    """The same demonstrations as Isaac Lab would have recorded them, with the names of its task; no signals."""
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        data.attrs["env_args"] = '{"env_name": "Isaac-Stack-Cube-Franka-IK-Rel-v0", "type": 2}'
+        for index, source in enumerate(load_sources(sources, make_task(STACK).segments)):
+            demo = data.create_group(f"demo_{index}")
+            demo.attrs["success"], demo.attrs["seed"] = True, 0
+            hand = source.grippers["gripper"]
+            states = read_numbers(DatasetMeta.open(sources), index, [STATE])[STATE]
+            actions = source.actions.copy()
+            actions[:, :6] *= np.array([0.05 / scale] * 3 + [0.5 / scale] * 3, np.float32)
+            demo["actions"] = actions
+            demo["obs/eef_pos"], demo["obs/eef_quat"] = hand[:, :3, 3], _quaternions(hand)
+            demo["obs/gripper_pos"] = np.stack([states[:, 9] / 2, -states[:, 9] / 2], axis=1)
+            for name, theirs in (("cube_blue", "cube_1"), ("cube_red", "cube_2")):
+                poses = np.concatenate([source.objects[name][:, :3, 3], _quaternions(source.objects[name])], axis=1)
+                demo[f"initial_state/rigid_object/{theirs}/root_pose"] = poses[:1]
+                demo[f"states/rigid_object/{theirs}/root_pose"] = np.concatenate([poses[1:], poses[-1:]])
+            if datagen:
+                demo["obs/datagen_info/eef_pose/franka"] = hand
+                demo["obs/datagen_info/target_eef_pose/franka"] = source.targets["gripper"]
+                demo["obs/datagen_info/subtask_term_signals/grasp"] = source.signals["grasp_1"]
+    return path
+
+
+def _quaternions(poses: np.ndarray) -> np.ndarray:
+    return np.stack([matrix_to_quat(T[:3, :3]) for T in poses])
+
+
+OBJECTS = {"cube_blue": "cube_1", "cube_red": "cube_2"}
+
+
+@pytest.mark.parametrize(
+    ("datagen", "recording"),
+    [
+        (False, Recording(objects=OBJECTS, action_scale=(0.5, 0.5))),
+        (True, Recording(objects=OBJECTS, signals={"grasp_1": "grasp"})),
+    ],
+    ids=["judged-from-poses", "from-datagen"],
+)
+def test_another_simulators_demonstrations_become_the_sources_they_would_be_here(
+    datagen: bool, recording: Recording, stacked: Path, tmp_path: Path
+) -> None:
+    path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5, datagen=datagen)
+    load([path], tmp_path / "imported")
+    task = make_task(STACK)
+    annotate_dataset(
+        DatasetMeta.open(tmp_path / "imported"), tmp_path / "out", task, executor=SerialExecutor(), recording=recording
+    )
+    here, there = load_sources(stacked, task.segments), load_sources(tmp_path / "out", task.segments, task=task)
+    for one, other in zip(here, there, strict=True):
+        assert one.rise("grasp_1") == other.rise("grasp_1")
+        for name in OBJECTS:
+            np.testing.assert_allclose(one.objects[name], other.objects[name], atol=1e-6)
+        np.testing.assert_allclose(one.targets["gripper"], other.targets["gripper"], atol=1e-5)
+        np.testing.assert_array_equal(one.commands["gripper"], other.commands["gripper"])
+
+
+def test_what_was_not_recorded_is_named_with_the_option_that_helps(stacked: Path, tmp_path: Path) -> None:
+    load([_as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)], tmp_path / "imported")
+    meta, task = DatasetMeta.open(tmp_path / "imported"), make_task(STACK)
+    with pytest.raises(MismatchError, match=r"no poses of 'cube_red'.*cube_1, cube_2.*--objects cube_red=THEIRS"):
+        annotate_dataset(meta, tmp_path / "out", task, executor=SerialExecutor())
+    with pytest.raises(MismatchError, match=r"no targets of gripper 'gripper'.*--action-scale"):
+        annotate_dataset(meta, tmp_path / "out", task, executor=SerialExecutor(), recording=Recording(objects=OBJECTS))
+    assert not (tmp_path / "out").exists()
+
+
+def test_recorded_failures_are_left_out(stacked: Path, tmp_path: Path) -> None:
+    path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
+    with h5py.File(path, "a") as file:
+        file["data/demo_0"].attrs["success"] = False
+    load([path], tmp_path / "imported")
+    recording = Recording(objects=OBJECTS, action_scale=(0.5, 0.5))
+    done = annotate_dataset(
+        DatasetMeta.open(tmp_path / "imported"),
+        tmp_path / "out",
+        make_task(STACK),
+        executor=SerialExecutor(),
+        recording=recording,
+    )
+    assert (done.kept, done.left_out) == (1, {0: "was recorded as a failure"})

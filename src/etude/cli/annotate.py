@@ -1,8 +1,11 @@
 """`etude annotate`: demonstrations made into sources that `etude generate` makes new ones from."""
 
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -10,10 +13,14 @@ from etude.cli.data.writing import open_dataset, parse_episodes
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
-from etude.core import ConfigError
+from etude.core import ConfigError, EtudeError, Task
 
 if TYPE_CHECKING:
-    from etude.generation.annotation import Annotation, Parted
+    from etude.data import DatasetMeta
+    from etude.generation.annotating import Annotated as Done
+    from etude.generation.annotation import Result
+    from etude.generation.recorded import Recording
+    from etude.loop.progress import Update
 
 SETTINGS = Path("meta/etude/annotate.json")
 
@@ -22,87 +29,193 @@ SETTINGS = Path("meta/etude/annotate.json")
 class Options(WorkerOptions):
     """Write a dataset that says of every frame where objects and grippers were, and which sub-tasks were done.
 
-    With --auto each demonstration is replayed in its world; only those that succeed again are kept, the others are
-    listed with where they parted.
+    Demonstrations of Etude's own worlds are replayed; those that do not succeed again are left out and listed with
+    where they parted. Demonstrations of another simulator do not replay: what they recorded is used, their datagen
+    columns or their states and observations.
 
     Examples:
         etude annotate data/first --auto --out data/sources
+        etude annotate data/first --manual --out data/marked
+        etude annotate isaac.hdf5 --auto --task franka-lift --objects cube_red=cube_2 --out data/isaac
 
     Attributes:
-        dataset: Folder of the dataset, or its name on the Hugging Face hub.
+        dataset: Folder of the dataset, its name on the Hugging Face hub, or an HDF5 file.
         out: Folder of the annotated dataset.
-        auto: Replay the demonstrations.
-        task: The world they were made in; by default the one that the dataset names.
+        auto: Take the sub-tasks' signals from the replay, or from what was recorded.
+        manual: Mark them by hand: the episodes are shown, and keys say when a sub-task is done.
+        task: The world they were made in, or whose kind they are; by default the one that the dataset names.
         episodes: Which: numbers and ranges such as 3 7-9; by default all.
         tolerance: How far a number of the state may be off before a replay counts as parted, in the state's own units.
+        objects: What the task's objects are called in demonstrations of another simulator.
+        signals: The same of the sub-tasks' signals.
+        action_scale: What one of their actions of 1 asks for, in metres and radians; by default their targets are used.
+        close_positive: Their fingers close at positive commands, as robosuite's do.
+        quaternion: Order of the quaternions in Isaac Lab's files: wxyz in 2.x, xyzw in 3.x.
+        picture: With --manual, also write the frame that is shown to this PNG file.
         resume: Go on with a dataset that was begun with the same options.
         json: Print one line of JSON per episode, and nothing else.
     """
 
-    dataset: Annotated[Positional[str], arg(metavar="DATASET")]
+    dataset: Annotated[Positional[str], arg(metavar="DATASET|FILE.hdf5")]
     out: Path
     auto: bool = False
+    manual: bool = False
     task: str = ""
     episodes: Annotated[tuple[str, ...], arg(metavar="N …")] = ()
     tolerance: float = 0.01
+    objects: Annotated[tuple[str, ...], arg(metavar="NAME=THEIRS …")] = ()
+    signals: Annotated[tuple[str, ...], arg(metavar="NAME=THEIRS …")] = ()
+    action_scale: Annotated[tuple[float, float] | None, arg(metavar="M RAD")] = None
+    close_positive: bool = False
+    quaternion: Literal["wxyz", "xyzw"] = "wxyz"
+    picture: Path | None = None
     resume: bool = False
     json: bool = False
 
     def __post_init__(self) -> None:
         WorkerOptions.__post_init__(self)
+        if self.auto == self.manual:
+            raise ConfigError(
+                "say how: --auto takes the signals from replays or recordings, --manual asks you for them."
+            )
         if not self.tolerance > 0:
             raise ConfigError(f"--tolerance {self.tolerance:g}: must be positive.")
+        if self.picture and self.picture.suffix != ".png":
+            raise ConfigError(f"--picture {self.picture}: a picture's name ends in .png.")
+        for flag in ("objects", "signals"):
+            for text in getattr(self, flag):
+                if not all(text.partition("=")[::2]):
+                    raise ConfigError(f"--{flag} {text}: write NAME=THEIRS, the task's name first.")
 
 
 def run(options: Options) -> None:
     """Annotate."""
-    from etude.generation.annotating import annotate_dataset
-    from etude.generation.annotation import Parted
+    from etude.generation.annotating import annotate_dataset, plan_of
+
+    require_free(options.out, resume=options.resume)
+    with _source(options) as meta:
+        task = _task(options, meta)
+        rows = [[s.signal for s in row if s.signal] for row in plan_of(task).segments.values()]
+        wanted = _wanted(options, meta.total_episodes)
+        settings = _settings(options, task, wanted)
+        require_same_settings(options.out / SETTINGS, settings)
+        with (
+            nothing_if_nothing(options.out, SETTINGS),
+            make_executor(options) as executor,
+            _progress(options, len(wanted)) as update,
+        ):
+
+            def on_episode(episode: int, result: "Result") -> None:
+                if options.out.exists():
+                    remember_settings(options.out / SETTINGS, settings)
+                if options.json:
+                    show_json(_told(episode, result))
+                update(wanted.index(episode) + 1, "")
+
+            done = annotate_dataset(
+                meta,
+                options.out,
+                task,
+                executor=executor,
+                episodes=wanted,
+                recording=_recording(options),
+                marker=_marker(options, meta, rows),
+                tolerance=options.tolerance,
+                on_episode=on_episode,
+            )
+    if not options.json:
+        _show(options, task, done, len(wanted))
+
+
+@contextmanager
+def _source(options: Options) -> "Generator[DatasetMeta]":
+    """The dataset; one that an HDF5 file is imported into is kept beside the output until that is whole."""
+    if not options.dataset.endswith((".hdf5", ".h5")):
+        yield open_dataset(options.dataset)
+        return
+    from etude.data import DatasetMeta
+    from etude.data.hdf5.importing import import_demonstrations
+    from etude.data.hdf5.planning import ImportConfig, find_demonstrations, find_files, plan_import
+
+    imported = options.out.with_name(f".{options.out.name}.imported")
+    config = ImportConfig(quaternion=options.quaternion)
+    layout, sources = find_demonstrations(find_files([Path(options.dataset)]), config)
+    plan = plan_import(layout, sources, config)
+    try:
+        import_demonstrations(plan, {imported: list(range(len(sources)))}, resume=True)
+        yield DatasetMeta.open(imported)
+    except EtudeError:
+        shutil.rmtree(imported, ignore_errors=True)
+        raise
+    shutil.rmtree(imported)
+
+
+def _progress(options: Options, episodes: int) -> "AbstractContextManager[Update]":
+    """A bar; none where a person looks at the episodes themselves."""
+    return nullcontext(lambda _done, _note: None) if options.manual else watch()("episodes", episodes)
+
+
+def _task(options: Options, meta: "DatasetMeta") -> Task:
     from etude.sim import make_task
 
-    meta = open_dataset(options.dataset)
     if not (options.task or meta.task):
-        raise ConfigError(f"'{options.dataset}' does not say which world it was made in: name it with --task.")
-    task = make_task(options.task or meta.task)
-    wanted = _wanted(options, meta.total_episodes)
-    settings = {"dataset": str(meta.root), "task": task.name, "episodes": wanted, "tolerance": options.tolerance}
-    require_free(options.out, resume=options.resume)
-    require_same_settings(options.out / SETTINGS, settings)
-    with (
-        nothing_if_nothing(options.out, SETTINGS),
-        make_executor(options) as executor,
-        watch()("episodes", len(wanted)) as update,
-    ):
-        parted_now = 0
-
-        def on_episode(episode: int, result: "Annotation | Parted") -> None:
-            nonlocal parted_now
-            parted_now += isinstance(result, Parted)
-            if options.out.exists():
-                remember_settings(options.out / SETTINGS, settings)
-            if options.json:
-                told = {"parted": asdict(result)} if isinstance(result, Parted) else {"kept": result.length}
-                show_json({"episode": episode, **told})
-            update(wanted.index(episode) + 1, f"{parted_now} parted" if parted_now else "")
-
-        annotated = annotate_dataset(
-            meta,
-            options.out,
-            task,
-            executor=executor,
-            episodes=wanted,
-            tolerance=options.tolerance,
-            on_episode=on_episode,
-        )
-    if options.json:
-        return
-    for episode, parted in annotated.parted.items():
-        show(f"left out: episode {episode} {parted}")
-    show(f"{annotated.kept} of {len(wanted)} demonstrations annotated: {options.out}")
-    show_next(f"etude generate --source {options.out} --task {task.name} --accepted 100 --out {options.out}-generated")
+        raise ConfigError(f"'{options.dataset}' does not say which world it was made in: name one with --task.")
+    return make_task(options.task or meta.task)
 
 
 def _wanted(options: Options, total: int) -> list[int]:
     if not options.episodes:
         return list(range(total))
     return sorted(parse_episodes(options.episodes, total, "--episodes", options.dataset))
+
+
+def _settings(options: Options, task: Task, wanted: Sequence[int]) -> dict[str, Any]:
+    """What decides the result."""
+    named = {
+        name: getattr(options, name) for name in ("dataset", "manual", "tolerance", "close_positive", "quaternion")
+    }
+    listed = {name: sorted(getattr(options, name)) for name in ("objects", "signals")}
+    scale = list(options.action_scale) if options.action_scale else None
+    return {**named, **listed, "action_scale": scale, "task": task.name, "episodes": list(wanted)}
+
+
+def _recording(options: Options) -> "Recording":
+    from etude.generation.recorded import Recording
+
+    def pairs(texts: Sequence[str]) -> Mapping[str, str]:
+        return {name: theirs for name, _, theirs in (text.partition("=") for text in texts)}
+
+    return Recording(
+        objects=pairs(options.objects),
+        signals=pairs(options.signals),
+        action_scale=options.action_scale,
+        close_positive=options.close_positive,
+    )
+
+
+def _marker(options: Options, meta: "DatasetMeta", rows: Sequence[Sequence[str]]) -> Any:
+    if not options.manual:
+        return None
+    from etude.cli.marking import TerminalMarker
+
+    return TerminalMarker(meta, rows, picture=options.picture)
+
+
+def _told(episode: int, result: "Result") -> dict[str, Any]:
+    from etude.generation.annotation import Annotation
+
+    if isinstance(result, Annotation):
+        return {"episode": episode, "kept": result.length}
+    return {"episode": episode, "left_out": {"why": str(result), **asdict(result)}}
+
+
+def _show(options: Options, task: Task, done: "Done", wanted: int) -> None:
+    for episode, why in done.left_out.items():
+        show(f"left out: episode {episode} {why}")
+    if done.stopped:
+        show(f"stopped after {done.kept + len(done.left_out)} of {wanted} episodes; go on with --resume")
+    if done.kept:
+        show(f"{done.kept} of {wanted} demonstrations annotated: {options.out}")
+        show_next(
+            f"etude generate --source {options.out} --task {task.name} --accepted 100 --out {options.out}-generated"
+        )

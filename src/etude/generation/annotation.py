@@ -40,8 +40,8 @@ class Annotation:
 
     @property
     def length(self) -> int:
-        """Frames annotated: up to the success."""
-        return len(next(iter(self.signals.values())))
+        """Frames annotated: of a replay, up to the success."""
+        return len(next(iter(self.commands.values())))
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """Everything but the signals as columns of a dataset, (T, 16) or (T, 1)."""
@@ -82,6 +82,20 @@ class Parted:
         return (
             f"{where} (at most {self.largest:.3g} off), reached {reached}, ended after {self.length} as {self.ending}"
         )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An episode that is no source for another reason than its replay."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+type Result = Annotation | Parted | Skipped
+"""What comes of an episode."""
 
 
 def annotate_episode(

@@ -1,5 +1,6 @@
 """Source demonstrations: what is kept of a demonstration for new ones to be made from it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -113,14 +114,15 @@ def why_uncut(source: SourceDemonstration, plan: SegmentPlan) -> str:
 
 
 def require_same_actions(meta: DatasetMeta, task: Task) -> None:
-    """Raise unless a dataset's actions are a task's.
+    """Raise unless a dataset's actions are a task's, as far as they have names.
 
     Raises:
         MismatchError: They have other names, or are more or fewer; the message names both.
     """
     feature = meta.features.get(ACTION)
     names = feature.names if feature else ()
-    if feature is None or feature.shape != (len(task.action_names),) or names != tuple(task.action_names):
+    same = _is_nameless(names) or names == tuple(task.action_names)
+    if feature is None or feature.shape != (len(task.action_names),) or not same:
         size = feature.shape[0] if feature else 0
         theirs = f"{size} ({', '.join(names)})" if names else str(size)
         robot = f" of robot '{meta.robot_type}'" if meta.robot_type else ""
@@ -129,6 +131,11 @@ def require_same_actions(meta: DatasetMeta, task: Task) -> None:
             f"{len(task.action_names)} ({', '.join(task.action_names)}) here; give demonstrations of this robot, "
             "made with this action space."
         )
+
+
+def _is_nameless(names: Sequence[str]) -> bool:
+    """Whether an action's numbers are only numbered, as in imported files: then their number has to do."""
+    return all(re.fullmatch(r"(\w+[._])?\d+", name) for name in names)
 
 
 def _columns(meta: DatasetMeta, plan: SegmentPlan) -> list[DatagenColumn]:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import mujoco
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from etude.core import Perturbation, PerturbationSpace, SegmentPlan, Vector
@@ -127,4 +127,24 @@ class HasGrippers(Protocol):
 
     def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
         """Gripper -> X_world_gripper."""
+        ...
+
+
+@runtime_checkable
+class JudgesPoses(Protocol):
+    """A world whose sub-tasks can be told from poses alone, so also of episodes that were recorded elsewhere."""
+
+    def judged(
+        self,
+        objects: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        grippers: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        opening_m: Float64[NDArray[np.float64], " T"],
+    ) -> Mapping[str, Bool[NDArray[np.bool_], " T"]]:
+        """Sub-task -> whether it was ever reached by each moment; the world itself does not change.
+
+        Args:
+            objects: Object -> X_world_object.
+            grippers: Gripper -> X_world_gripper.
+            opening_m: Between the fingers.
+        """
         ...

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import mujoco
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from etude.core import Perturbation, PerturbationSpace, Target, UnknownNameError, Vector, stream
@@ -220,6 +220,28 @@ class CubeWorld:
         if gripper != GRIPPER:
             raise UnknownNameError("gripper", gripper, [GRIPPER])
         return self._reach.why_not(target)
+
+    def judged(
+        self,
+        objects: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        grippers: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        opening_m: Float64[NDArray[np.float64], " T"],
+    ) -> Mapping[str, Bool[NDArray[np.bool_], " T"]]:
+        """See JudgesPoses; how high the first cube lies in the first quarter tells the edge of all."""
+        heights = objects[self._table.cubes[0]][: 1 + len(opening_m) // 4, 2, 3]
+        edge = 2 * float(np.median(heights))
+        monitor, done = self._start(edge), list[Mapping[str, bool]]()
+        for t, opening in enumerate(opening_m.tolist()):
+            cubes = [objects[name][t] for name in self._table.cubes]
+            scene = Scene(
+                cubes=[cube[:3, 3].tolist() for cube in cubes],
+                gripper=grippers[GRIPPER][t, :3, 3].tolist(),
+                opening=opening,
+                uprightness=[float(np.abs(cube[2, :3]).max()) for cube in cubes],
+            )
+            monitor.judge(scene)
+            done.append(monitor.subtasks)
+        return {name: np.array([moment[name] for moment in done]) for name in monitor.subtasks}
 
     @property
     def monitor(self) -> CubeMonitor:
