@@ -8,6 +8,7 @@ object lies now. Source: Mandlekar et al. 2023 (MimicGen); Jiang et al. 2024 (De
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,18 +37,23 @@ class Segment:
         object: In whose frame it moves; "" replays it as it was.
         turns: Into how many equal turns about its own z axis the object falls on itself: 4 for a cube, 1 for most.
         offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
+        within_m: It begins where the gripper has come so near to the object; what it did before, in the free, is left
+            out, and the way there is straight. Moved with the object, that might lie out of reach.
     """
 
     signal: str = ""
     object: str = ""
     turns: int = 1
     offsets: tuple[int, int] = (0, 0)
+    within_m: float = inf
 
     def __post_init__(self) -> None:
         if self.turns < 1:
             raise ConfigError(f"turns = {self.turns} must be at least 1.")
         if self.offsets[0] > self.offsets[1]:
             raise ConfigError(f"offsets = {self.offsets}: write the smaller first.")
+        if not self.within_m > 0:
+            raise ConfigError(f"within_m = {self.within_m:g} must be positive.")
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ def draw_offsets(plan: SegmentPlan, rng: np.random.Generator) -> Offsets:
 
 
 def span(source: SourceDemonstration, plan: SegmentPlan, offsets: Offsets, part: Part) -> tuple[int, int]:
-    """First frame of a part in a demonstration, and the first after it."""
+    """First frame of a part in a demonstration, from where it is near enough to its object, and the first after it."""
     row = plan.segments[part.gripper]
     ends = [0, *(_end(source, s) + o for s, o in zip(row, offsets[part.gripper], strict=True))]
-    return ends[part.index], ends[part.index + 1]
+    first, last = ends[part.index], ends[part.index + 1]
+    return first + _frames_away(source, part.gripper, row[part.index], first, last), last
 
 
 def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
@@ -42,6 +43,14 @@ def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
                     f"frame {earliest}"
                 )
     return ""
+
+
+def _frames_away(source: SourceDemonstration, gripper: str, segment: Segment, first: int, last: int) -> int:
+    """How many frames of a segment pass until the gripper is near enough to the object; 0 where it never is."""
+    if not segment.object:
+        return 0
+    between = source.grippers[gripper][first:last, :3, 3] - source.objects[segment.object][first:last, :3, 3]
+    return int(np.argmax(np.linalg.norm(between, axis=1) <= segment.within_m))
 
 
 def _window(source: SourceDemonstration, segment: Segment) -> tuple[str, int, int]:
