@@ -45,6 +45,12 @@ VERBS = {
         "etude annotate data/first --auto --out data/sources",
         resumable=True,
     ),
+    "generate": Verb(
+        "etude.cli.generate",
+        "make new demonstrations from annotated ones",
+        "etude generate --source data/sources --task franka-stack --accepted 200 --out data/generated",
+        resumable=True,
+    ),
     "train": Verb(
         "etude.cli.train",
         "fit a policy to one or more datasets",
@@ -79,6 +85,12 @@ VERBS = {
         "etude.cli.score",
         "which demonstrations a policy would learn most from",
         "etude score data/more --policy runs/first --out scores/more",
+        resumable=True,
+    ),
+    "estimate": Verb(
+        "etude.cli.estimate",
+        "how many demonstrations each pocket takes",
+        "etude estimate search/first --dataset data/first --out needs/first",
         resumable=True,
     ),
     "lockstep": Verb(

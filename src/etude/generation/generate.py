@@ -1,11 +1,11 @@
 """One attempt at a new demonstration: state-only, from the reset to the success, or to where it is given up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
 from etude.core import Case, ConfigError, Environment, Outcome, SegmentPlan, to_outcome
@@ -13,6 +13,8 @@ from etude.generation.config import GenerationConfig
 from etude.generation.noise import Bounded
 from etude.generation.source import SourceDemonstration
 from etude.generation.weaving import GivenUpError, Piece, UnreachableError, Weaver
+
+type Pose = Float64[NDArray[np.float64], "4 4"]
 
 UNREACHABLE = "unreachable"
 """Failure mode of an attempt that would ask for a pose out of the robot's reach."""
@@ -30,12 +32,14 @@ class Attempt:
         outcome: What became of it, with its case.
         actions: As executed, noise included, (T, A); none where it was given up before the first step.
         pieces: The parts it began, in order.
+        start: Object -> X_world_object at the reset.
         reason: Why it was given up; "" where it was not.
     """
 
     outcome: Outcome
     actions: Float32[NDArray[np.float32], "T A"]
     pieces: tuple[Piece, ...]
+    start: Mapping[str, Pose]
     reason: str = ""
 
     @property
@@ -76,6 +80,7 @@ def generate(
             f"no source demonstration {source}: choose one of {', '.join(str(s.episode) for s in sources)}."
         )
     _, info = environment.reset(seed=case.seed, options={"perturbation": case.theta})
+    start = {name: np.array(X, np.float64) for name, X in info["object_poses"].items()}
     weaver = Weaver(environment, plan, chosen, rng, config, info)
     actions: list[NDArray[np.float32]] = []
     total_reward, done, reason, unreachable = 0.0, False, "", False
@@ -91,5 +96,6 @@ def generate(
         outcome=replace(outcome, failure_mode=UNREACHABLE) if unreachable and not outcome.success else outcome,
         actions=np.array(actions, np.float32).reshape(len(actions), len(environment.action_space.low)),
         pieces=tuple(weaver.pieces),
+        start=start,
         reason=reason,
     )

@@ -46,7 +46,8 @@ class GeneratorMaker:
         source = self._source_for(task, case, rng)
         attempt = generate(environment, plan, sources, case, rng, self.config, source=source)
         stuck = "" if attempt.outcome.success else _where(attempt)
-        made = Made(outcome=attempt.outcome, source=attempt.source, stuck=stuck)
+        start = {name: (float(X[0, 3]), float(X[1, 3])) for name, X in attempt.start.items()}
+        made = Made(outcome=attempt.outcome, source=attempt.source, stuck=stuck, start=start)
         if not attempt.outcome.success:
             made = replace(made, actions=attempt.actions)
         if not len(attempt.actions) or not (attempt.outcome.success or keep_failed):

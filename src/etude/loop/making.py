@@ -1,6 +1,7 @@
 """Who makes demonstrations: a maker makes one attempt at a case, wherever it is sent."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
@@ -21,6 +22,7 @@ class Made:
         outcome: With its case.
         episode: What is to be kept of it; None of a failure, unless failures are kept.
         source: The source episode that it was made from, or −1.
+        start: Object -> where it lay at the reset, x and y [m]; empty where nobody looked.
         stuck: Where a failure failed, in a few words.
         actions: What a failure did, (T, A), to see it again; None where it can be had anew from its case.
     """
@@ -28,6 +30,7 @@ class Made:
     outcome: Outcome
     episode: EncodedEpisode | None = None
     source: int = -1
+    start: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     stuck: str = ""
     actions: Float32[NDArray[float32], "T A"] | None = None
 

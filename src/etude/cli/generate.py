@@ -1,0 +1,225 @@
+"""`etude generate`: new demonstrations from annotated ones, as a LeRobot dataset."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from rich.table import Table
+from tyro.conf import arg
+
+from etude.cli.drawing import Draw, Spread, make_draw
+from etude.cli.executing import WorkerOptions, make_executor
+from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
+from etude.cli.terminal import show, show_json, show_next, watch
+from etude.cli.usage import require_at_least
+from etude.core import ConfigError, Task
+
+if TYPE_CHECKING:
+    from etude.loop.generating import GeneratorMaker
+    from etude.loop.yields import Yields
+
+SETTINGS = Path("meta/etude/generate.json")
+_LOG, _YIELDS, _PAGE = "meta/etude/attempts.jsonl", "meta/etude/yields.json", "meta/etude/yields.html"
+type Select = Literal["random", "nearest-object", "nearest-robot"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(WorkerOptions):
+    """Make new demonstrations from annotated ones: their segments, moved with the objects, in new worlds.
+
+    Attempts run without images; those that succeed are replayed once to render them. Every episode is safely on disk
+    before the next one counts: a generation that was stopped goes on with --resume and ends with the same dataset.
+
+    Examples:
+        etude generate --source data/sources --task franka-stack --accepted 200 --out data/generated
+        etude generate --source data/sources --task franka-stack --attempts 500 --space uniform --out data/broad
+        etude generate --source data/sources --task franka-stack --accepted 80 --select nearest-object --per-subtask \
+--noise 0.03 --out data/varied
+        etude generate --source data/sources --task franka-stack --accepted 80 --distribution \
+runs/a/round-01/gradient/distributions.json --out data/aimed
+
+    Attributes:
+        source: Folder of the annotated dataset (`etude annotate`).
+        task: World of the new demonstrations; by default the one that the dataset names.
+        attempts: How many attempts to make; as many demonstrations as succeed.
+        accepted: How many demonstrations to make, with as many attempts as that takes.
+        out: Folder of the dataset.
+        seed: Fixes all randomness.
+        space: Where perturbations come from: the nominal world, or all of the feasible space.
+        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        distribution: A round's distributions.json: which source demonstrations, and where they are mutated to.
+        select: How the source demonstration is chosen: any, or among the three whose object lay, or whose gripper was,
+            most alike.
+        per_subtask: Choose it anew for every segment; else once for every attempt.
+        noise: Standard deviation of what is added to the arm's actions, as a share of half their range; it is executed
+            and recorded.
+        lift_m: How far the way between two segments rises before it goes aside; 0 goes straight.
+        keep_failed: Keep the failures too, as a dataset of their own: OUT/failed.
+        resume: Continue a dataset that was begun with the same options; --accepted or --attempts may be larger.
+        json: Print one line of JSON per episode once it is on disk, then the yields, and nothing else.
+    """
+
+    source: Path
+    task: str = ""
+    attempts: int | None = None
+    accepted: int | None = None
+    out: Path
+    seed: int = 0
+    space: Spread = "nominal"
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    distribution: Annotated[Path | None, arg(metavar="FILE")] = None
+    select: Select = "random"
+    per_subtask: bool = False
+    noise: float = 0.0
+    lift_m: float = 0.05
+    keep_failed: bool = False
+    resume: bool = False
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        WorkerOptions.__post_init__(self)
+        if (self.attempts is None) == (self.accepted is None):
+            raise ConfigError("say either --attempts N or --accepted N.")
+        require_at_least(1, attempts=self.attempts or 1, accepted=self.accepted or 1)
+        require_at_least(0, seed=self.seed)
+        if self.distribution and (self.theta or self.space != "nominal"):
+            raise ConfigError("--distribution says where all perturbations come from: leave out --theta and --space.")
+
+
+def run(options: Options) -> None:
+    """Generate."""
+    from etude.data import find_dataset
+    from etude.loop.collecting import collect
+    from etude.loop.yields import AttemptLog, AttemptRecord, Yields
+    from etude.sim import make_task
+
+    sources = find_dataset(str(options.source))
+    task = make_task(options.task or _task_of(sources))
+    maker = _maker(options, sources)
+    draw, used = _draw(options, task), _require_sources(maker, task)
+    settings = _settings(options, task, maker)
+    require_free(options.out, resume=options.resume)
+    require_same_settings(options.out / SETTINGS, settings)
+    log, wanted = AttemptLog(options.out / _LOG), options.accepted or options.attempts or 0
+    with (
+        nothing_if_nothing(options.out, SETTINGS),
+        make_executor(options) as executor,
+        watch()("attempts" if options.attempts else "demonstrations", wanted) as update,
+    ):
+        saved = 0
+
+        def on_attempt(number: int, made: Any) -> None:
+            remember_settings(options.out / SETTINGS, settings)
+            log.add(AttemptRecord.of(number, made))
+            if options.attempts:
+                update(number + 1, f"{saved} accepted")
+
+        def on_saved(index: int, outcome: Any) -> None:
+            nonlocal saved
+            saved = index + 1
+            if options.json:
+                show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
+            if options.accepted:
+                update(saved, "")
+
+        collected = collect(
+            task,
+            options.out,
+            accepted=options.accepted,
+            attempts=options.attempts,
+            draw=draw,
+            seed=options.seed,
+            executor=executor,
+            maker=maker,
+            generator="generated",
+            keep_failed=options.keep_failed,
+            on_saved=on_saved,
+            on_attempt=on_attempt,
+        )
+    yields = Yields.of(log.read(collected.attempts), task.space)
+    _write(options, yields, task)
+    if options.json:
+        show_json({"yields": yields.to_json()})
+        return
+    show(
+        f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts with "
+        f"{used} source demonstrations: {options.out}"
+    )
+    _show(options, yields)
+
+
+def _task_of(sources: Path) -> str:
+    from etude.data import DatasetMeta
+
+    task = DatasetMeta.open(sources).task
+    if not task:
+        raise ConfigError(f"'{sources}' does not say which world it was made in: name one with --task.")
+    return task
+
+
+def _maker(options: Options, sources: Path) -> "GeneratorMaker":
+    from etude.generation.config import GenerationConfig
+    from etude.loop.generating import GeneratorMaker
+
+    config = GenerationConfig(
+        select=options.select, per_subtask=options.per_subtask, noise=options.noise, lift_m=options.lift_m
+    )
+    return GeneratorMaker(sources=str(sources), config=config, distributions=str(options.distribution or ""))
+
+
+def _require_sources(maker: "GeneratorMaker", task: Task) -> int:
+    """Read the sources once here, so that what is wrong with them shows before anything is written: how many there are.
+
+    Those that cannot be cut are told.
+    """
+    from etude.loop.generating import read_sources
+
+    left_out: dict[int, str] = {}
+    sources = read_sources(Path(maker.sources), task, left_out.__setitem__)
+    for episode, why in left_out.items():
+        show(f"left out: source episode {episode}: {why}")
+    return len(sources)
+
+
+def _draw(options: Options, task: Task) -> Draw:
+    if options.distribution is None:
+        return make_draw(task.space, options.space, options.theta)
+    from etude.acquisition.distributions import MutationDistributions
+    from etude.loop.placing import Mutations
+
+    return Mutations(task.space, MutationDistributions.load(options.distribution, task.space.names))
+
+
+def _settings(options: Options, task: Task, maker: "GeneratorMaker") -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "source": maker.sources,
+        "seed": options.seed,
+        "space": options.space,
+        "theta": sorted(options.theta),
+        "distribution": maker.distributions,
+        "config": asdict(maker.config),
+        "keep_failed": options.keep_failed,
+    }
+
+
+def _write(options: Options, yields: "Yields", task: Task) -> None:
+    from etude.loop.report.yields import write_yields_page
+
+    yields.save(options.out / _YIELDS)
+    write_yields_page(options.out / _PAGE, yields, task.name, task.space)
+
+
+def _show(options: Options, yields: "Yields") -> None:
+    table = Table("", "accepted", "yield", "95 %", box=None, pad_edge=False)
+    rows = {"all": yields.overall, **{f"  source episode {s}": rate for s, rate in yields.sources.items()}}
+    for name, bins in yields.factors.items():
+        rows |= {f"  {name} {low:.3g} to {high:.3g}": rate for low, high, rate in bins}
+    for title, rate in rows.items():
+        share = f"{rate.value:.0%}" if rate.n else ""
+        table.add_row(title, f"{rate.k}/{rate.n}", share, f"{rate.low:.0%}–{rate.high:.0%}")
+    show(table)
+    for where, count in list(yields.stuck.items())[:5]:
+        show(f"failed: {where}: {count}")
+    show(f"page: {options.out / _PAGE}")
+    show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
