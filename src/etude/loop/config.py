@@ -151,12 +151,17 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
         raise UnknownNameError("preset", name, PRESETS)
     world, colon, _ = task.partition(":")
     settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
-    return replace(
-        PRESETS[name],
-        task=task if colon or not settings else f"{task}:{settings}",
-        narrow=FRANKA_STACK_NARROW if world == "franka-stack" else {},
-        seed=seed,
-    )
+    task = task if colon or not settings else f"{task}:{settings}"
+    narrow = _narrow(task) if world == "franka-stack" else {}
+    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed)
+
+
+def _narrow(task: str) -> Mapping[str, tuple[float, float]]:
+    """Those of FRANKA_STACK_NARROW that the task varies: a state policy's has no cameras, light or colours."""
+    from etude.sim import make_task  # heavy: not for the help
+
+    varied = make_task(task).space.names
+    return {factor: bounds for factor, bounds in FRANKA_STACK_NARROW.items() if factor in varied}
 
 
 _STACK_SETTINGS = {"smoke": "cubes=2,distractors=0,image_size=48", "demo": "cubes=2,distractors=0", "full": "cubes=3"}
