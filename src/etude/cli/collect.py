@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -27,6 +27,7 @@ class Options(WorkerOptions):
         etude collect franka-stack:cubes=2 --episodes 50 --out data/first
         etude collect franka-stack:cubes=2 --episodes 50 --out data/broad --space uniform --seed 1
         etude collect franka-stack:cubes=2 --episodes 20 --out data/dark --theta light.intensity=0.4
+        etude collect franka-stack:cubes=2 --episodes 10 --out data/human --style human
         etude collect franka-stack:cubes=2 --episodes 80 --out data/more --space uniform --keep-away search/a/exam.json
         etude collect franka-stack:cubes=2 --episodes 80 --out data/aimed --plan diagnosis/first/diagnosis.json
 
@@ -35,6 +36,7 @@ class Options(WorkerOptions):
         episodes: Demonstrations that the dataset shall hold.
         out: Folder of the dataset.
         seed: Fixes all randomness.
+        style: The expert as it is scripted, or with a human-like hand: it shakes, goes its own ways, and pauses.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
@@ -49,6 +51,7 @@ class Options(WorkerOptions):
     episodes: int
     out: Path
     seed: int = 0
+    style: Literal["script", "human"] = "script"
     space: Spread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     narrow: bool = False
@@ -77,6 +80,7 @@ def run(options: Options) -> None:
         "space": options.space,
         "theta": sorted(options.theta),
         "narrow": options.narrow,
+        **({"style": options.style} if options.style != "script" else {}),
         **({"plan": str(options.plan)} if options.plan else {}),
         **({"keep_away": kept.exclusion.exam.hash} if kept else {}),
     }
@@ -101,6 +105,7 @@ def run(options: Options) -> None:
             draw=kept or draw,
             seed=options.seed,
             executor=executor,
+            **_hand(options),
             on_saved=on_saved,
         )
     if options.json:
@@ -112,7 +117,19 @@ def run(options: Options) -> None:
     if kept:
         refused = sum(kept.counted(attempt_stream(options.seed, i))[1] for i in range(collected.attempts))
         show(f"{refused} draws refused for lying too near a case of {options.keep_away}")
+    if options.style == "human":
+        show_next(f"etude annotate {options.out} --auto --out {options.out}-annotated")
+        return
     show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
+
+
+def _hand(options: Options) -> dict[str, Any]:
+    """Who makes the demonstrations, where it is not the expert as it is."""
+    if options.style == "script":
+        return {}
+    from etude.loop.human import HumanMaker
+
+    return {"maker": HumanMaker(), "generator": "human-like"}
 
 
 def _draw(options: Options, task: Task) -> Draw:
