@@ -1,18 +1,18 @@
 """`etude diagnose`: why a policy fails, by rules and by rolling its failures out again."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import WorkerOptions, make_executor
+from etude.cli.made import known_execution, known_settings
 from etude.cli.output import resumable_folder
 from etude.cli.policy import ExecutionOptions, resolve_policy
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Diagnosis, EtudeError, Pocket, Task, describe_bounds
-from etude.core.files import read_json
 
 if TYPE_CHECKING:
     from etude.diagnosis import Episodes
@@ -145,13 +145,12 @@ def _rolled_out(source: Path, policy: str | None) -> _Source:
     from etude.loop.stages import load_pockets
     from etude.sim import make_task
 
-    known = _settings(source)
+    known = known_settings(source)
     world = make_task(known["task"])
     named = policy or known.get("policy")
     if not named:
         raise ConfigError(f"'{source}' does not say whose failures these are: give --policy.")
-    names = [each.name for each in fields(ExecutionOptions)]
-    execution = ExecutionOptions(**{name: known[name] for name in names if known.get(name) is not None})
+    execution = known_execution(known)
     searched = (source / "archive.parquet").exists()
     if searched:
         episodes = searched_episodes(source, world.space)
@@ -165,20 +164,6 @@ def _rolled_out(source: Path, policy: str | None) -> _Source:
         execution=execution,
         pockets=load_pockets(source) if searched and (source / "pockets.json").exists() else (),
     )
-
-
-def _settings(source: Path) -> dict[str, Any]:
-    """Task, policy and how it was executed: from a command's settings, or from the run of a loop around it."""
-    if (source / "settings.json").exists():
-        record = read_json(source / "settings.json")
-        return dict(record.get("settings", record))
-    run = next((parent / "run.json" for parent in source.resolve().parents if (parent / "run.json").exists()), None)
-    if run is None:
-        raise EtudeError(f"'{source}' does not say which task and policy it is of: it has no settings.json.")
-    config = read_json(run)["config"]
-    checkpoint = source.parent / "train" / "checkpoint"
-    found = str(checkpoint) if checkpoint.exists() and source.name == "search" else None
-    return {"task": config["task"], "execute": config["execute"], "policy": found}
 
 
 def _tell(options: Options, source: _Source, diagnosis: Diagnosis) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import write_bytes
-from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, search
+from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, needs, search
 
 PAGE = "index.html"
 
@@ -31,6 +31,7 @@ KINDS = (
     Kind("search", ("archive.parquet", "pockets.json"), search.page),
     Kind("compare", ("comparison.json",), comparison.page),
     Kind("diagnose", ("diagnosis.json",), diagnosis.page),
+    Kind("estimate", ("needs.json",), needs.page),
     Kind("lockstep", ("lockstep.json",), lockstep.page),
 )
 

@@ -1,0 +1,148 @@
+"""What pockets take is measured in stages that can be killed, and nothing is spent where the expert fails."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from loop.tiny import TASK, StopsAfter, everything
+from toys import SPACE, PlantedPolicy, PointTask
+
+from etude.compute import SerialExecutor
+from etude.core import ConfigError, Executor, Pocket, Rate, Task
+from etude.data import DatasetMeta
+from etude.loop.collecting import collect
+from etude.loop.diagnosing import PlanDraw
+from etude.loop.needs import Measuring, NeedSettings, load_needs, write_plan
+from etude.loop.stage import load_manifest
+from etude.loop.stages import Arena
+from etude.policies import CheckpointPolicy
+from etude.training import TrainConfig
+from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
+
+SETTINGS = NeedSettings(counts=(0, 2, 5), cases=3, steps=3, batch_size=4, threads=1)
+
+
+def pocket(name: str, low: float, high: float) -> Pocket:
+    return Pocket(
+        name=name, bounds={"light.intensity": (low, high)}, inside=Rate(9, 10), outside=Rate(1, 20),
+        expert=Rate(10, 10), volume=0.2,
+    )  # fmt: skip
+
+
+DARK, BRIGHT = pocket("dark", 0.2, 0.4), pocket("bright", 0.9, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DimTask(PointTask):
+    """Its expert, too, fails in the dark."""
+
+    def expert(self) -> PlantedPolicy:
+        return PlantedPolicy(failure=1.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A few demonstrations, and a checkpoint that hardly learned from them."""
+    folder = tmp_path_factory.mktemp("trained")
+    collect(TASK, folder / "data", accepted=4, draw=SPACE.sample, seed=0, executor=SerialExecutor())
+    config = TrainConfig(steps=2, batch_size=4, threads=1)
+    train_on([WeightedDataset(folder / "data")], folder / "run", config=config, policy=PolicyChoice())
+    return folder / "data", folder / "run" / "checkpoint"
+
+
+def measuring(
+    trained: tuple[Path, Path], out: Path, *, executor: Executor | None = None, task: Task = TASK
+) -> Measuring:
+    data, checkpoint = trained
+    return Measuring(
+        arena=Arena(task, executor or SerialExecutor()),
+        policy=CheckpointPolicy(str(checkpoint)),
+        pockets=(DARK, BRIGHT),
+        first=[WeightedDataset(data)],
+        out=out,
+        settings=SETTINGS,
+        seed=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("needs") / "whole"
+    measuring(trained, out).run()
+    return out
+
+
+def test_every_number_is_measured_and_demonstrations_lie_inside_and_are_kept(whole: Path):
+    needs = load_needs(whole)
+    assert [need.pocket for need in needs] == [DARK, BRIGHT]
+    for need in needs:
+        assert list(need.measured) == [0, 2, 5]
+        assert {rate.n for rate in need.measured.values()} == {need.expert.n} == {3}
+        made = [DatasetMeta.open(whole / f"collect-{n:05d}" / need.pocket.name) for n in (2, 5)]
+        assert [meta.total_episodes for meta in made] == [2, 3]
+        cases = [episode.case for meta in made for episode in meta.episodes]
+        assert all(case and need.pocket.contains(case.theta, SPACE) for case in cases)
+
+
+def test_all_trainings_differ_in_their_data_only(whole: Path):
+    keys = [load_manifest(whole / f"train-{n:05d}").key for n in (0, 2, 5)]
+    assert [len(key["collected"]) for key in keys] == [0, 1, 2]
+    assert keys[0]["train"] == keys[1]["train"] == keys[2]["train"]
+
+
+def test_pockets_share_the_new_weight_and_a_demonstration_counts_as_any_other(trained: tuple[Path, Path], whole: Path):
+    found = measuring(trained, whole)
+    mixture = found._mixture(5, [DARK, BRIGHT])
+    weights = [dataset.weight for dataset in mixture]
+    assert weights == pytest.approx([0.5, 0.25 * 2 / 5, 0.25 * 3 / 5, 0.25 * 2 / 5, 0.25 * 3 / 5])
+    assert [dataset.weight for dataset in found._mixture(0, [DARK, BRIGHT])] == [1.0]
+
+
+@pytest.mark.parametrize("jobs", [2, 9, 14])
+def test_one_that_was_stopped_ends_as_one_that_never_was(
+    jobs: int, trained: tuple[Path, Path], whole: Path, tmp_path: Path
+):
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        measuring(trained, out, executor=StopsAfter(jobs)).run()
+    measuring(trained, out).run()
+    found, expected = everything(out), everything(whole)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_nothing_is_spent_on_a_pocket_that_the_expert_cannot_solve(trained: tuple[Path, Path], tmp_path: Path):
+    dark, bright = measuring(trained, tmp_path / "needs", task=DimTask(max_steps=12)).run()
+    assert dark.verdict == "unsolvable"
+    assert dark.describe() == "not solvable by the expert (0/3)"
+    assert dark.measured == {}
+    assert list(bright.measured) == [0, 2, 5]
+    assert not list((tmp_path / "needs").glob("collect-*/dark"))
+
+
+def test_where_no_pocket_can_be_solved_nothing_is_trained(trained: tuple[Path, Path], tmp_path: Path):
+    hopeless = replace(measuring(trained, tmp_path / "needs", task=DimTask(max_steps=12)), pockets=(DARK,))
+    assert [need.verdict for need in hopeless.run()] == ["unsolvable"]
+    assert sorted(path.name for path in (tmp_path / "needs").iterdir()) == ["expert", "needs.json"]
+
+
+def test_a_divided_budget_is_a_plan_that_collecting_carries_out(whole: Path, tmp_path: Path):
+    told = write_plan(tmp_path, TASK, load_needs(whole), 20)
+    assert any(line.endswith("to stay good everywhere") for line in told)
+    draw = PlanDraw.of(tmp_path / "plan.json", TASK)
+    assert sum(draw.sampler.shares().values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"counts": (10, 20)}, r"^counts 10, 20: give 0 and at least one larger number"),
+        ({"counts": (0, 20, 10)}, r"^counts 0, 20, 10: give 0"),
+        ({"counts": (0,)}, r"^counts 0: give 0"),
+        ({"cases": 0}, r"^cases, steps, batch_size and threads must be at least 1"),
+        ({"new_share": 1.0}, r"^new_share = 1 must lie between"),
+    ],
+)
+def test_settings_that_measure_nothing_are_refused(changes: dict[str, object], words: str):
+    with pytest.raises(ConfigError, match=words):
+        replace(SETTINGS, **changes)
