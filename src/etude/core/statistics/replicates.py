@@ -16,7 +16,7 @@ type Interval = tuple[float, float]
 type Values = Float64[NDArray[np.float64], " R"]
 """One number per replicate."""
 
-_DRAWS = 10_000
+_DRAWS = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,9 @@ def nested_bootstrap(
     differences = np.empty((draws, counts))
     for index, pair in enumerate(pairs):  # a case is won, lost or tied: drawing cases again is one multinomial draw
         shares = np.array([pair.wins, pair.losses, pair.ties]) / pair.n
-        won = rng.multinomial(pair.n, shares, size=(draws, counts))
-        differences = np.where(drawn == index, (won[..., 0] - won[..., 1]) / pair.n, differences)
+        here = drawn == index
+        won = rng.multinomial(pair.n, shares, size=int(here.sum()))
+        differences[here] = (won[:, 0] - won[:, 1]) / pair.n
     low, high = np.quantile(differences.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -108,7 +108,7 @@ def analyse(
         *(f"pilot/replicate-{i:02d}" for i, each in enumerate(pilots) if each is None),
         *(f"confirm/replicate-{i:02d}" for i, each in enumerate(confirmed) if each is None),
     ]
-    arms = [_arm(name, finished, plan) for name in finished[0].arms]
+    arms = [_arm(name, finished, plan) for name in (BASELINE, *plan.config.arms) if name in finished[0].arms]
     return Analysis(
         plan=plan,
         choice=choice,

@@ -14,7 +14,7 @@ from etude.loop.study.record import Replicate
 type Matrix = Float64[NDArray[np.float64], "R T"]
 """One row per replicate, one column per examined round, the first before any practice."""
 
-_DRAWS = 5000
+_DRAWS = 2000
 
 
 @dataclass(frozen=True)

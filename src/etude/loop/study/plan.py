@@ -34,6 +34,7 @@ class StudyPlan:
         least_replicates: Fewest confirming replicates that a claim may rest on.
         least_cases: Fewest exam cases in each that a claim may rest on.
         code: Version and commit of Etude.
+        hypotheses: What is asked, and what counts as an answer, in words: question -> answer.
     """
 
     config: LoopConfig
@@ -46,6 +47,7 @@ class StudyPlan:
     least_replicates: int = 5
     least_cases: int = 200
     code: Mapping[str, str]
+    hypotheses: Mapping[str, str]
 
     def __post_init__(self) -> None:
         if self.replicates < 1 or self.pilot < 0:
@@ -65,7 +67,8 @@ class StudyPlan:
         arms = (*CONTROLS, UNIFORM, *(arm for arm in config.arms if arm not in (*CONTROLS, UNIFORM)))
         fresh = (UNIFORM, *arms[3:])
         config = replace(config, arms=arms, fresh_search=fresh, replicates=1, train_threads=1, examine_rounds=True)
-        return StudyPlan(config=config, replicates=replicates, pilot=pilot, code=code)
+        plan = StudyPlan(config=config, replicates=replicates, pilot=pilot, code=code, hypotheses={})
+        return replace(plan, hypotheses=_hypotheses(plan))
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -96,7 +99,7 @@ class StudyPlan:
         return hashlib.sha256(json_bytes(self.to_json())).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, with the hypotheses in words."""
+        """As plain JSON values."""
         numbers = {
             name: getattr(self, name)
             for name in ("margin", "alpha", "nominal_margin", "fewer", "least_replicates", "least_cases")
@@ -106,7 +109,7 @@ class StudyPlan:
             "replicates": self.replicates,
             "pilot": self.pilot,
             "analysis": numbers,
-            "hypotheses": self.hypotheses,
+            "hypotheses": dict(self.hypotheses),
             "code": dict(self.code),
         }
         return json.loads(json.dumps(record))
@@ -114,43 +117,8 @@ class StudyPlan:
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "StudyPlan":
         """The inverse of to_json."""
-        own = {name: record[name] for name in ("replicates", "pilot", "code")}
+        own = {name: record[name] for name in ("replicates", "pilot", "code", "hypotheses")}
         return StudyPlan(config=LoopConfig.from_json(record["config"]), **own, **record["analysis"])
-
-    @property
-    def hypotheses(self) -> dict[str, str]:
-        """What is going to be asked, and what counts as an answer."""
-        which = "The arm with the highest mean exam success over the pilots" if self.pilot else "An arm"
-        count = len(self.compared)
-        many = "" if self.pilot or count == 1 else f", and Holm's p over the {count} arms below {self.alpha:g}"
-        level = f"{1 - self.alpha:.0%}"
-        return {
-            "primary": (
-                f"{which} exceeds uniform on the exam by at least {100 * self.margin:g} points after equally many "
-                f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the wider "
-                "of paired t over replicates and nested bootstrap. A claim rests on at least "
-                f"{self.least_replicates} confirming replicates with at least {self.least_cases} exam cases each."
-            ),
-            "fewer demonstrations": (
-                f"It reaches what uniform ends with after {self.fewer:g} times fewer demonstrations, read off the mean "
-                "curve by straight lines between rounds, and the interval of that factor, by drawing replicates again, "
-                "lies above 1."
-            ),
-            "nominal": (
-                f"In the nominal world it is not worse than the baseline by more than {100 * self.nominal_margin:g} "
-                f"points: the {level} interval lies above that."
-            ),
-            "pockets": (
-                "A fresh search of its last policy, as dear as the first, confirms fewer pockets than the baseline's "
-                f"did: the {level} interval of the change (paired t) lies below 0."
-            ),
-            "secondary": (
-                "The same difference at equal simulator steps, discovery included; gains above a reseeded baseline and "
-                "above the same data with more steps; the tail (CVaR of progress over the uniform test); cases newly "
-                "lost."
-            ),
-            "left out": "A replicate that fails is named, and left out of every mean.",
-        }
 
     def save(self, directory: Path) -> None:
         """Write plan.json."""
@@ -161,16 +129,14 @@ def load_plan(directory: Path) -> StudyPlan:
     """The plan that a study was begun with.
 
     Raises:
-        EtudeError: No study there, or the plan is not as it was written.
+        EtudeError: No study there, or the plan is of another version.
     """
     if not (directory / PLAN).exists():
         raise EtudeError(f"'{directory}' holds no study: it has no {PLAN}. Start one with `etude study`.")
-    record = read_json(directory / PLAN)
-    plan = StudyPlan.from_json(record)
-    if plan.to_json() != record:
-        changed = "; ".join(differences(record, plan.to_json()))
-        raise MismatchError(f"'{directory / PLAN}' was not written by this version of Etude: {changed}.")
-    return plan
+    try:
+        return StudyPlan.from_json(read_json(directory / PLAN))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EtudeError(f"'{directory / PLAN}' is no plan of this version of Etude ({error}).") from error
 
 
 def require_same_plan(directory: Path, plan: StudyPlan, *, other_code: bool = False) -> None:
@@ -182,12 +148,47 @@ def require_same_plan(directory: Path, plan: StudyPlan, *, other_code: bool = Fa
         other_code: Whether the code may have changed since.
     """
     old, new = read_json(directory / PLAN), plan.to_json()
-    if other_code:
-        new["code"] = old["code"]
+    if other_code:  # what counts as an answer stays as it was registered, whatever newer code would write
+        new |= {name: old[name] for name in ("code", "hypotheses")}
     changed = differences(old, new)
     if changed:
-        only_code = all(line.startswith("code.") for line in changed)
+        only_code = all(line.startswith(("code.", "hypotheses.")) for line in changed)
         fix = "Use the same options, or another --out."
         if only_code:
             fix = "Go back to that commit, or pass --other-code: the report then says so."
         raise MismatchError(f"'{directory}' was registered with another plan: {'; '.join(changed)}. {fix}")
+
+
+def _hypotheses(plan: StudyPlan) -> dict[str, str]:
+    """What is going to be asked, and what counts as an answer."""
+    which = "The arm with the highest mean exam success over the pilots" if plan.pilot else "An arm"
+    count = len(plan.compared)
+    many = "" if plan.pilot or count == 1 else f", and Holm's p over the {count} arms below {plan.alpha:g}"
+    level = f"{1 - plan.alpha:.0%}"
+    return {
+        "primary": (
+            f"{which} exceeds uniform on the exam by at least {100 * plan.margin:g} points after equally many "
+            f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the wider "
+            "of paired t over replicates and nested bootstrap. A claim rests on at least "
+            f"{plan.least_replicates} confirming replicates with at least {plan.least_cases} exam cases each."
+        ),
+        "fewer demonstrations": (
+            f"It reaches what uniform ends with after {plan.fewer:g} times fewer demonstrations, read off the mean "
+            "curve by straight lines between rounds, and the interval of that factor, by drawing replicates again, "
+            "lies above 1."
+        ),
+        "nominal": (
+            f"In the nominal world it is not worse than the baseline by more than {100 * plan.nominal_margin:g} "
+            f"points: the {level} interval lies above that."
+        ),
+        "pockets": (
+            "A fresh search of its last policy, as dear as the first, confirms fewer pockets than the baseline's "
+            f"did: the {level} interval of the change (paired t) lies below 0."
+        ),
+        "secondary": (
+            "The same difference at equal simulator steps, discovery included; gains above a reseeded baseline and "
+            "above the same data with more steps; the tail (CVaR of progress over the uniform test); cases newly "
+            "lost."
+        ),
+        "left out": "A replicate that fails is named, and left out of every mean.",
+    }

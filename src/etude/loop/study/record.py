@@ -130,17 +130,18 @@ class Failure:
 def simulator_steps(result: Mapping[str, Any], max_steps: int) -> int:
     """Control steps that a stage spent in the simulator, at most.
 
-    Accepted demonstrations count with the length they have; failed attempts and rollouts that looked for failures with
-    the longest an episode may take, which overstates the cost of arms that look for failures, never understates it.
+    Demonstrations that were made count with the length they have, chosen or not; failed attempts and rollouts that
+    looked for failures with the longest an episode may take, which overstates the cost of arms that look for failures,
+    never understates it.
 
     Args:
         result: What the stage's manifest says.
         max_steps: Longest episode of the task.
     """
-    failed = int(result.get("attempts", 0)) - int(result.get("accepted", 0))
+    failed = int(result.get("attempts", 0)) - int(result.get("generated", 0))
     if failed < 0:
         raise ConfigError(f"a stage kept {-failed} demonstrations more than it tried.")
-    return int(result.get("frames", 0)) + max_steps * (failed + int(result.get("rollouts", 0)))
+    return int(result.get("generated_frames", 0)) + max_steps * (failed + int(result.get("rollouts", 0)))
 
 
 def _arm(record: Mapping[str, Any]) -> ArmRecord:

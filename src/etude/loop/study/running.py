@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from etude.core import EtudeError, Executor, RunExistsError, StageFailedError, Task
+from etude.core import EtudeError, Executor, MismatchError, RunExistsError, StageFailedError, Task
 from etude.loop.config import LoopConfig
 from etude.loop.progress import Progress, silent
 from etude.loop.run import check_config, replace_report
@@ -115,6 +115,7 @@ def write_study(directory: Path) -> FinishedStudy:
         phase: [load_replicate(directory / phase / f"replicate-{index:02d}") for index in range(count)]
         for phase, count in ((PILOT, plan.pilot), (CONFIRM, plan.replicates))
     }
+    _require_plan(plan, [*results[PILOT], *results[CONFIRM]])
     analysis = analyse(plan, choice, results[PILOT], results[CONFIRM])
     replace_report(directory / "report", partial(write_study_report, analysis))
     return FinishedStudy(analysis, directory / "report" / "index.html")
@@ -151,6 +152,16 @@ class _Phases:
             plan=self.plan.hash,
             command=self.command,
         )
+
+
+def _require_plan(plan: StudyPlan, results: Sequence[Replicate | Failure | None]) -> None:
+    """Raise MismatchError where a replicate followed another plan than the one that is there."""
+    for result in results:
+        if isinstance(result, Replicate) and result.plan != plan.hash:
+            raise MismatchError(
+                f"'{result.name}' followed another plan (SHA-256 {result.plan[:12]}…) than plan.json is now "
+                f"({plan.hash[:12]}…): put the registered one back."
+            )
 
 
 def _lost(job: ReplicateJob, error: EtudeError) -> Replicate | Failure:

@@ -59,7 +59,7 @@ def replicate_table(analysis: Analysis, links: Mapping[str, str]) -> Html:
     rows: list[Html] = []
     for index, replicate in enumerate(analysis.confirmed):
         name = tag("a", replicate.name, href=links[replicate.name]) if replicate.name in links else replicate.name
-        rates = [f"{title(arm)} {count_text(record.last.rate('exam'))}" for arm, record in replicate.arms.items()]
+        rates = [f"{title(arm.name)} {count_text(replicate.arms[arm.name].last.rate('exam'))}" for arm in analysis.arms]
         cells = [_paired(arm, index) for arm in analysis.compared]
         rows.append(
             tag("tr", tag("th", name, scope="row"), *(tag("td", cell) for cell in cells), tag("td", ", ".join(rates)))

@@ -35,7 +35,7 @@ class StudyVerdict:
 
     Attributes:
         arm: The arm.
-        state: "yes" where every hypothesis holds, "no" where one is refuted, else "undecided"; "undecided" too where the
+        state: "yes" where every hypothesis holds, "no" where one is refuted, else "undecided"; that too where the
             study is smaller than a claim takes.
         headline: One sentence.
         answers: The hypotheses.
