@@ -1,5 +1,6 @@
 """What a state policy sees, and what is left to vary of its world."""
 
+import mujoco
 import numpy as np
 import pytest
 from sim.apart import small
@@ -9,6 +10,7 @@ from etude.core import (
     ConfigError,
     FactorRangeError,
     Perturbation,
+    PerturbationSpace,
     Segment,
     SegmentPlan,
     UnknownNameError,
@@ -26,6 +28,9 @@ WORLDS = tuple(
 )
 PLAN = SegmentPlan(segments={"hand": (Segment(signal="grasp", object="cube", turns=4), Segment(object="goal"))})
 
+CROWD = {"perturbation": {"distractors.count": 2.0}}
+EMPTY = mujoco.MjSpec().compile()
+
 
 @pytest.fixture(scope="module", params=WORLDS)
 def task(request: pytest.FixtureRequest) -> SimTask:
@@ -42,12 +47,14 @@ def turned(yaw_rad: float, *place_m: float) -> np.ndarray:
 
 
 def test_places_are_told_from_the_gripper_and_turns_up_to_symmetry() -> None:
-    numbers = ObjectNumbers.of(PLAN)
+    numbers = ObjectNumbers.of(PLAN, PerturbationSpace("bare", ()))
     assert numbers.names[:5] == (*(f"cube.from_hand_{axis}_m" for axis in "xyz"), "cube.yaw_cos", "cube.yaw_sin")
     hand = {"hand": turned(1.0, 0.1, 0.2, 0.3)}
 
     def read(cube_rad: float, goal_rad: float) -> np.ndarray:
-        found = numbers.read({"cube": turned(cube_rad, 0.4, 0.0, 0.1), "goal": turned(goal_rad, 0.0, 0.0, 0.0)}, hand)
+        found = numbers.read(
+            {"cube": turned(cube_rad, 0.4, 0.0, 0.1), "goal": turned(goal_rad, 0.0, 0.0, 0.0)}, hand, EMPTY
+        )
         assert (found.dtype, found.shape) == (np.float32, (len(numbers.names),))
         return found
 
@@ -68,7 +75,27 @@ def test_the_objects_follow_what_the_robot_knows_of_itself(task: SimTask) -> Non
     np.testing.assert_array_equal(seen["agent_pos"][:own], told["agent_pos"])
     named = {name.partition(".")[0] for name in task.state_names[own:]}
     assert task.segments is not None
-    assert named == set(task.segments.objects)
+    assert named == {*task.segments.objects, "distractor_1", "distractor_2"}
+
+
+def test_distractors_are_told_where_they_stand(task: SimTask) -> None:
+    def tell(theta: dict[str, float]) -> dict[str, float]:
+        raw, _ = environment.reset(seed=1, options={"perturbation": theta})
+        return dict(zip(task.state_names, raw["agent_pos"].tolist(), strict=True))
+
+    environment = task.environment()
+    alone, crowded = tell({}), tell(CROWD["perturbation"])
+    for name, value in alone.items():
+        if not name.startswith("distractor"):
+            assert crowded[name] == value
+        else:
+            assert value == 0.0
+            assert crowded[name] != 0.0
+    assert 0.01 < crowded["distractor_1.half_edge_m"] < 0.03
+    gripper, hand = next(iter(environment.reset(seed=1, options=CROWD)[1]["gripper_poses"].items()))
+    place = environment.world.model.body("distractor_2").pos - hand[:3, 3]
+    told = [crowded[f"distractor_2.from_{gripper}_{axis}_m"] for axis in "xy"]
+    np.testing.assert_allclose(told, place[:2], atol=1e-6)
 
 
 def test_what_only_pictures_show_does_not_vary(task: SimTask) -> None:

@@ -148,8 +148,13 @@ class Distractors:
 
     def state(self, model: mujoco.MjModel) -> Float32[NDArray[np.float32], " D"]:
         """What an expert sees of them: x, y, z and half edge of each [m], (4 count,); those absent are far below."""
-        seen = [(*model.body_pos[model.body(n).id], model.geom_size[model.geom(n).id, 0]) for n in self.names]
-        return np.array(seen, np.float32).reshape(-1)
+        return standing(model, self.names).ravel()
 
     def _half(self, theta: Perturbation, name: str) -> float:
         return self.edge_m / 2 * theta.get(f"{name}.scale", 1.0)
+
+
+def standing(model: mujoco.MjModel, names: Sequence[str]) -> Float32[NDArray[np.float32], "count 4"]:
+    """Place and half edge of each of a model's distractors, [m]; those absent are far below the table."""
+    seen = [(*model.body_pos[model.body(name).id], model.geom_size[model.geom(name).id, 0]) for name in names]
+    return np.array(seen, np.float32).reshape(-1, 4)

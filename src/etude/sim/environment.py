@@ -153,7 +153,8 @@ class SimEnv(gymnasium.Env[Mapping[str, Any], Vector]):
         own = self.world.proprioception()
         if self._object_numbers is None:
             return own
-        return np.concatenate([own, self._object_numbers.read(self.world.object_poses(), self._gripper_poses())])
+        objects, grippers = self.world.object_poses(), self._gripper_poses()
+        return np.concatenate([own, self._object_numbers.read(objects, grippers, self.world.model)])
 
     def _info(self) -> dict[str, Any]:
         monitor = self.world.monitor

@@ -156,7 +156,7 @@ class SimTask(ABC):
     @cached_property
     def _object_numbers(self) -> ObjectNumbers | None:
         plan = self.sheet.segments
-        return ObjectNumbers.of(plan) if self.state == "objects" and plan else None
+        return ObjectNumbers.of(plan, self.sheet.space) if self.state == "objects" and plan else None
 
 
 def _option_text(value: object) -> str:
