@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class GraspEnvironment:
 
     def __init__(self, task: GraspTask, object_state: bool) -> None:
         self.task, self.object_state = task, object_state
+        self.action_space = SimpleNamespace(low=-np.ones(3), high=np.ones(3), shape=(3,))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         rng = np.random.default_rng(seed)
