@@ -96,6 +96,8 @@ def run(options: Options) -> None:
     with _source(options) as meta:
         task = _task(options, meta)
         rows = [[s.signal for s in row if s.signal] for row in plan_of(task).segments.values()]
+        if options.manual and not any(rows):
+            raise ConfigError(f"--manual: demonstrations of {task.name} are of one piece, nothing to mark; use --auto.")
         wanted = _wanted(options, meta.total_episodes)
         settings = _settings(options, task, wanted)
         require_same_settings(options.out / SETTINGS, settings)

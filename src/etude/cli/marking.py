@@ -2,13 +2,13 @@
 
 import os
 import select
+import shutil
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from etude.cli.terminal import show
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _KEYS: "Mapping[str, Command]" = {
     "q": "stop",
 }
 _ARROWS: "Mapping[str, Command]" = {"[C": "forward", "[D": "back", "[A": "jump", "[B": "rewind"}
-_COLUMNS = 64  # of the picture in the terminal
+_MOST_COLUMNS, _TEXT_LINES = 128, 4  # of the picture in the terminal; what stands below it
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -49,7 +49,7 @@ class TerminalMarker:
         rows: Sequence[Sequence[str]],
         *,
         picture: Path | None = None,
-        keys: TextIO = sys.stdin,
+        keys: TextIO | None = None,
     ) -> None:
         """Prepare.
 
@@ -57,10 +57,11 @@ class TerminalMarker:
             meta: The demonstrations.
             rows: For every gripper, the sub-tasks to mark, in order.
             picture: File to write the frame that is shown to, for an image viewer; None writes none.
-            keys: Where keys come from.
+            keys: Where keys come from; by default the terminal.
         """
-        self._meta, self._rows, self._picture, self._keys = meta, tuple(map(tuple, rows)), picture, keys
-        self._live = keys.isatty() and sys.stdout.isatty()
+        self._meta, self._rows, self._picture = meta, tuple(map(tuple, rows)), picture
+        self._keys = keys or sys.stdin
+        self._live = self._keys.isatty() and sys.stderr.isatty()
 
     def __call__(self, episode: int, length: int) -> "Mapping[str, Any] | None":
         """Mark an episode of so many frames; None where it is skipped.
@@ -110,10 +111,10 @@ class TerminalMarker:
         if frames and self._picture:
             frames[marking.frame].save(self._picture)
         if self._live:
-            drawn = half_blocks(frames[marking.frame]) if frames else ""
-            print(f"{_CLEAR}{drawn}{line}\n{HELP}", flush=True)
+            drawn = half_blocks(frames[marking.frame], *shutil.get_terminal_size()) if frames else ""
+            print(f"{_CLEAR}{drawn}{line}\n{HELP}", file=sys.stderr, flush=True)
         elif not marking.playing:
-            show(line)
+            print(line, file=sys.stderr, flush=True)
 
     def _frames(self, episode: int) -> "list[Any]":
         """The pictures of all frames, the cameras side by side; none where nobody looks, or there are none."""
@@ -134,15 +135,16 @@ class TerminalMarker:
         return pictures
 
 
-def half_blocks(picture: Any) -> str:
-    """An image as coloured text: two pixels a character, one above the other."""
-    rows = max(1, round(_COLUMNS * picture.height / picture.width / 2))
-    pixels = picture.resize((_COLUMNS, 2 * rows)).load()
-    lines: list[str] = []
+def half_blocks(picture: Any, columns: int, lines: int) -> str:
+    """An image as coloured text, two pixels a character, one above the other, in a terminal of some size."""
+    scale = min(min(columns, _MOST_COLUMNS) / picture.width, 2 * max(1, lines - _TEXT_LINES) / picture.height)
+    width, rows = max(1, int(scale * picture.width)), max(1, int(scale * picture.height / 2))
+    pixels = picture.resize((width, 2 * rows)).load()
+    drawn: list[str] = []
     for row in range(rows):
-        cells = [(pixels[x, 2 * row], pixels[x, 2 * row + 1]) for x in range(_COLUMNS)]
-        lines.append("".join("\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*top, *below) for top, below in cells))
-    return "".join(f"{line}\x1b[0m\n" for line in lines)
+        cells = [(*pixels[x, 2 * row], *pixels[x, 2 * row + 1]) for x in range(width)]
+        drawn.append("".join("\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*cell) for cell in cells))
+    return "".join(f"{line}\x1b[0m\n" for line in drawn)
 
 
 @contextmanager

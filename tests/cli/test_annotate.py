@@ -1,0 +1,140 @@
+"""`etude annotate` as a person calls it: replays, marks by keys, files of other tools, and what it refuses."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data.hdf5_files import write_isaaclab
+from PIL import Image
+
+from etude.cli import main
+from etude.cli.marking import half_blocks
+from etude.data import DatasetMeta
+from etude.generation.source import load_sources
+from etude.sim import make_task
+
+TASK = "franka-stack:cubes=2,distractors=0,image_size=32,cameras=front"
+PLAN = make_task(TASK).segments  # pyright: ignore[reportAttributeAccessIssue]
+
+type Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
+        found = main([*(str(argument) for argument in arguments)])
+        out, err = capfd.readouterr()
+        assert found == code, err
+        if code:
+            assert err.startswith("etude: "), err
+            assert err.count("\n") == 1, err
+            assert not out
+        return out, err
+
+    return run_command
+
+
+@pytest.fixture(scope="module")
+def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("annotate") / "human"
+    assert main(["collect", TASK, "--episodes", "3", "--style", "human", "--out", str(out), "--processes", "1"]) == 0
+    return out
+
+
+def _keys(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_human_like_demonstrations_are_annotated_with_their_images_as_they_were(
+    run: Run, demonstrations: Path, tmp_path: Path
+) -> None:
+    out, _ = run("annotate", demonstrations, "--auto", "--out", tmp_path / "sources", "--processes", 1)
+    assert "3 of 3 demonstrations annotated" in out
+    assert f"etude generate --source {tmp_path / 'sources'} --task {TASK}" in out
+    videos = [sorted(p.read_bytes() for p in root.rglob("*.mp4")) for root in (demonstrations, tmp_path / "sources")]
+    assert videos[0] == videos[1] != []
+    assert len(load_sources(tmp_path / "sources", PLAN, task=make_task(TASK))) == 3
+
+
+def test_one_line_of_json_for_each_episode(run: Run, demonstrations: Path, tmp_path: Path) -> None:
+    arguments = ("annotate", demonstrations, "--auto", "--episodes", "2", "0", "--processes", 1, "--json")
+    out, _ = run(*arguments, "--out", tmp_path / "sources")
+    lengths = DatasetMeta.open(demonstrations).lengths
+    told = [json.loads(line) for line in out.splitlines()]
+    assert told == [{"episode": 0, "kept": lengths[0]}, {"episode": 2, "kept": lengths[2]}]
+
+
+def test_marks_are_set_by_keys_and_go_on_another_time(
+    run: Run, demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals = [s.signal for row in PLAN.segments.values() for s in row if s.signal]
+    marks = ">" + "m." * len(signals)
+    arguments = ("annotate", demonstrations, "--manual", "--processes", 1, "--picture", tmp_path / "now.png")
+    _keys(monkeypatch, f"{marks}\ns")  # the first is kept, the second skipped, and then there are no more keys
+    out, _ = run(*arguments, "--out", tmp_path / "marked")
+    assert re.search(r"left out: episode 1 was skipped by hand\nstopped after 2 of 3 episodes", out)
+    with Image.open(tmp_path / "now.png") as shown:
+        assert shown.size == (32, 32)
+    _keys(monkeypatch, f" .{marks}q{marks}\n")
+    out, _ = run(*arguments, "--out", tmp_path / "marked", "--resume")
+    assert "stopped after 2 of 3" in out
+    _keys(monkeypatch, f"{marks}\n")
+    out, _ = run(*arguments, "--out", tmp_path / "marked", "--resume")
+    assert "2 of 3 demonstrations annotated" in out
+    for source in load_sources(tmp_path / "marked", PLAN):
+        assert [source.rise(signal) for signal in signals] == [10 + i for i in range(len(signals))]
+
+
+def test_an_episode_plays_by_a_frame_a_key_where_there_is_no_terminal(
+    run: Run, demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keys(monkeypatch, " xxx q")
+    _, err = run("annotate", demonstrations, "--manual", "--processes", 1, "--out", tmp_path / "marked")
+    assert re.findall(r"frame (\d+) of \d+  (\w+)", err) == [("0", "paused"), ("4", "paused"), ("4", "stop")]
+    assert not (tmp_path / "marked").exists()
+
+
+def test_an_hdf5_file_is_imported_first_and_a_wrong_one_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    path = write_isaaclab(tmp_path / "isaac.hdf5", images=False)
+    arguments = ("annotate", path, "--auto", "--task", TASK, "--processes", 1, "--out", tmp_path / "sources")
+    _, err = run(*arguments, code=2)
+    assert "recorded no poses of 'cube_red', the task's 'cube_red'; it has those of cube_1, cube_2, cube_3" in err
+    assert "--objects cube_red=THEIRS" in err
+    _, err = run(*arguments, "--objects", "cube_red=cube_2", "cube_blue=cube_1", code=2)
+    assert "--action-scale" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["isaac.hdf5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "say how: --auto"),
+        (("--auto", "--manual"), "say how: --auto"),
+        (("--auto", "--tolerance", "0"), "--tolerance 0: must be positive"),
+        (("--auto", "--objects", "cube_red"), "write NAME=THEIRS"),
+        (("--manual", "--picture", "now.jpg"), "ends in .png"),
+        (("--auto", "--episodes", "7"), "has the episodes 0 to 2"),
+        (("--auto", "--task", "so101-sort"), "have other actions than so101-sort: 7 (dx, dy, "),
+        (("--auto", "--task", "franka-stack"), "annotate it in its own task"),
+        (("--manual", "--task", "franka-lift"), "of one piece, nothing to mark"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(
+    arguments: tuple[str, ...], message: str, run: Run, demonstrations: Path, tmp_path: Path
+) -> None:
+    _, err = run("annotate", demonstrations, *arguments, "--out", tmp_path / "out", code=2)
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_in_the_terminal_keeps_its_colours_and_fits() -> None:
+    image = Image.fromarray(np.array([[[255, 0, 0]] * 8, [[0, 0, 255]] * 8], np.uint8).repeat(4, axis=0))
+    lines = half_blocks(image, columns=20, lines=8).splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("\x1b[38;2;255;0;0;48;2;255;0;0m▀")
+    assert lines[-1].startswith("\x1b[38;2;0;0;255;48;2;0;0;255m▀")
+    assert lines[0].count("▀") == 8
