@@ -20,7 +20,9 @@ from etude.compute import SerialExecutor
 from etude.core import Case, Perturbation, PolicyFactory, Rate, StageFailedError, Suite, stream
 from etude.core.files import read_json
 from etude.data import DatasetMeta
-from etude.loop.chain import DATASET, Chain, FirstDemonstrations, Pupil
+from etude.loop.chain import Chain
+from etude.loop.placing import FirstDemonstrations
+from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 from etude.search import Exclusion, KeepsAway, TargetedSampler
 from etude.search.pockets import Pocket
@@ -49,6 +51,12 @@ MOMENTS = (
     "kill:round-01/targeted/fresh-search.partial/archive.parquet",
     "kill:round-01/targeted/follow.partial/.followed.json.*.tmp",
     "kill:round-01/targeted/videos.partial/00-before.mp4",
+    f"kill:round-01/gradient/generate.partial/{DATA}/file-005.parquet",
+    "full:round-01/gradient/score.partial/.evidence.parquet.*.tmp",
+    "kill:round-01/gradient/score.partial/.scores.json.*.tmp",
+    "interrupt:round-01/gradient/choose.partial/chosen.json",
+    "kill:round-01/gradient/choose.partial/before.json",
+    "kill:round-01/gradient/train.partial/state/training.safetensors",
     "kill:report.partial/data",
 )
 
@@ -174,14 +182,13 @@ def test_no_arm_practises_near_an_exam_case(planted: tuple[PlantedChain, dict[st
     exam = Suite.load(chain.suites_directory / "exam.json")
     pockets = {pocket.name: pocket for pocket in pockets_of(chain, chain.search_directory)}
     assert pockets
-    draw = chain.practice_draw("uniform", chain.search_directory)
     for arm in ("uniform", "targeted"):
         assert len(practised(pupils[arm])) == 24
         for theta in practised(pupils[arm]):
             for case, label in zip(exam.cases, exam.labels, strict=True):
                 active = [SPACE.names.index(name) for name in pockets[label].bounds]
                 apart = np.abs(SPACE.to_unit(theta) - SPACE.to_unit(case.theta))[active].max()
-                assert apart >= draw.exclusion.radii[label] > 0
+                assert apart >= chain.exclusion.radii[label] > 0
 
 
 def test_targeted_practice_is_where_the_policy_fails(planted: tuple[PlantedChain, dict[str, Pupil]]):

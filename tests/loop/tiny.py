@@ -32,6 +32,7 @@ from etude.loop.run import FinishedRun, run_loop
 TASK = PointTask(max_steps=12)
 TINY = LoopConfig(
     task=TASK.name,
+    arms=("more-steps", "uniform", "targeted", "gradient"),
     demonstrations=6,
     narrow={"light.intensity": (0.7, 0.9)},
     train_steps=6,
@@ -71,7 +72,8 @@ def _lasting(path: Path) -> Any:
         return path.read_bytes()
     record = read_json(path)
     for spent in (record, *record.get("budget", {}).values()):
-        spent.pop("wall_s", None)
+        for time in ("wall_s", "score_s"):
+            spent.pop(time, None)
     record.pop("command", None)
     return record
 

@@ -141,10 +141,9 @@ class MutationDistributions:
 
         So θ may be drawn in one place, rejected and drawn again, and its source in another.
         """
-        likelihood = np.zeros(len(self.sources))
-        for row in range(len(self.sources)):
-            gaussians = zip(self.mean[row].tolist(), self.deviation[row].tolist(), point.tolist(), strict=True)
-            likelihood[row] = sum(_log_density(mean, deviation, x) for mean, deviation, x in gaussians)
+        pairs = zip(self.mean.ravel().tolist(), self.deviation.ravel().tolist(), strict=True)
+        mass = np.array([_log_mass(mean, deviation) for mean, deviation in pairs]).reshape(self.mean.shape)
+        likelihood = (-0.5 * np.square(point - self.mean) / self.variance - mass).sum(axis=1)
         share = self.probabilities * np.exp(likelihood - likelihood.max())
         return self.sources[int(rng.choice(len(self.sources), p=share / share.sum()))]
 
@@ -197,7 +196,7 @@ class MutationDistributions:
         for share, mean, deviation in zip(
             self.probabilities, self.mean[:, column].tolist(), self.deviation[:, column].tolist(), strict=True
         ):
-            total += share * np.exp([_log_density(mean, deviation, float(x)) for x in at])
+            total += share * np.exp(-0.5 * ((at - mean) / deviation) ** 2 - _log_mass(mean, deviation))
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -271,11 +270,10 @@ def effective_sample_size(probabilities: Float64[NDArray[np.float64], " N"]) -> 
     return float(1 / np.square(probabilities).sum())
 
 
-def _log_density(mean: float, deviation: float, x: float) -> float:
-    """Of a Gaussian truncated to [0, 1], inside it."""
-    normal = NormalDist(mean, deviation)
-    inside = normal.cdf(1.0) - normal.cdf(0.0)
-    return -0.5 * ((x - mean) / deviation) ** 2 - log(deviation * sqrt(2 * pi) * inside)
+def _log_mass(mean: float, deviation: float) -> float:
+    """Logarithm of what exp(−½ ((x − mean) / deviation)²) has over [0, 1]."""
+    inside = _NORMAL.cdf((1 - mean) / deviation) - _NORMAL.cdf(-mean / deviation)
+    return log(deviation * sqrt(2 * pi) * inside)
 
 
 def _truncated(mean: float, deviation: float, u: float) -> float:

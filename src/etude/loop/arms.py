@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from etude.acquisition.scores import SCORES
 from etude.core import ConfigError, EtudeError, UnknownNameError
 
 type Draws = Literal["nothing", "uniform", "pockets", "plan", "distributions", "adaptive"]
@@ -23,11 +24,6 @@ DRAWS: tuple[str, ...] = get_args(Draws.__value__)
 type Maker = Literal["expert", "generator"]
 """Who makes new demonstrations: the task's scripted expert, or the generator from the first demonstrations."""
 MAKERS: tuple[str, ...] = get_args(Maker.__value__)
-
-SCORES = ("norm", "split", "align", "loss", "disagreement", "failure", "failure-split", "random")
-"""What candidates can be chosen by, see `etude.acquisition`."""
-
-_SEARCHED = ("align", "failure", "failure-split")  # scores that ask where the policy fails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +77,9 @@ class Arm:
     @property
     def needs_search(self) -> bool:
         """Whether it must know where the policy fails, and pays for finding out."""
-        return self.draw in ("pockets", "plan", "adaptive") or self.score in _SEARCHED or self.pocket_weight != 1
+        needs = SCORES[self.score].needs if self.score else ()
+        drawn = self.draw in ("pockets", "plan", "adaptive")
+        return drawn or "pockets" in needs or "failure" in needs or self.pocket_weight != 1
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -7,40 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import EtudeError, Executor, Perturbation, PolicyFactory, Suite, Task, derive_seed, stream
+from etude.core import EtudeError, Executor, PolicyFactory, Suite, Task, derive_seed, stream
 from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
+from etude.loop.arms import Arm
+from etude.loop.choosing import CHOOSE, episode_weights
 from etude.loop.collecting import Draw, attempt_stream, collect
-from etude.loop.config import RESEEDED, LoopConfig
-from etude.loop.diagnosing import DiagnosisSettings, diagnose_search, load_diagnosis
-from etude.loop.elsewhere import CHECKPOINT, trained_policy
+from etude.loop.config import LoopConfig
+from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
+from etude.loop.elsewhere import CHECKPOINT, HAND_OVER, AwaitingPolicyError, trained_policy
+from etude.loop.exercise import Scorer, score_candidates
+from etude.loop.handing import HandOver, take_over
+from etude.loop.placing import FirstDemonstrations
+from etude.loop.practising import Practice
 from etude.loop.progress import Progress, silent
+from etude.loop.pupil import DATASET, Pupil
 from etude.loop.searching import SearchSettings, require_weakness, search_for_failures
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
 from etude.loop.wiring import policy_factory
-from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, TargetedSampler, follow_pockets
+from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, follow_pockets
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
-DATASET = "dataset"
-DIAGNOSE = "diagnose"
 FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pupil:
-    """What an arm has learned from so far.
-
-    Attributes:
-        train: Folder of its last training.
-        collections: Folders of the demonstrations it learned from, oldest first.
-        stages: Folders of every stage charged to it, in order.
-    """
-
-    train: Path
-    collections: tuple[Path, ...]
-    stages: tuple[Path, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +45,7 @@ class Chain:
         executor: Where episodes run.
         progress: Shows how far it is.
         finished: Only read what is done; a stage that is not is an error.
+        scorer: What tells how much a candidate would teach.
     """
 
     config: LoopConfig
@@ -64,6 +55,7 @@ class Chain:
     executor: Executor
     progress: Progress = silent
     finished: bool = False
+    scorer: Scorer = score_candidates
 
     @property
     def arena(self) -> Arena:
@@ -87,18 +79,36 @@ class Chain:
         self.freeze(baseline)
         self.examine(baseline, "baseline")
         pupils = {"baseline": baseline}
-        for arm in self.config.arms:
-            pupil = replace(baseline, stages=())
-            if arm == RESEEDED:
-                pupil = self.reseed(pupil)
-            else:
-                for round_index in range(1, self.config.rounds + 1):
-                    pupil = self.practise(arm, pupil, round_index)
-            self.examine(pupil, arm)
-            if arm in self.config.fresh_search:
-                self.search_afresh(baseline, pupil, arm)
-            pupils[arm] = pupil
+        awaited: list[Path] = []
+        for name in self.config.arms:
+            try:
+                pupils[name] = self.learn(self.config.arm(name), baseline)
+            except AwaitingPolicyError as error:  # meanwhile the other arms go as far as they can
+                awaited += error.folders
+                continue
+            if name in self.config.fresh_search:
+                self.search_afresh(baseline, pupils[name], name)
+        if awaited:
+            raise AwaitingPolicyError(awaited)
         return pupils
+
+    def learn(self, arm: Arm, baseline: Pupil) -> Pupil:
+        """Everything one arm does: its rounds, and the tests."""
+        pupil = replace(baseline, stages=())
+        if arm.restart:
+            pupil = self.restart(arm, pupil)
+        else:
+            for index in range(1, self.config.rounds + 1):
+                folder = self.round_directory(index, arm.name)
+                pupil = Practice(chain=self, arm=arm, index=index, folder=folder).run(pupil)
+                if self.config.examine_rounds and index < self.config.rounds:
+                    self.examine(pupil, f"{arm.name}-{index}")
+        self.examine(pupil, arm.name)
+        return pupil
+
+    def round_directory(self, index: int, arm: str) -> Path:
+        """Where the stages of an arm's round go."""
+        return self.directory / f"round-{index:02d}" / arm
 
     def baseline(self) -> Pupil:
         """Collect the first demonstrations and train on them."""
@@ -109,50 +119,34 @@ class Chain:
         pupil = Pupil(train=folder / "train", collections=(folder / "collect",), stages=(folder / "collect",))
         return self.train(pupil, folder / "train", "baseline", steps=self.config.train_steps, warm_start=False)
 
-    def practise(self, arm: str, pupil: Pupil, round_index: int) -> Pupil:
-        """One round of one arm: choose and make new demonstrations, then train on old and new."""
-        folder, name = self.directory / f"round-{round_index:02d}" / arm, f"{arm}-{round_index}"
-        if arm in ("uniform", "targeted"):
-            search = self.search_directory
-            if arm == "targeted" and round_index > 1:
-                search = folder / "search"
-                self.search(pupil, search, name)
-            inputs = {
-                "arm": arm,
-                "search": load_manifest(search).hash,
-                "suites": load_manifest(self.suites_directory).hash,
-                "uniform_share": self.config.uniform_share,
-            }
-            diagnosis = None
-            if arm == "targeted":
-                pupil = _charged(pupil, search)
-            if arm == "targeted" and self.config.diagnosis_rollouts:
-                diagnosis = search.parent / DIAGNOSE
-                inputs["diagnosis"] = self.diagnose(pupil, search, diagnosis, name).hash
-                pupil = _charged(pupil, diagnosis)
-            draw = self.practice_draw(arm, search, diagnosis)
-            self.collect(folder / "generate", name, self.config.accepted, draw, inputs)
-            pupil = _charged(pupil, folder / "generate", new_data=True)
-        return self.train(pupil, folder / "train", name, steps=self.config.retrain_steps, warm_start=True)
-
-    def reseed(self, baseline: Pupil) -> Pupil:
+    def restart(self, arm: Arm, baseline: Pupil) -> Pupil:
         """Train from scratch on the baseline's data with another seed, for as many steps as an arm has had in all."""
-        folder = self.directory / f"round-{self.config.rounds:02d}" / RESEEDED
+        folder = self.round_directory(self.config.rounds, arm.name)
         steps = self.config.train_steps + self.config.rounds * self.config.retrain_steps
-        return self.train(baseline, folder / "train", RESEEDED, steps=steps, warm_start=False)
+        return self.train(baseline, folder / "train", arm.name, steps=steps, warm_start=False)
 
-    def practice_draw(self, arm: str, search: Path, diagnosis: Path | None = None) -> KeepsAway:
-        """How an arm draws the θ of its new demonstrations: none near an exam case, whichever the arm."""
-        space, exam = self.task.space, Suite.load(self.suites_directory / "exam.json")
-        exclusion = Exclusion.fitted(exam, load_pockets(self.search_directory), space, stream(self.seed, "exclusion"))
-        if diagnosis:
-            return KeepsAway(TargetedSampler(space=space, plan=load_diagnosis(diagnosis).plan), exclusion)
-        targets = load_pockets(search) if arm == "targeted" else ()
-        share = self.config.uniform_share if targets else 1.0
-        return KeepsAway(TargetedSampler(space=space, pockets=targets, uniform_fraction=share), exclusion)
+    @property
+    def exclusion(self) -> Exclusion:
+        """Which θ are too near an exam case for any arm to practise."""
+        exam = Suite.load(self.suites_directory / "exam.json")
+        pockets = load_pockets(self.search_directory)
+        return Exclusion.fitted(exam, pockets, self.task.space, stream(self.seed, "exclusion"))
 
-    def collect(self, directory: Path, name: str, accepted: int, draw: Draw, inputs: Mapping[str, Any]) -> Manifest:
-        """Make demonstrations into `directory/dataset`."""
+    def source_episodes(self, arm: Arm) -> tuple[int, ...]:
+        """The demonstrations that an arm's new ones are made from; the expert makes them from none, which is −1."""
+        return (-1,)
+
+    def collect(
+        self,
+        directory: Path,
+        name: str,
+        accepted: int,
+        draw: Draw,
+        inputs: Mapping[str, Any],
+        *,
+        candidates: bool = False,
+    ) -> Manifest:
+        """Make demonstrations into `directory/dataset`; candidates are generated only, and accepted when chosen."""
         seed = derive_seed(self.seed, "collect", name)
 
         def work(folder: Path) -> Mapping[str, Any]:
@@ -170,15 +164,35 @@ class Chain:
             excluded = 0
             if isinstance(draw, KeepsAway):
                 excluded = sum(draw.counted(attempt_stream(seed, i))[1] for i in range(collected.attempts))
-            return {**asdict(collected), "excluded": excluded}
+            made = {"generated": collected.accepted, "generated_frames": collected.frames}
+            kept = {} if candidates else {"accepted": collected.accepted, "frames": collected.frames}
+            return {"attempts": collected.attempts, **made, **kept, "excluded": excluded}
 
         key = {"task": self.task.name, "space": self.task.space.hash, "accepted": accepted, "seed": seed, **inputs}
         return self.stage(directory, key, work)
 
-    def train(self, pupil: Pupil, directory: Path, name: str, *, steps: int, warm_start: bool) -> Pupil:
-        """Train on everything the arm has, from its last checkpoint or from scratch."""
+    def train(
+        self,
+        pupil: Pupil,
+        directory: Path,
+        name: str,
+        *,
+        steps: int,
+        warm_start: bool,
+        new_share: float | None = None,
+    ) -> Pupil:
+        """Train on everything the arm has, from its last checkpoint or from scratch.
+
+        Args:
+            pupil: The arm so far.
+            directory: Where the training goes.
+            name: What it is called, which its randomness depends on.
+            steps: How many.
+            warm_start: Whether from the last checkpoint.
+            new_share: Sampling weight of the newest demonstrations; None is the run's.
+        """
         *old, new = pupil.collections
-        share = self.config.new_share if old else 1.0
+        share = (self.config.new_share if new_share is None else new_share) if old else 1.0
         weights = {new: share} | {path: (1 - share) / len(old) for path in old}
         config = TrainConfig(
             steps=steps,
@@ -191,7 +205,10 @@ class Chain:
         def work(folder: Path) -> Mapping[str, Any]:
             with self.progress(f"{name}: training", steps) as update:
                 result = train_on(
-                    [WeightedDataset(path / DATASET, weights[path]) for path in pupil.collections],
+                    [
+                        WeightedDataset(path / DATASET, weights[path], episode_weights=episode_weights(path))
+                        for path in pupil.collections
+                    ],
                     folder,
                     config=config,
                     policy=PolicyChoice(name=self.config.policy, warm_start=start),
@@ -200,14 +217,53 @@ class Chain:
                 )
             return {"train_steps": steps, "best_step": result.best_step, "best_loss": result.best_loss}
 
-        key = {
+        key: dict[str, Any] = {
             "policy": self.config.policy,
             "train": asdict(config),
             "datasets": {load_manifest(path).hash: weights[path] for path in pupil.collections},
             "warm_start": load_manifest(pupil.train).hash if warm_start else None,
         }
-        self.stage(directory, key, work)
-        return Pupil(train=directory, collections=pupil.collections, stages=(*pupil.stages, directory))
+        choices = [path.with_name(CHOOSE) for path in pupil.collections if path.with_name(CHOOSE).exists()]
+        if choices:
+            key["choices"] = [load_manifest(path).hash for path in choices]
+        if self.config.elsewhere:
+            self.train_elsewhere(pupil, directory, name, key, weights, warm_start=warm_start)
+        else:
+            self.stage(directory, key, work)
+        return replace(pupil.charged(directory), train=directory)
+
+    def train_elsewhere(
+        self,
+        pupil: Pupil,
+        directory: Path,
+        name: str,
+        key: Mapping[str, Any],
+        weights: Mapping[Path, float],
+        *,
+        warm_start: bool,
+    ) -> None:
+        """Hand the demonstrations over, and take the policy that comes back.
+
+        Raises:
+            AwaitingPolicyError: None came yet.
+        """
+        hand_over = HandOver(
+            name=name,
+            task=self.task,
+            datasets=[
+                WeightedDataset(path / DATASET, weights[path], episode_weights=episode_weights(path))
+                for path in pupil.collections
+            ],
+            layouts=self.config.elsewhere,
+            start=trained_policy(pupil.train) if warm_start else None,
+            steps=key["train"]["steps"],
+            progress=self.progress,
+        )
+        handed = directory.with_name(HAND_OVER)
+        data = {name: value for name, value in key.items() if name not in ("policy", "train")}
+        self.stage(handed, {**data, "layouts": self.config.elsewhere}, hand_over.write)
+        take_over(handed, directory, self.arena, execute=self.config.execute)
+
 
     def search(self, pupil: Pupil, directory: Path, name: str) -> Manifest:
         """Search a policy's failures and confirm its pockets."""
@@ -314,25 +370,3 @@ class Chain:
     def policy(self, pupil: Pupil) -> PolicyFactory:
         """The policy that an arm has now, wherever it was trained."""
         return policy_factory(trained_policy(pupil.train), self.task, execute=self.config.execute)
-
-
-@dataclass(frozen=True)
-class FirstDemonstrations:
-    """Draws θ as a person's first demonstrations have it: broad in most factors, narrow in a few that are disclosed."""
-
-    task: Task
-    config: LoopConfig
-
-    def __call__(self, rng: np.random.Generator) -> Perturbation:
-        """Draw one θ; a narrow layout is left to the seed, but for what is narrower still."""
-        space = self.task.space.narrowed(self.config.narrow)
-        if not self.config.narrow_layout:
-            return space.sample(rng)
-        kinds = ("layout", "distractor")
-        published = [f.name for f in space.factors if f.kind in kinds and f.name not in self.config.narrow]
-        return space.sample(rng).without(*published)
-
-
-def _charged(pupil: Pupil, stage: Path, *, new_data: bool = False) -> Pupil:
-    collections = (*pupil.collections, stage) if new_data else pupil.collections
-    return replace(pupil, collections=collections, stages=(*pupil.stages, stage))

@@ -8,12 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from etude.core import Diagnosis, Outcome, PolicyFactory, Rate, Suite, Task
+from etude.core import Diagnosis, Outcome, Perturbation, PolicyFactory, Rate, Suite, Task
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
-from etude.loop.chain import DATASET, DIAGNOSE, FOLLOW, FOLLOWED, FRESH_SEARCH, Chain, Pupil
+from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
+from etude.loop.choosing import practised
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
+from etude.loop.practising import DIAGNOSE, SCORE
+from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
 from etude.loop.stage import MANIFEST, load_manifest
 from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
@@ -85,20 +88,25 @@ def _diagnosis(chain: Chain) -> Diagnosis | None:
 
 def _arm(pupil: Pupil) -> ArmResults:
     outcomes = {test: tuple(read_outcomes(evaluation(pupil) / f"{test}.parquet")) for test in TESTS}
-    new = [stage / DATASET for stage in pupil.stages if (stage / DATASET).exists()]
+    new = [stage for stage in pupil.stages if stage in pupil.collections]
     curves = read_json(pupil.train / "curves.json")
     return ArmResults(
         budget=_budget(pupil),
         exam=outcomes["exam"],
         uniform_test=outcomes["uniform_test"],
         nominal=outcomes["nominal"],
-        new_data=tuple(
-            record.case.theta for root in new for record in DatasetMeta.open(root).episodes if record.case is not None
-        ),
+        new_data=tuple(theta for collection in new for theta in _practised(collection)),
         curves=_curves(curves),
         fresh_search=_fresh_search(pupil),
         followed=_followed(pupil),
     )
+
+
+def _practised(collection: Path) -> list[Perturbation]:
+    """θ of the demonstrations of a collection that were learned from."""
+    episodes = DatasetMeta.open(collection / DATASET).episodes
+    cases = [episodes[index].case for index in practised(collection)]
+    return [case.theta for case in cases if case is not None]
 
 
 def _fresh_search(pupil: Pupil) -> Rate | None:
@@ -128,8 +136,12 @@ def _budget(pupil: Pupil) -> Budget:
     def spent(name: str) -> int:
         return sum(int(manifest.result.get(name, 0)) for manifest in manifests)
 
-    counters = {name: spent(name) for name in ("attempts", "accepted", "frames", "train_steps", "rollouts")}
-    return Budget(**counters, wall_s=sum(manifest.wall_s for manifest in manifests))
+    names = ("attempts", "generated", "accepted", "frames", "train_steps", "rollouts")
+    return Budget(
+        **{name: spent(name) for name in names},
+        score_s=sum(load_manifest(stage).wall_s for stage in pupil.stages if stage.name == SCORE),
+        wall_s=sum(manifest.wall_s for manifest in manifests),
+    )
 
 
 def _curves(record: Mapping[str, Any]) -> dict[str, tuple[tuple[int, float], ...]]:

@@ -243,11 +243,13 @@ def fit(
 def _split(
     datasets: Sequence[WeightedDataset], caches: Sequence[FrameCache], fraction: float, seed: int
 ) -> tuple[tuple[MixtureSource, ...], tuple[MixtureSource, ...]]:
-    """Sources to learn from and sources to validate on; a single episode serves as both."""
+    """Sources to learn from and to validate on, of the episodes that have weight; a single one serves as both."""
     learned: list[MixtureSource] = []
     held: list[MixtureSource] = []
     for dataset, cache in zip(datasets, caches, strict=True):
-        training, validation = split_episodes(len(cache.lengths), fraction, seed)
+        weights = dataset.episode_weights
+        used = np.arange(len(cache.lengths)) if weights is None else np.flatnonzero(weights)
+        training, validation = (used[part] for part in split_episodes(len(used), fraction, seed))
         learned.append(dataset.source(cache, training))
         held.append(dataset.source(cache, validation if len(validation) else training))
     return tuple(learned), tuple(held)

@@ -32,18 +32,22 @@ class Budget:
 
     Attributes:
         attempts: Demonstrations tried.
-        accepted: Demonstrations kept.
-        frames: Frames of the kept ones.
+        generated: Those that succeeded; more than accepted where an arm chooses among them.
+        accepted: Demonstrations practised on.
+        frames: Frames of these.
         train_steps: Optimiser steps.
         rollouts: Policy rollouts spent on discovery.
-        wall_s: Wall-clock time of generation and training [s]; the only value that may differ between equal runs.
+        score_s: Wall-clock time of scoring [s]; as wall_s it may differ between equal runs.
+        wall_s: Wall-clock time of all of it [s].
     """
 
     attempts: int = 0
+    generated: int = 0
     accepted: int = 0
     frames: int = 0
     train_steps: int = 0
     rollouts: int = 0
+    score_s: float = 0.0
     wall_s: float = 0.0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from etude.core import ConfigError, Paired, Rate
+from etude.core import Paired, Rate
 
 BASELINE = "baseline"
 COSTS = ("demonstrations", "attempts", "steps")
@@ -22,7 +22,7 @@ class Point:
         attempts: Demonstrations that were tried for them.
         steps: Control steps in the simulator: attempts and rollouts that looked for failures, see `simulator_steps`.
         rollouts: Rollouts that looked for failures.
-        train_steps: Gradient steps.
+        train_steps: Gradient steps of its own policy.
         wall_s: Wall-clock time [s].
         solved: Test -> a 1 for every case that was solved and a 0 for every other, in the suite's order.
     """
@@ -130,18 +130,20 @@ class Failure:
 def simulator_steps(result: Mapping[str, Any], max_steps: int) -> int:
     """Control steps that a stage spent in the simulator, at most.
 
-    Demonstrations that were made count with the length they have, chosen or not; failed attempts and rollouts that
-    looked for failures with the longest an episode may take, which overstates the cost of arms that look for failures,
-    never understates it.
+    Demonstrations that came out count with the length they have; failed attempts, and rollouts that looked for
+    failures, with the longest an episode may take, which overstates the cost of arms that look for failures, never
+    understates it.
 
     Args:
         result: What the stage's manifest says.
         max_steps: Longest episode of the task.
     """
-    failed = int(result.get("attempts", 0)) - int(result.get("generated", 0))
-    if failed < 0:
-        raise ConfigError(f"a stage kept {-failed} demonstrations more than it tried.")
-    return int(result.get("generated_frames", 0)) + max_steps * (failed + int(result.get("rollouts", 0)))
+    searched = max_steps * int(result.get("rollouts", 0))
+    if "attempts" not in result:
+        return searched
+    made = int(result.get("generated", result.get("accepted", 0)))
+    frames = int(result.get("generated_frames", result.get("frames", 0)))
+    return frames + max_steps * (int(result["attempts"]) - made) + searched
 
 
 def _arm(record: Mapping[str, Any]) -> ArmRecord:

@@ -59,14 +59,16 @@ def tail_section(run: RunResults) -> Html:
 
 def budget_section(run: RunResults) -> Html:
     """What each arm spent."""
-    columns = ["attempts", "accepted", "frames", "train_steps", "rollouts"]
-    head = header("Arm", *(sentence_case(column) for column in columns), "Wall clock")
+    columns = ["attempts", "generated", "accepted", "frames", "train_steps", "rollouts"]
+    head = header("Arm", *(sentence_case(column) for column in columns), "Scoring", "Wall clock")
     rows: list[Html] = []
     for name, arm in run.arms.items():
         counts = [tag("td", f"{getattr(arm.budget, column):,}".replace(",", "\u202f")) for column in columns]
-        rows.append(tag("tr", _arm_cell(run, name), *counts, tag("td", duration_text(arm.budget.wall_s))))
+        times = [duration_text(arm.budget.score_s) if arm.budget.score_s else "–", duration_text(arm.budget.wall_s)]
+        rows.append(tag("tr", _arm_cell(run, name), *counts, *(tag("td", time) for time in times)))
     note = (
-        "Demonstrations tried and kept, their frames, optimiser steps, and policy rollouts spent on finding failures."
+        "Demonstrations tried, made, and practised on (an arm that chooses makes more than it needs), the frames of "
+        "the last, optimiser steps, and policy rollouts spent on finding failures."
     )
     return section(
         "budget", "What each arm spent", note, scrolling(tag("table", head, tag("tbody", *rows), class_="numbers"))

@@ -1,0 +1,107 @@
+"""The score stage: what every candidate would teach the policy as it is now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from etude.acquisition.scores import SCORES
+from etude.core import Perturbation, PerturbationSpace, Pocket, Rate
+from etude.data import DatasetMeta
+from etude.loop.elsewhere import checkpoint_of
+
+type Scores = Float64[NDArray[np.float64], " N"]
+type Told = Callable[[int, int], None]
+"""(candidates scored, candidates in all)."""
+
+EVIDENCE = "evidence.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """What is to be scored, and by what.
+
+    Attributes:
+        score: One of `etude.acquisition.scores.SCORES`.
+        train: Folder of the training whose policy is asked.
+        dataset: The candidates.
+        space: Of their perturbations.
+        seed: Fixes the draws of noise and time, the same for all candidates.
+        companions: Folders of trainings with other seeds, for scores that need several policies.
+        aim: Demonstrations inside pockets, for scores that ask whether a candidate helps there.
+        pockets: Where the policy fails, for scores that ask how often it fails at a candidate's θ.
+        failures: Of uniform rollouts, for the same.
+    """
+
+    score: str
+    train: Path
+    dataset: Path
+    space: PerturbationSpace
+    seed: int
+    companions: tuple[Path, ...] = ()
+    aim: Path | None = None
+    pockets: tuple[Pocket, ...] = ()
+    failures: Rate = field(default_factory=lambda: Rate(0, 0))
+
+
+type Scorer = Callable[[Exercise, Path, Told], Scores]
+"""Scores every candidate, (N,), in the dataset's order; keeps what it has measured in the folder given."""
+
+
+def score_candidates(exercise: Exercise, out: Path, told: Told) -> Scores:
+    """Score candidates with the checkpoint that a training left.
+
+    Args:
+        exercise: What is to be scored.
+        out: Keeps what was measured, so that a killed scoring goes on.
+        told: Told how far it is.
+
+    Raises:
+        ConfigError: The policy's gradients cannot be had.
+    """
+    from etude.acquisition.draws import ScoreSettings
+    from etude.acquisition.scoring import score_episodes
+
+    remain = tuple(name for name, score in SCORES.items() if not {"loss", "ensemble", "pockets"} & {*score.needs})
+
+    def checkpoint(train: Path) -> Path:
+        return checkpoint_of(train, f"the score {exercise.score}", remain)
+
+    failure = None
+    if "failure" in SCORES[exercise.score].needs:
+        episodes = DatasetMeta.open(exercise.dataset).episodes
+        thetas = [episode.case.theta for episode in episodes if episode.case]
+        failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
+    return score_episodes(
+        exercise.score,
+        checkpoint(exercise.train),
+        exercise.dataset,
+        settings=ScoreSettings(seed=exercise.seed),
+        pockets=exercise.aim,
+        ensemble=[checkpoint(train) for train in exercise.companions],
+        failure=failure,
+        record=out / EVIDENCE,
+        progress=told,
+    )
+
+
+def chances(
+    thetas: Sequence[Perturbation], pockets: Sequence[Pocket], failures: Rate, space: PerturbationSpace
+) -> list[float]:
+    """Estimated p(fail | θ): as often as fresh rollouts failed in the pockets that θ lies in, or outside all.
+
+    Args:
+        thetas: Where.
+        pockets: Confirmed ones.
+        failures: Of uniform rollouts, where there are no pockets.
+        space: Of the θ.
+    """
+    outside = pockets[0].outside.value if pockets else failures.value
+    found: list[float] = []
+    for theta in thetas:
+        inside = [pocket.inside.value for pocket in pockets if pocket.contains(theta, space)]
+        found.append(max(inside, default=outside))
+    return found

@@ -1,0 +1,216 @@
+"""One round of one arm: find out where to practise, make demonstrations there, choose among them, and train.
+
+search, diagnose, regime, generate, score, choose, train: each a stage with its own folder, and only those that the arm
+needs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etude.acquisition.distributions import MutationDistributions
+from etude.acquisition.scores import SCORES
+from etude.core import PerturbationSpace, Rate, derive_seed, stream
+from etude.core.files import read_json, write_json
+from etude.loop.arms import ARMS, Arm
+from etude.loop.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose
+from etude.loop.diagnosing import load_diagnosis
+from etude.loop.exercise import Exercise
+from etude.loop.placing import Mutations
+from etude.loop.pupil import DATASET, Pupil
+from etude.loop.regime import REGIME, Regime, judge_regime
+from etude.loop.stage import load_manifest
+from etude.loop.stages import load_pockets
+from etude.search import KeepsAway, TargetedSampler
+
+if TYPE_CHECKING:
+    from etude.loop.chain import Chain
+
+DIAGNOSE, GENERATE, SCORE = "diagnose", "generate", "score"
+COMPANION = "companion"
+_AIM = 16  # demonstrations inside pockets whose mean gradient says what would help there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Practice:
+    """One round of one arm.
+
+    Attributes:
+        chain: Whose stages it runs.
+        arm: How data is chosen.
+        index: The round, from 1.
+        folder: Where its stages go.
+    """
+
+    chain: "Chain"
+    arm: Arm
+    index: int
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """What its work is called."""
+        return f"{self.arm.name}-{self.index}"
+
+    def run(self, pupil: Pupil) -> Pupil:
+        """Do every stage that is not done yet."""
+        if self.arm.practises:
+            search = self.chain.search_directory
+            if self.arm.needs_search:
+                search, pupil = self.searched(pupil)
+            arm = self.settled(search) if self.arm.draw == "adaptive" else self.arm
+            pupil = self.with_new_data(pupil, arm, search)
+        steps, share = self.chain.config.retrain_steps, self.arm.new_share
+        return self.chain.train(pupil, self.folder / "train", self.title, steps=steps, warm_start=True, new_share=share)
+
+    def searched(self, pupil: Pupil) -> tuple[Path, Pupil]:
+        """Where the policy fails as it is now; in the first round that is what the baseline's search found."""
+        search = self.chain.search_directory
+        if self.index > 1:
+            search = self.folder / "search"
+            self.chain.search(pupil, search, self.title)
+        return search, pupil.charged(search)
+
+    def settled(self, search: Path) -> Arm:
+        """The arm that the regime calls for which the policy is in."""
+
+        def work(out: Path) -> Mapping[str, Any]:
+            failures = Rate(*load_manifest(search).result["uniform_failures"])
+            regime = judge_regime(failures, load_pockets(search))
+            write_json(out / REGIME, regime.to_json())
+            return {"arm": regime.arm}
+
+        folder = self.folder / "regime"
+        self.chain.stage(folder, {"search": load_manifest(search).hash}, work)
+        return ARMS[Regime.load(folder).arm]
+
+    def with_new_data(self, pupil: Pupil, arm: Arm, search: Path) -> Pupil:
+        """Make new demonstrations, more than needed where the arm chooses among them, and choose."""
+        inputs: dict[str, Any] = {
+            "arm": self.arm.name,
+            "search": load_manifest(search).hash,
+            "suites": load_manifest(self.chain.suites_directory).hash,
+            "uniform_share": self.chain.config.uniform_share,
+        }
+        draw, diagnosis, before = TargetedSampler(space=self.space, uniform_fraction=1.0), None, None
+        if arm.draw in ("pockets", "plan"):
+            draw = self._in_pockets(search)
+        if arm.draw == "plan" and self.chain.config.diagnosis_rollouts:
+            diagnosis = search.parent / DIAGNOSE
+            inputs["diagnosis"] = self.chain.diagnose(pupil, search, diagnosis, self.title).hash
+            pupil = pupil.charged(diagnosis)
+            draw = TargetedSampler(space=self.space, plan=load_diagnosis(diagnosis).plan)
+        if arm.draw == "distributions":
+            before, inputs["distributions"] = self.distributions()
+            draw = Mutations(self.space, before)
+        count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
+        away = KeepsAway(draw, self.chain.exclusion)
+        self.chain.collect(generate, self.title, count, away, inputs, candidates=arm.oversample > 1)
+        if arm.score:
+            pupil = self.scored(pupil, arm, search)
+        given = pupil.given(generate)
+        return self.chosen(given, arm, search, before) if arm.score or arm.pocket_weight != 1 else given
+
+    def chosen(self, pupil: Pupil, arm: Arm, search: Path, before: MutationDistributions | None) -> Pupil:
+        """Choose among the candidates."""
+        generate, score, folder = self.folder / GENERATE, self.folder / SCORE, self.folder / CHOOSE
+        inputs = {"candidates": generate} | ({"scores": score} if arm.score else {})
+        inputs |= {"search": search} if arm.needs_search else {}
+        key: dict[str, Any] = {name: load_manifest(path).hash for name, path in inputs.items()}
+        seed = derive_seed(self.chain.seed, "choose", self.title)
+
+        def work(out: Path) -> Mapping[str, Any]:
+            return choose(
+                out,
+                Candidates.load(generate / DATASET, self.space),
+                np.array(read_json(score / SCORES_FILE)["scores"], np.float64) if arm.score else None,
+                arm,
+                count=self.chain.config.accepted,
+                space=self.space,
+                pockets=load_pockets(search) if arm.needs_search else (),
+                before=before,
+                rng=stream(seed, "others"),
+            )
+
+        key |= {"arm": arm.to_json()}
+        self.chain.stage(folder, {**key, "accepted": self.chain.config.accepted, "seed": seed}, work)
+        return pupil.charged(folder)
+
+    def scored(self, pupil: Pupil, arm: Arm, search: Path) -> Pupil:
+        """Ask the policy, as it is now, what every candidate would teach it."""
+        needs, folder = SCORES[arm.score].needs, self.folder / SCORE
+        inputs: dict[str, Path] = {"policy": pupil.train, "candidates": self.folder / GENERATE}
+        if arm.needs_search:
+            inputs["search"] = search
+        if "pockets" in needs:
+            inputs["aim"] = self.aim(search)
+            pupil = pupil.charged(inputs["aim"])
+        if "ensemble" in needs:
+            inputs["companion"] = self.companion(pupil)
+            pupil = pupil.charged(inputs["companion"])
+        exercise = Exercise(
+            score=arm.score,
+            train=pupil.train,
+            dataset=self.folder / GENERATE / DATASET,
+            space=self.space,
+            seed=derive_seed(self.chain.seed, "score", self.title),
+            companions=(inputs["companion"],) if "companion" in inputs else (),
+            aim=inputs["aim"] / DATASET if "aim" in inputs else None,
+            pockets=load_pockets(search) if arm.needs_search else (),
+            failures=Rate(*load_manifest(search).result["uniform_failures"]),
+        )
+
+        def work(out: Path) -> Mapping[str, Any]:
+            with self.chain.progress(
+                f"{self.title}: scores", load_manifest(inputs["candidates"]).result["generated"]
+            ) as update:
+                scores = self.chain.scorer(exercise, out, lambda done, _total: update(done, arm.score))
+            write_json(out / SCORES_FILE, {"score": arm.score, "scores": scores.tolist()})
+            return {"scored": len(scores)}
+
+        key = {name: load_manifest(path).hash for name, path in inputs.items()}
+        self.chain.stage(folder, {"score": arm.score, "seed": exercise.seed, **key}, work)
+        return pupil.charged(folder)
+
+    def aim(self, search: Path) -> Path:
+        """A few demonstrations inside the pockets, to ask of others whether they help there; none is learned from."""
+        folder, pockets = self.folder / "aim", load_pockets(search)
+        draw = TargetedSampler(space=self.space, pockets=pockets, inflate=0.0, uniform_fraction=0.0 if pockets else 1.0)
+        inputs = {"search": load_manifest(search).hash}
+        count = min(_AIM, self.chain.config.accepted)
+        self.chain.collect(folder, f"{self.title}-aim", count, draw, inputs, candidates=True)
+        return folder
+
+    def companion(self, pupil: Pupil) -> Path:
+        """Another policy that learned the same with another seed, to disagree with."""
+        if self.index == 1:
+            folder = self.chain.directory / "round-00" / COMPANION
+            self.chain.train(pupil, folder, COMPANION, steps=self.chain.config.train_steps, warm_start=False)
+            return folder
+        folder = self.folder / COMPANION
+        last = self.chain.round_directory(self.index - 1, self.arm.name) / COMPANION
+        start = replace(pupil, train=last if self.index > 2 else self.chain.directory / "round-00" / COMPANION)
+        steps, name = self.chain.config.retrain_steps, f"{self.title}-{COMPANION}"
+        self.chain.train(start, folder, name, steps=steps, warm_start=True, new_share=self.arm.new_share)
+        return folder
+
+    def distributions(self) -> tuple[MutationDistributions, Any]:
+        """As the last round left them, and what tells them apart; at first nearly everything is equally likely."""
+        sources = self.chain.source_episodes(self.arm)
+        if self.index == 1:
+            return MutationDistributions.start(self.space.names, sources), {"start": list(sources)}
+        last = self.chain.round_directory(self.index - 1, self.arm.name) / CHOOSE
+        return MutationDistributions.load(last / DISTRIBUTIONS, self.space.names), load_manifest(last).hash
+
+    @property
+    def space(self) -> PerturbationSpace:
+        """Of the world."""
+        return self.chain.task.space
+
+    def _in_pockets(self, search: Path) -> TargetedSampler:
+        pockets = load_pockets(search)
+        share = self.chain.config.uniform_share if pockets else 1.0
+        return TargetedSampler(space=self.space, pockets=pockets, uniform_fraction=share)

@@ -1,0 +1,155 @@
+"""A practice round makes candidates, scores and chooses them, and goes on where it was stopped."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loop.tiny import TASK, TINY, StopsAfter
+from toys import SPACE
+
+from etude.acquisition.distributions import MutationDistributions
+from etude.compute import SerialExecutor
+from etude.core import Executor, Perturbation, Pocket, Rate, stream
+from etude.core.files import read_json
+from etude.loop.arms import Arm
+from etude.loop.chain import Chain
+from etude.loop.choosing import Candidates, Chosen, choose, episode_weights, practised
+from etude.loop.exercise import Exercise, Scores, Told, chances
+from etude.loop.pupil import DATASET, Pupil
+from etude.loop.stage import load_manifest
+
+BOLD = Arm(name="bold", draw="distributions", score="loss", oversample=3, others=0.25, new_share=0.6)
+CONFIG = replace(
+    TINY, own_arms=(BOLD,), arms=("uniform", "bold", "adaptive"), rounds=2, accepted=4, train_steps=2, retrain_steps=1,
+    diagnosis_rollouts=0, fresh_search=(), examine_rounds=True, exam_cases=2, test_cases=2,
+)  # fmt: skip
+
+
+def darkness(exercise: Exercise, _out: Path, _told: Told) -> Scores:
+    """Scores what lies in the dark, as if the policy knew nothing of it."""
+    candidates = Candidates.load(exercise.dataset, exercise.space)
+    return 1.0 - candidates.points[:, SPACE.names.index("light.intensity")]
+
+
+def make_chain(directory: Path, executor: Executor | None = None) -> Chain:
+    return Chain(
+        config=CONFIG, task=TASK, seed=3, directory=directory, executor=executor or SerialExecutor(), scorer=darkness
+    )
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Chain, dict[str, Pupil]]:
+    chain = make_chain(tmp_path_factory.mktemp("practice"))
+    return chain, chain.run()
+
+
+def results(pupil: Pupil, name: str) -> list[int]:
+    return [load_manifest(stage).result[name] for stage in pupil.stages if name in load_manifest(stage).result]
+
+
+def test_all_arms_practise_as_many_demonstrations_and_the_accounts_add_up(practice: tuple[Chain, dict[str, Pupil]]):
+    _, pupils = practice
+    for name in CONFIG.arms:
+        assert results(pupils[name], "accepted") == [4, 4]
+        assert results(pupils[name], "train_steps") == [1, 1]
+    assert results(pupils["bold"], "generated") == [12, 12]
+    assert results(pupils["uniform"], "generated") == [4, 4]
+    for stage in pupils["bold"].collections[1:]:
+        lengths = Candidates.load(stage / DATASET, SPACE).lengths
+        assert load_manifest(stage).result["generated_frames"] == lengths.sum()
+        assert load_manifest(stage.with_name("choose")).result["frames"] == lengths[practised(stage)].sum()
+    searched = {name for name, pupil in pupils.items() if results(pupil, "rollouts")}
+    assert searched == {"adaptive"}
+
+
+def test_the_best_candidates_are_learned_from_and_a_few_others(practice: tuple[Chain, dict[str, Pupil]]):
+    _, pupils = practice
+    for stage in pupils["bold"].collections[1:]:
+        scores = np.array(read_json(stage.with_name("score") / "scores.json")["scores"])
+        chosen = Chosen.load(stage.with_name("choose"))
+        assert list(chosen.elites) == np.argsort(-scores, kind="stable")[:3].tolist()
+        weights = episode_weights(stage)
+        assert weights is not None
+        assert np.flatnonzero(weights).tolist() == list(chosen.episodes) == practised(stage)
+        assert set(weights) == {0.0, 1.0}
+    key = load_manifest(pupils["bold"].train).key
+    assert sorted(key["datasets"].values()) == pytest.approx([0.2, 0.2, 0.6])
+    assert len(key["choices"]) == 2
+    assert episode_weights(pupils["uniform"].collections[1]) is None
+
+
+def test_what_is_aimed_at_carries_over_and_changes(practice: tuple[Chain, dict[str, Pupil]]):
+    chain, _ = practice
+    folders = [chain.round_directory(index, "bold") / "choose" for index in (1, 2)]
+    before, after = (
+        [MutationDistributions.load(folder / file) for folder in folders]
+        for file in ("before.json", "distributions.json")
+    )
+    assert before[1].to_json() == after[0].to_json() != before[0].to_json()
+    light = SPACE.names.index("light.intensity")
+    assert before[0].mean[0, light] > after[0].mean[0, light]  # towards the dark
+
+
+def test_candidates_are_scored_by_the_policy_as_it_is_now(practice: tuple[Chain, dict[str, Pupil]]):
+    chain, pupils = practice
+    scores = [load_manifest(chain.round_directory(index, "bold") / "score") for index in (1, 2)]
+    trains = [pupils["baseline"].train, chain.round_directory(1, "bold") / "train"]
+    assert [score.key["policy"] for score in scores] == [load_manifest(train).hash for train in trains]
+
+
+def test_every_round_is_examined_when_that_is_asked(practice: tuple[Chain, dict[str, Pupil]]):
+    chain, _ = practice
+    for name in CONFIG.arms:
+        for index in (1, 2):
+            assert (chain.round_directory(index, name) / "evaluate" / "exam.parquet").exists()
+
+
+@dataclass
+class Breaks:
+    """A scorer that is interrupted the first time."""
+
+    left: int = 1
+
+    def __call__(self, exercise: Exercise, out: Path, told: Told) -> Scores:
+        if self.left:
+            self.left -= 1
+            raise KeyboardInterrupt
+        return darkness(exercise, out, told)
+
+
+def test_a_round_that_was_stopped_ends_as_one_that_never_was(practice: tuple[Chain, dict[str, Pupil]], tmp_path: Path):
+    whole, pupils = practice
+    shutil.copytree(whole.directory, tmp_path / "run")
+    folder = whole.round_directory(2, "bold").relative_to(whole.directory)
+    shutil.rmtree(tmp_path / "run" / folder)
+    broken, scorer, done = 0, Breaks(), dict[str, Pupil]()
+    while not done:
+        try:
+            done = replace(make_chain(tmp_path / "run", StopsAfter(5)), scorer=scorer).run()
+        except KeyboardInterrupt:
+            broken += 1
+    assert broken >= 3
+    mine, theirs = ([load_manifest(stage).hash for stage in p["bold"].stages] for p in (done, pupils))
+    assert mine == theirs
+    for file in ("choose/chosen.json", "choose/distributions.json", "score/scores.json"):
+        assert (tmp_path / "run" / folder / file).read_bytes() == (whole.directory / folder / file).read_bytes()
+
+
+def test_frames_inside_pockets_weigh_more_where_the_arm_says_so(tmp_path: Path):
+    thetas = tuple(Perturbation({"light.intensity": value}) for value in (0.35, 0.8, 0.45, 1.0))
+    candidates = Candidates(
+        thetas=thetas,
+        points=np.array([SPACE.to_unit(theta) for theta in thetas]),
+        sources=np.full(4, -1),
+        lengths=np.array([10, 11, 12, 13]),
+    )
+    bounds, rate = {"light.intensity": (0.3, 0.5)}, Rate(4, 5)
+    pocket = Pocket(name="p", bounds=bounds, inside=rate, outside=rate, expert=rate, volume=0.2)
+    arm, common = Arm(name="heavy", pocket_weight=3), {"space": SPACE, "pockets": (pocket,), "before": None}
+    result = choose(tmp_path, candidates, None, arm, count=3, rng=stream(0), **common)
+    assert Chosen.load(tmp_path).weights == (3, 1, 3, 0)
+    assert result == {"accepted": 3, "frames": 33, "effective": 3}
+    assert chances(thetas, [pocket], Rate(1, 9), SPACE) == [0.8] * 4
+    assert chances(thetas, [], Rate(1, 9), SPACE) == [1 / 9] * 4
