@@ -3,16 +3,23 @@
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.report import tell
-from etude.cli.terminal import watch
+from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError
 from etude.loop.config import LoopConfig, preset
+
+if TYPE_CHECKING:
+    from etude.loop.elsewhere import AwaitingPolicyError
+    from etude.loop.stages import Arena
+
+WAITING = 3
+"""Exit code of a run that waits for a policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,8 @@ class Options(WorkerOptions):
         etude loop franka-stack --preset smoke --run smoke
         etude loop franka-stack --preset demo --run demo --seed 0
         etude loop franka-stack --preset demo --run demo --seed 0 --resume
+        etude loop franka-stack --preset demo --run vla --elsewhere groot
+        etude loop franka-stack --preset demo --run vla --elsewhere groot --resume --trained tcp://127.0.0.1:5555
 
     Attributes:
         task: Task, with settings if they differ from those of the preset: NAME:key=value,key=value.
@@ -34,6 +43,9 @@ class Options(WorkerOptions):
         seed: Fixes all randomness.
         arms: Ways of choosing what to practise, instead of the preset's.
         rounds: Turns of the loop, instead of the preset's.
+        elsewhere: Train policies elsewhere: hand demonstrations over in these layouts (lerobot, groot, robomimic), and
+            wait, which ends the command with exit code 3, for what --trained names.
+        trained: Policy that came back: a checkpoint folder, ws://HOST:PORT or tcp://HOST:PORT; goes with --resume.
         runs_dir: Where runs are.
         resume: Continue a run that was begun with the same options.
     """
@@ -44,6 +56,8 @@ class Options(WorkerOptions):
     seed: int = 0
     arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ()
     rounds: Annotated[int | None, arg(metavar="INT")] = None
+    elsewhere: Annotated[tuple[str, ...], arg(metavar="LAYOUT …")] = ()
+    trained: Annotated[str | None, arg(metavar="POLICY")] = None
     runs_dir: Path = Path("runs")
     resume: bool = False
 
@@ -53,6 +67,8 @@ class Options(WorkerOptions):
         require_at_least(0, seed=self.seed)
         if not self.run or Path(self.run).name != self.run:
             raise ConfigError(f"--run {self.run}: a name, not a path; --runs-dir says where runs are.")
+        if self.trained and not (self.elsewhere and self.resume):
+            raise ConfigError(f"--trained {self.trained}: goes with --elsewhere and --resume, as the run was begun.")
 
 
 def run(options: Options) -> None:
@@ -62,19 +78,49 @@ def run(options: Options) -> None:
     config = make_config(options)
     task = make_task(config.task)
 
+    from etude.loop.elsewhere import AwaitingPolicyError
     from etude.loop.run import run_loop
+    from etude.loop.stages import Arena
 
+    directory = options.runs_dir / options.run
     with make_executor(options) as executor:
-        finished = run_loop(
-            config,
-            task,
-            options.runs_dir / options.run,
-            executor=executor,
-            command=command_line(options),
-            progress=watch(),
-            resume=options.resume,
-        )
+        if options.trained:
+            _take(options.trained, directory, Arena(task, executor), config)
+        try:
+            finished = run_loop(
+                config,
+                task,
+                directory,
+                executor=executor,
+                command=command_line(options),
+                progress=watch(),
+                resume=options.resume,
+            )
+        except AwaitingPolicyError as waiting:
+            _tell_waiting(options, waiting)
+            raise SystemExit(WAITING) from None
     tell(finished)
+
+
+def _take(trained: str, directory: Path, arena: "Arena", config: LoopConfig) -> None:
+    """Take a policy that was trained elsewhere as the one that the run waits for.
+
+    Raises:
+        EtudeError: The run waits for none, or the policy does not fit.
+    """
+    from etude.loop.elsewhere import accept, answer
+    from etude.loop.run import require_same_config
+
+    require_same_config(directory, config)
+    answer(directory, trained, lambda name: accept(name, arena.task, arena.evaluate, execute=config.execute))
+
+
+def _tell_waiting(options: Options, waiting: "AwaitingPolicyError") -> None:
+    show(*(f"demonstrations to train on elsewhere: {folder}" for folder in waiting.folders))
+    show(*(f"what to do: {folder / 'instructions.md'}" for folder in waiting.folders))
+    where = "" if options.runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(options.runs_dir))}"
+    command = f"{command_line(options)}{where} --resume"
+    show_next(*(f"{command} --trained {given}" for given in ("CHECKPOINT-FOLDER", "ws://HOST:PORT")))
 
 
 def make_config(options: Options) -> LoopConfig:
@@ -83,7 +129,7 @@ def make_config(options: Options) -> LoopConfig:
     Raises:
         UnknownNameError: No such preset or arm.
     """
-    config = preset(options.preset, options.task, options.seed)
+    config = replace(preset(options.preset, options.task, options.seed), elsewhere=options.elsewhere)
     if options.arms:
         config = replace(config, arms=options.arms)
     return config if options.rounds is None else replace(config, rounds=options.rounds)
@@ -94,4 +140,5 @@ def command_line(options: Options) -> str:
     words = ["etude", "loop", options.task, "--preset", options.preset, "--run", options.run, "--seed", options.seed]
     arms = ["--arms", *options.arms] if options.arms else []
     rounds = [] if options.rounds is None else ["--rounds", options.rounds]
-    return shlex.join(str(word) for word in (*words, *arms, *rounds))
+    elsewhere = ["--elsewhere", *options.elsewhere] if options.elsewhere else []
+    return shlex.join(str(word) for word in (*words, *arms, *rounds, *elsewhere))

@@ -6,6 +6,7 @@ from typing import Any
 
 from etude.core import ConfigError, UnknownNameError
 from etude.loop.arms import ARMS, MAKERS, RESEEDED, Arm, Maker, arm_from
+from etude.loop.elsewhere import LAYOUTS
 
 _COUNTS = (
     "rounds", "replicates", "demonstrations", "train_steps", "retrain_steps", "batch_size", "accepted", "sources",
@@ -47,6 +48,7 @@ class LoopConfig:
         fresh_search: Arms whose last policy is searched afresh, at the cost of the first search: are the pockets gone?
         execute: Actions of a chunk executed before the policy looks again.
         train_threads: Threads of the training process; part of the result.
+        elsewhere: Policies are trained elsewhere, on demonstrations in these layouts; none: they are trained here.
     """
 
     task: str
@@ -77,12 +79,16 @@ class LoopConfig:
     fresh_search: tuple[str, ...] = ()
     execute: int = 8
     train_threads: int = 2
+    elsewhere: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.arms, *self.fresh_search):
             self.arm(name)
         if self.maker not in MAKERS:
             raise UnknownNameError("maker", self.maker, MAKERS)
+        for name in self.elsewhere:
+            if name not in LAYOUTS:
+                raise UnknownNameError("layout to train elsewhere with", name, LAYOUTS)
         for name in ("seed", "dev_cases", "diagnosis_rollouts"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}.")
@@ -118,13 +124,14 @@ class LoopConfig:
         """As plain JSON values."""
         own = [arm.to_json() for arm in self.own_arms]
         names = {"arms": list(self.arms), "fresh_search": list(self.fresh_search), "own_arms": own}
+        names["elsewhere"] = list(self.elsewhere)
         return {**asdict(self), **names, "narrow": {k: list(v) for k, v in self.narrow.items()}}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "LoopConfig":
         """The inverse of to_json."""
         narrow = {name: (low, high) for name, (low, high) in record["narrow"].items()}
-        arms = {name: tuple(record.get(name, ())) for name in ("arms", "fresh_search")}
+        arms = {name: tuple(record.get(name, ())) for name in ("arms", "fresh_search", "elsewhere")}
         own = [dict(arm) for arm in record.get("own_arms", ())]
         fields: dict[str, Any] = {**record, **arms, "narrow": narrow}
         fields["own_arms"] = tuple(arm_from(arm.pop("name"), arm) for arm in own)

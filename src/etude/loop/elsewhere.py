@@ -1,11 +1,38 @@
-"""Training that happens elsewhere: demonstrations go out, a checkpoint or the address of a policy server comes back."""
+"""Training that happens elsewhere: demonstrations go out, a checkpoint or the address of a policy server comes back.
 
+    round-01/uniform/hand-over/    the demonstrations, weights.json and instructions.md, see `etude.loop.handing`
+        trained.json               {"policy": "a checkpoint folder or an address"}: a person's answer
+    round-01/uniform/train/        the answer, accepted: it fits the task
+
+The loop stops where there is no answer yet, and goes on with --resume when there is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from etude.core import ConfigError, EtudeError
-from etude.core.files import read_json
+from etude.core import Case, ConfigError, EtudeError, MismatchError, Perturbation, PolicyFactory, Task
+from etude.core.files import read_json, write_json
 
-CHECKPOINT, TRAINED = "checkpoint", "trained.json"
+CHECKPOINT, TRAINED, HAND_OVER, INSTRUCTIONS = "checkpoint", "trained.json", "hand-over", "instructions.md"
+LAYOUTS = ("lerobot", "groot", "robomimic")
+"""What demonstrations can be handed over as: LeRobot v3, LeRobot v2.1 with modality.json, HDF5."""
+
+type Evaluate = Callable[[PolicyFactory, Sequence[Case]], object]
+"""Runs a policy on cases."""
+
+
+class AwaitingPolicyError(EtudeError):
+    """Policies that are to be trained elsewhere before the loop can go on.
+
+    Args:
+        folders: Where the demonstrations for each are, with instructions.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+        named = ", ".join(f"'{folder / INSTRUCTIONS}'" for folder in folders)
+        super().__init__(f"waiting for a policy that is trained elsewhere: {named} says what to do.")
 
 
 def trained_policy(train: Path) -> str:
@@ -24,16 +51,102 @@ def read_trained(record: Path) -> str:
     Raises:
         EtudeError: It is something else.
     """
-    content = read_json(record)
-    policy = content.get("policy")
+    content: Any = read_json(record)
+    policy = content.get("policy") if isinstance(content, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     if not isinstance(policy, str) or not policy:
-        raise EtudeError(
-            f'\'{record}\' should be {{"policy": "a checkpoint folder, ws://HOST:PORT or tcp://HOST:PORT"}}.'
-        )
+        raise EtudeError(f'\'{record}\' should be {{"policy": "…"}}, a checkpoint folder, ws://HOST:PORT or tcp://….')
     return policy
 
 
-def checkpoint_of(train: Path, wanted: str, remain: tuple[str, ...]) -> Path:
+def answer_of(hand_over: Path) -> str:
+    """The policy that came back for what was handed over.
+
+    Raises:
+        AwaitingPolicyError: None did yet.
+        EtudeError: The answer is none.
+    """
+    if not (hand_over / TRAINED).exists():
+        raise AwaitingPolicyError([hand_over])
+    return read_trained(hand_over / TRAINED)
+
+
+def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int) -> str:
+    """Check that a policy is there and does what the task needs: its features, and one episode.
+
+    Args:
+        name: A checkpoint folder, or the address of a server.
+        task: What it is for.
+        evaluate: Runs a policy on cases.
+        execute: Actions of a chunk to execute before it looks again.
+
+    Returns:
+        The name, a path in full.
+
+    Raises:
+        EtudeError: It is not there, of other cameras or actions, or a server does not answer; one line says which.
+    """
+    from etude.loop.wiring import find_checkpoint, policy_factory
+    from etude.policies import CheckpointPolicy
+    from etude.policies.features import Features
+    from etude.policies.inputs.reading import checkpoint_features
+
+    if "://" not in name:
+        if not Path(name).is_dir():
+            raise ConfigError(f"'{name}' is no folder: a trained policy is a checkpoint folder, ws://… or tcp://….")
+        name = str(find_checkpoint(Path(name)).resolve())
+    policy = policy_factory(name, task, execute=execute)
+    if isinstance(policy, CheckpointPolicy):
+        size = (task.image_size, task.image_size)
+        given = Features(
+            cameras=task.cameras, image_size=size, state_size=len(task.state_names), action_size=len(task.action_names)
+        )
+        checkpoint_features(Path(name)).check(given, f"task '{task.name}'")
+    evaluate(policy, [Case(Perturbation(), 0)])
+    return name
+
+
+def answer(run: Path, name: str, check: Callable[[str], str]) -> Path:
+    """Write down the policy that a run waits for.
+
+    Args:
+        run: The run's folder.
+        name: The policy.
+        check: Accepts it, or raises.
+
+    Returns:
+        The folder of what it was trained on.
+
+    Raises:
+        ConfigError: The run waits for none, or for several.
+    """
+    waiting = awaited(run)
+    if not waiting:
+        raise ConfigError(f"--trained {name}: no training of the run '{run}' waits for a policy.")
+    if len(waiting) > 1:
+        told = ", ".join(f"'{folder / TRAINED}'" for folder in waiting)
+        raise ConfigError(f'--trained {name}: several trainings wait; write {{"policy": "…"}} into {told}.')
+    write_json(waiting[0] / TRAINED, {"policy": check(name)})
+    return waiting[0]
+
+
+def awaited(run: Path) -> list[Path]:
+    """Folders of what a run handed over and has no answer to."""
+    handed = sorted(folder for folder in run.rglob(HAND_OVER) if (folder / "manifest.json").exists())
+    return [folder for folder in handed if not (folder / TRAINED).exists()]
+
+
+def require_same_answer(train: Path, policy: str) -> None:
+    """Raise where a training that is done was answered with another policy."""
+    done = trained_policy(train)
+    full = policy if "://" in policy else str(Path(policy).resolve())
+    if done not in (full, str(Path(full) / CHECKPOINT)):
+        raise MismatchError(
+            f"'{train}' was done with the policy {done}, and its {TRAINED} now names {policy}: put it back, or start "
+            "another run."
+        )
+
+
+def checkpoint_of(train: Path, wanted: str, remain: Sequence[str]) -> Path:
     """The checkpoint folder that a training left, for what no server can give: gradients, or a start to train from.
 
     Args:

@@ -1,0 +1,161 @@
+"""Where policies are trained elsewhere the loop hands its demonstrations over, waits, and goes on with what comes back."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loop.tiny import TASK, TINY, everything, run_tiny
+
+from etude.compute import SerialExecutor
+from etude.core import ConfigError, EtudeError, MismatchError
+from etude.core.files import read_json, write_json
+from etude.data import DatasetMeta
+from etude.loop.elsewhere import (
+    AwaitingPolicyError,
+    accept,
+    answer,
+    awaited,
+    checkpoint_of,
+    read_trained,
+    trained_policy,
+)
+from etude.loop.stages import Arena
+from etude.policies import CheckpointPolicy
+from etude.policies.inputs.reading import checkpoint_features
+from etude.policies.remote.serving import PolicyServer
+from etude.training import TrainConfig
+from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
+
+CONFIG = replace(
+    TINY, arms=("more-steps", "uniform"), fresh_search=(), diagnosis_rollouts=0, elsewhere=("lerobot", "groot")
+)
+ARENA = Arena(TASK, SerialExecutor())
+
+
+def train_there(handed: Path, out: Path) -> Path:
+    """What somebody does with what was handed over."""
+    weights = tuple(read_json(handed / "weights.json"))
+    config = TrainConfig(steps=3, batch_size=4, threads=1)
+    dataset = WeightedDataset(handed / "lerobot", episode_weights=weights)
+    train_on([dataset], out, config=config, policy=PolicyChoice())
+    return out / "checkpoint"
+
+
+def check(name: str) -> str:
+    return accept(name, TASK, ARENA.evaluate, execute=CONFIG.execute)
+
+
+def wait(run: Path, *, resume: bool = True) -> list[Path]:
+    """Run until a policy is missing; the folders of what it is to be trained on."""
+    with pytest.raises(AwaitingPolicyError, match="waiting for a policy that is trained elsewhere"):
+        run_tiny(run, config=CONFIG, resume=resume)
+    return awaited(run)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run that waits for its baseline, and a checkpoint trained on what it handed over."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (handed,) = wait(folder / "run", resume=False)
+    return folder / "run", train_there(handed, folder / "there")
+
+
+@pytest.fixture
+def served(begun: tuple[Path, Path]) -> Iterator[str]:
+    """The checkpoint as a server."""
+    from threading import Thread
+
+    _, checkpoint = begun
+    with PolicyServer(CheckpointPolicy(str(checkpoint)), checkpoint_features(checkpoint), port=0) as server:
+        Thread(target=server.run, daemon=True).start()
+        yield server.url
+
+
+def test_what_is_handed_over_is_whole_and_says_what_to_do(begun: tuple[Path, Path]):
+    run, _ = begun
+    handed = run / "round-00" / "hand-over"
+    assert DatasetMeta.open(handed / "lerobot").total_episodes == CONFIG.demonstrations
+    assert read_json(handed / "weights.json") == pytest.approx([1.0] * CONFIG.demonstrations, rel=0.5)
+    assert (handed / "groot" / "meta" / "modality.json").exists()
+    told = (handed / "instructions.md").read_text()
+    for words in ("lerobot-train", "etude train", "launch_finetune.py", "openpi", str(handed / "lerobot"), "--trained"):
+        assert words in told
+    assert ".partial" not in told
+
+
+def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_in_between(
+    begun: tuple[Path, Path], served: str, tmp_path: Path
+):
+    run, checkpoint = begun
+    assert [path.parent.name for path in awaited(run)] == ["round-00"]
+    assert wait(run) == awaited(run)  # asked again, it waits again
+    answer(run, str(checkpoint), check)
+    waiting = wait(run)  # the arms wait together
+    assert [path.parent.name for path in waiting] == ["more-steps", "uniform"]
+    before = everything(run)
+    assert wait(run) == waiting
+    assert everything(run) == before
+    shares = {tuple(round(w, 6) for w in read_json(path / "weights.json")) for path in waiting}
+    assert len(shares) == 2
+    told = (waiting[1] / "instructions.md").read_text()
+    assert f"--policy.path={checkpoint}" in told
+    with pytest.raises(ConfigError, match=r"several trainings wait; write"):
+        answer(run, str(checkpoint), check)
+    write_json(waiting[0] / "trained.json", {"policy": str(checkpoint)})
+    answer(run, served, check)
+    finished = run_tiny(run, config=CONFIG, resume=True)
+    assert set(finished.results[0].arms) == {"baseline", "more_steps", "uniform"}
+    assert trained_policy(run / "round-01" / "uniform" / "train") == served
+    assert finished.report.exists()
+    assert awaited(run) == []
+    with pytest.raises(ConfigError, match=r"no training of the run .* waits for a policy\.$"):
+        answer(run, served, check)
+    with pytest.raises(ConfigError, match=rf"^the score split needs .* server {served}: what remains is failure, rand"):
+        checkpoint_of(run / "round-01" / "uniform" / "train", "the score split", ("failure", "random"))
+    assert checkpoint_of(run / "round-00" / "train", "the score split", ("random",)) == checkpoint
+    write_json(waiting[0] / "trained.json", {"policy": served})
+    with pytest.raises(MismatchError, match=r"was done with the policy .* put it back"):
+        run_tiny(run, config=CONFIG, resume=True)
+
+
+def other_actions(checkpoint: Path, folder: Path) -> Path:
+    """The checkpoint, as one of another action space."""
+    for file in checkpoint.iterdir():
+        if file.is_file():
+            (folder / file.name).write_bytes(file.read_bytes())
+    record = json.loads((folder / "config.json").read_text())
+    record["output_features"]["action"]["shape"] = [7]
+    (folder / "config.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_a_policy_that_does_not_fit_is_refused_in_one_line(begun: tuple[Path, Path], tmp_path: Path):
+    _, checkpoint = begun
+    (tmp_path / "other").mkdir()
+    (tmp_path / "empty").mkdir()
+    other = other_actions(checkpoint, tmp_path / "other")
+    wrong = {
+        str(other): r"7.*actions? .*2|action.*7",
+        str(tmp_path / "empty"): "holds no checkpoint",
+        str(tmp_path / "missing"): "is no folder",
+        "ws://127.0.0.1:9": r"127\.0\.0\.1:9",
+        "http://127.0.0.1:9": "a policy server is ws://HOST:PORT",
+    }
+    for name, words in wrong.items():
+        with pytest.raises(EtudeError, match=words) as error:
+            check(name)
+        assert "\n" not in str(error.value)
+
+
+def test_an_answer_that_is_none_is_refused(tmp_path: Path):
+    for content in ({}, [], {"policy": 3}, {"policy": ""}):
+        write_json(tmp_path / "trained.json", content)
+        with pytest.raises(EtudeError, match="should be"):
+            read_trained(tmp_path / "trained.json")
+
+
+def test_layouts_that_nobody_writes_are_refused():
+    with pytest.raises(EtudeError, match=r"unknown layout to train elsewhere with 'grot'\. Did you mean 'groot'\?"):
+        replace(CONFIG, elsewhere=("grot",))
