@@ -212,7 +212,7 @@ class PoseControlledEnv(SimEnv):
         """
         self._check_grippers(targets)
         action = self._posed.action_for(targets)
-        return np.minimum(np.maximum(action, self.action_space.low), self.action_space.high).astype(np.float32)
+        return np.minimum(np.maximum(action, self._low), self._high).astype(np.float32)
 
     def unreachable(self, gripper: str, target: Pose) -> str | None:
         """See PoseControlled.
