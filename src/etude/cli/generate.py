@@ -80,7 +80,10 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
         WorkerOptions.__post_init__(self)
         if (self.attempts is None) == (self.accepted is None):
             raise ConfigError("say either --attempts N or --accepted N.")
-        require_at_least(1, attempts=self.attempts or 1, accepted=self.accepted or 1)
+        if self.attempts is not None:
+            require_at_least(1, attempts=self.attempts)
+        if self.accepted is not None:
+            require_at_least(1, accepted=self.accepted)
         require_at_least(0, seed=self.seed)
         if self.distribution and (self.theta or self.space != "nominal"):
             raise ConfigError("--distribution says where all perturbations come from: leave out --theta and --space.")
@@ -211,14 +214,20 @@ def _write(options: Options, yields: "Yields", task: Task) -> None:
 
 
 def _show(options: Options, yields: "Yields") -> None:
+    from etude.loop.yields import BINS
+
     table = Table("", "accepted", "yield", "95 %", box=None, pad_edge=False)
     rows = {"all": yields.overall, **{f"  source episode {s}": rate for s, rate in yields.sources.items()}}
-    for name, bins in yields.factors.items():
-        rows |= {f"  {name} {low:.3g} to {high:.3g}": rate for low, high, rate in bins}
     for title, rate in rows.items():
         share = f"{rate.value:.0%}" if rate.n else ""
         table.add_row(title, f"{rate.k}/{rate.n}", share, f"{rate.low:.0%}–{rate.high:.0%}")
     show(table)
+    if yields.factors:
+        parts = Table("by part of its range", "from", *[""] * BINS, "to", box=None, pad_edge=False)
+        for name, bins in yields.factors.items():
+            rates = [f"{rate.k}/{rate.n}" for _, _, rate in bins]
+            parts.add_row(name, f"{bins[0][0]:.3g}", *rates, f"{bins[-1][1]:.3g}")
+        show("", parts)
     for where, count in list(yields.stuck.items())[:5]:
         show(f"failed: {where}: {count}")
     show(f"page: {options.out / _PAGE}")

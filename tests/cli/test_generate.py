@@ -1,0 +1,107 @@
+"""`etude generate`: from annotated demonstrations to a dataset with its yields, and what is refused."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from etude.acquisition.distributions import MutationDistributions
+from etude.cli import main
+from etude.data import DatasetMeta
+from etude.sim import make_task
+
+TASK = "franka-lift:distractors=0,cameras=none"
+
+type Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command here; its stdout and stderr."""
+
+    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
+        found = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert found == code, err
+        if code == 2:
+            assert err.startswith("etude: "), err
+            assert err.count("\n") == 1, err
+        return out, err
+
+    return run_command
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generate")
+    one = ["--executor", "serial"]
+    assert main(["collect", TASK, "--episodes", "3", "--out", str(folder / "demos"), *one]) == 0
+    assert main(["annotate", str(folder / "demos"), "--auto", "--out", str(folder / "sources"), *one]) == 0
+    return folder / "sources"
+
+
+def test_demonstrations_are_made_and_the_yield_is_told(run: Run, sources: Path, tmp_path: Path):
+    out = tmp_path / "new"
+    command = ("generate", "--source", sources, "--space", "uniform", "--executor", "serial", "--out", out)
+    told, _ = run(*command, "--attempts", 4)
+    meta, yields = DatasetMeta.open(out), json.loads((out / "meta/etude/yields.json").read_text())
+    assert meta.task == TASK
+    assert yields["overall"]["n"] == 4
+    assert yields["overall"]["k"] == meta.total_episodes
+    assert re.search(rf"all +{meta.total_episodes}/4 ", told)
+    assert "etude train --dataset" in told
+    assert set(yields["factors"]) == set(make_task(TASK).space.names)
+    page = (out / "meta/etude/yields.html").read_text()
+    assert "By source demonstration" in page
+    run(*command, "--attempts", 5, "--resume")
+    assert json.loads((out / "meta/etude/yields.json").read_text())["overall"]["n"] == 5
+    told, _ = run(*command, "--attempts", 5, "--resume", "--noise", "0.1", code=2)
+    assert told == ""
+
+
+def test_lines_of_json_end_with_the_yields(run: Run, sources: Path, tmp_path: Path):
+    command = ("generate", "--source", sources, "--accepted", 2, "--out", tmp_path / "d", "--executor", "serial")
+    told, _ = run(*command, "--json", "--noise", "0.03", "--select", "nearest-object", "--per-subtask")
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [line.get("saved") for line in lines] == [0, 1, None]
+    assert lines[-1]["yields"]["overall"]["k"] == 2
+
+
+def test_a_rounds_distributions_say_where(run: Run, sources: Path, tmp_path: Path):
+    names = make_task(TASK).space.names
+    MutationDistributions.start(names, [0, 1, 2]).save(tmp_path / "distributions.json")
+    aimed = ("generate", "--source", sources, "--accepted", 1, "--executor", "serial", "--out", tmp_path / "d")
+    run(*aimed, "--distribution", tmp_path / "distributions.json")
+    (record,) = DatasetMeta.open(tmp_path / "d").episodes
+    assert record.case is not None
+    assert set(record.case.theta.values) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "say either --attempts N or --accepted N"),
+        (("--attempts", "3", "--accepted", "3"), "say either"),
+        (("--attempts", "0"), "--attempts"),
+        (("--attempts", "3", "--distribution", "x.json", "--space", "uniform"), "leave out --theta and --space"),
+        (("--attempts", "3", "--distribution", "x.json"), "x.json"),
+        (("--attempts", "3", "--noise", "7"), "noise = 7 is out of range"),
+        (("--attempts", "3", "--task", "so101-sort"), "other actions"),
+        (("--attempts", "3", "--theta", "light.intensity=99"), "outside its range"),
+    ],
+)
+def test_bad_options_are_told_and_leave_nothing(
+    run: Run, sources: Path, tmp_path: Path, options: tuple[str, ...], message: str
+):
+    _, err = run("generate", "--source", sources, "--out", tmp_path / "d", *options, code=2)
+    assert message in err
+    assert not (tmp_path / "d").exists()
+
+
+def test_demonstrations_that_are_not_annotated_are_refused(run: Run, sources: Path, tmp_path: Path):
+    plain = sources.with_name("demos")
+    _, err = run("generate", "--source", plain, "--accepted", 1, "--out", tmp_path / "d", code=2)
+    assert "is not annotated" in err
+    assert "etude annotate" in err
