@@ -63,7 +63,7 @@ class SharedDraws:
         jitter = stream(settings.seed, "anchors").random(anchors)
         rng = stream(settings.seed, "draws", draws)
         noise = rng.standard_normal((anchors, draws, horizon, action_size), np.float32)
-        time = (np.arange(draws) + rng.random((anchors, draws), np.float32)) / draws
+        time = ((np.arange(draws) + rng.random((anchors, draws))) / draws).astype(np.float32)
         below_one = np.nextafter(np.float32(1), np.float32(0))
         return SharedDraws(((np.arange(anchors) + jitter) / anchors)[order], noise, np.minimum(time, below_one))
 

@@ -98,8 +98,8 @@ class RowGradients:
         with _requiring(part.module for part in self._scorable.head), torch.enable_grad():
             listener = Listener(self._parameters, self._axes, cells=CELLS, groups=groups, along=along)
             with listener:
-                losses = self._row_losses(batch).view(groups, -1).mean(1)
-            losses.sum().backward()
+                losses = self.row_losses(batch).view(groups, -1).mean(1)
+            torch.autograd.grad(losses.sum(), listener.leaves)
         per_candidate = losses.detach().double().view(-1, CELLS).mean(1)
         directed = listener.directed.view(-1, CELLS).mean(1)
         return Evidence(
@@ -112,10 +112,10 @@ class RowGradients:
         """The gradient of the mean loss over N candidates."""
         parameters = list(self._parameters.values())
         with _requiring([part.module for part in self._scorable.head], parameters), torch.enable_grad():
-            gradients = torch.autograd.grad(self._row_losses(batch).mean(), parameters, materialize_grads=True)
+            gradients = torch.autograd.grad(self.row_losses(batch).mean(), parameters, materialize_grads=True)
         return dict(zip(self._parameters, gradients, strict=True))
 
-    def _row_losses(self, batch: Batch) -> Tensor:
+    def row_losses(self, batch: Batch) -> Tensor:
         """Losses of every row, (N · m · K,): the K draws of an anchor follow one another."""
         with torch.no_grad():
             batch = self._prepare(batch)

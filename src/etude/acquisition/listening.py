@@ -44,6 +44,8 @@ class Listener(TorchFunctionMode):
         self._parts: dict[int, tuple[Key, Tensor]] = {id(p): ((name, 0, 1), p) for name, p in parameters.items()}
         self._waiting: dict[Key, list[Gradient]] = {}
         self._uses: dict[Key, int] = {}
+        self.leaves: list[Tensor] = []
+        """What the first layers give, whose inputs have no gradient: every backward path ends there."""
         some = next(iter(parameters.values()))
         self.products = torch.zeros(groups // cells, cells, cells, dtype=torch.float64, device=some.device)
         self.directed = torch.zeros(groups, dtype=torch.float64, device=some.device)
@@ -77,7 +79,7 @@ class Listener(TorchFunctionMode):
         given = arguments_of(func, args, kwargs)
         keys = {role: self._parts[id(v)][0] for role, v in given.items() if v is not None and id(v) in self._parts}
         if not out.requires_grad:
-            out.requires_grad_()  # the first layers': what they are given has no gradient
+            self.leaves.append(out.requires_grad_())
         for key in keys.values():
             self._uses[key] = self._uses.get(key, 0) + 1
 

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_CACHED = 2**19
+"""Numbers that are read again right after they were written: more are slower, and fewer than 2 MiB are no faster."""
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -29,10 +32,22 @@ class Outer:
         """⟨g_c, g_d⟩ between each `cells` successive groups, (G / cells, cells, cells), in float64."""
         size, rows, wide, high = *self.inputs.shape, self.deltas.shape[2]
         if cells * rows * (wide + high) >= wide * high:
-            return Plain((self.deltas.transpose(1, 2) @ self.inputs).flatten(1)).products(cells)
+            return self._carried_out(cells)
         a, d = (each.reshape(size // cells, cells * rows, -1) for each in (self.inputs, self.deltas))
         pairs = (a @ a.transpose(1, 2)) * (d @ d.transpose(1, 2))  # (a_r · a_s)(δ_r · δ_s)
         return pairs.reshape(-1, cells, rows, cells, rows).sum((2, 4), dtype=torch.float64)
+
+    def _carried_out(self, cells: int) -> Tensor:
+        """The products by way of the gradients themselves, as many at a time as a processor's cache holds."""
+        wide, high = self.inputs.shape[2], self.deltas.shape[2]
+        at_once = max(1, _CACHED // (cells * wide * high)) * cells
+        buffer = self.inputs.new_empty(at_once, high, wide)
+        found: list[Tensor] = []
+        for first in range(0, len(self.inputs), at_once):
+            part = slice(first, first + at_once)
+            a, d = self.inputs[part], self.deltas[part].transpose(1, 2)
+            found.append(Plain(torch.bmm(d, a, out=buffer[: len(a)]).flatten(1)).products(cells))
+        return torch.cat(found)
 
     def along(self, direction: Tensor) -> Tensor:
         """⟨g, direction⟩ of each group, (G,), for a direction of the parameter's shape."""
