@@ -18,6 +18,8 @@ from etude.sim.worlds.aloha.world import AlohaWorld
 
 CUBE_EDGE_M = 0.04
 CUBE_RGB = (1.0, 0.0, 0.0)
+CUBE_TURNS = 4
+"""A cube looks the same after every quarter of a turn."""
 NOMINAL_X_M, NOMINAL_Y_M = (0.0, 0.2), (0.4, 0.6)
 """Where gym-aloha puts the cube, straight."""
 

@@ -14,7 +14,8 @@ from math import pi
 import mujoco
 import numpy as np
 
-from etude.core import Factor, Perturbation, PerturbationSpace
+from etude.core import Factor, Perturbation, PerturbationSpace, Segment, SegmentPlan
+from etude.core.segments import Part as SegmentPart
 from etude.sim.assets import asset_file
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing, overlap
@@ -41,6 +42,23 @@ _THICKNESS_M = (0.016, 0.02, 0.028)
 _PEG_M, _SOCKET_M = (0.12, 0.02), (0.12, 0.044)  # length and width of the package's objects
 _FINGERS_M = 0.04  # between peg and socket
 _HANDS: Mapping[str, Side] = {"peg": "right", "socket": "left"}
+_BAR_TURNS = 2  # both look the same either way round
+
+
+SEGMENTS = SegmentPlan(
+    segments={
+        "left_gripper": (
+            Segment(signal="lift_both", object="socket", turns=_BAR_TURNS, offsets=(4, 8), within_m=0.15),
+            Segment(),
+        ),
+        "right_gripper": (
+            Segment(signal="lift_both", object="peg", turns=_BAR_TURNS, offsets=(4, 8), within_m=0.15),
+            Segment(),
+        ),
+    },
+    together=((SegmentPart("left_gripper", 1), SegmentPart("right_gripper", 1)),),
+)
+"""Each hand takes its object where it lies; then both bring them together where they always do, in step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +93,7 @@ class AlohaInsertion(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=insertion_space(self.distractors),
+            segments=SEGMENTS,
         )
 
     def world(self) -> "InsertionWorld":

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation, pose, quat_to_matrix
+from etude.core.se3 import interpolate, log_rotation, pose, quat_to_matrix
 from etude.sim.ik import SiteIK
 from etude.sim.robots.viperx import VIPERX_JOINTS, Side, arm_joints, prefixed
 
@@ -13,7 +13,7 @@ type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Joints = Float64[NDArray[np.float64], "6"]
 
 _ARM = len(VIPERX_JOINTS)
-_DAMPING, _EXACT_DAMPING = 0.03, 0.003
+_DAMPING = 0.03
 # The servos are damped by friction alone: each joint follows its command with a lag of its own (measured).
 _LAGS_S = np.array([0.16, 0.10, 0.04, 0.08, 0.06, 0.04])
 _COMMON_LAG_S = 0.12
@@ -22,6 +22,12 @@ _AHEAD_M, _AHEAD_RAD = 0.05, 0.3
 # How far it then leads each joint at top speed [rad]: 0.4 rad/s for the shoulder. Friction yields to commands much
 # further ahead, and the joints overshoot.
 _LEAD_RAD = np.array([0.05, 0.05, 0.15, 0.3, 0.3, 0.3])
+# What an action may ask for at most, beyond what experts do: a hand that lags behind has to catch up.
+_FAR_M, _FAR_RAD = 0.1, 0.6
+_FAR_LEADS = 2.0
+# So many iterations find the joints, but not near the singular posture of a straight wrist: to be exact there, the arm
+# would turn its wrist by half a turn, and run out of range on the other side.
+_ITERATIONS, _TOLERANCE = 10, 1e-8
 
 
 class ArmMotion:
@@ -34,7 +40,6 @@ class ArmMotion:
         self._stiffness = model.actuator_gainprm[[model.actuator(name).id for name in joints], 0]
         self._site = int(model.site(prefixed(side, "gripper")).id)
         self._ik = SiteIK(model, prefixed(side, "gripper"), joints, damping=_DAMPING)
-        self._exact_ik = SiteIK(model, prefixed(side, "gripper"), joints, damping=_EXACT_DAMPING)
 
     def pose(self, data: mujoco.MjData) -> _Pose:
         """X_world_gripper of the grasp point, a copy."""
@@ -77,9 +82,24 @@ class ArmMotion:
         present = data.qpos[self.qpos]
         return present + (command - bias[self._dofs] / self._stiffness - present) * (_COMMON_LAG_S / _LAGS_S)
 
-    def solve(self, data: mujoco.MjData, goal: _Pose, *, iterations: int, tolerance: float) -> _Joints:
-        """Joints of a pose, from where they are in `data`, which follows; see SiteIK.solve."""
-        return self._exact_ik.solve(data, goal, iterations=iterations, tolerance=tolerance)
+    def joints_for(self, data: mujoco.MjData, goal: _Pose) -> _Joints:
+        """Joints at which the hand has a pose; of one far away, as far on the way as the servos can be led.
+
+        Args:
+            data: State to start from, kinematics up to date; its joints follow.
+            goal: X_world_gripper.
+        """
+        present = data.qpos[self.qpos]
+        now = self.pose(data)
+        shift, turn = goal[:3, 3] - now[:3, 3], log_rotation(goal[:3, :3] @ now[:3, :3].T)
+        near = 1.0 / max(1.0, float(np.linalg.norm(shift)) / _FAR_M, float(np.linalg.norm(turn)) / _FAR_RAD)
+        step = goal if near == 1.0 else interpolate(now, goal, near)
+        way = self._ik.solve(data, step, iterations=_ITERATIONS, tolerance=_TOLERANCE) - present
+        return present + way / max(1.0, float(np.max(np.abs(way) / (_FAR_LEADS * _LEAD_RAD))))
+
+    def search(self, data: mujoco.MjData, goal: _Pose, *, iterations: int, tolerance: float) -> _Joints:
+        """Joints of a pose, wherever it is, from where they are in `data`, which follows; see SiteIK.solve."""
+        return self._ik.solve(data, goal, iterations=iterations, tolerance=tolerance)
 
 
 def commanded_pose(command: Float64[NDArray[np.float64], " numbers"], present: _Pose) -> _Pose:

@@ -12,7 +12,7 @@ from math import hypot
 import mujoco
 import numpy as np
 
-from etude.core import Perturbation, PerturbationSpace
+from etude.core import Perturbation, PerturbationSpace, Segment, SegmentPlan
 from etude.core.se3 import pose
 from etude.sim.layout import Thing
 from etude.sim.robots.viperx import Side
@@ -22,6 +22,7 @@ from etude.sim.variations import layout_factors
 from etude.sim.world import TaskSheet
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
+    CUBE_TURNS,
     CubeWorld,
     cube_conflict,
     cube_spec,
@@ -50,6 +51,17 @@ _LIFT_M = 0.05
 _HOLD_STEPS = 10  # 0.2 s
 _RESTS = pose(np.array([0.18, 0.5, 0.32]), hand_rotation(np.pi, 0.3))
 _CARRY_HEIGHT_M, _SLOPE, _AIM_M = 0.1, 6.0, 0.005  # the cube comes down through a funnel over its place
+
+
+SEGMENTS = SegmentPlan(
+    segments={
+        "right_gripper": (
+            Segment(signal="lift", object="cube", turns=CUBE_TURNS, offsets=(4, 8), within_m=0.15),
+            Segment(),
+        )
+    }
+)
+"""The cube is taken where it lies, and brought to the place, which never moves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +96,7 @@ class AlohaOneArm(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=one_arm_space(self.distractors),
+            segments=SEGMENTS,
         )
 
     def world(self) -> "OneArmWorld":

@@ -19,8 +19,7 @@ from etude.sim.worlds.aloha.motion import ArmMotion, commanded_pose
 type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Joints = Float64[NDArray[np.float64], "6"]
 
-_ITERATIONS, _TOLERANCE = 40, 1e-8
-_NEAR_M, _NEAR_RAD = 0.005, 0.05  # what counts as brought to a pose
+_NEAR_M, _NEAR_RAD = 0.015, 0.1  # what counts as brought to a pose
 _SEARCH_ITERATIONS = 60
 _WAIST = 0
 _TURNS_RAD = (0.0, 0.6, -0.6)  # of the waist, from where a reachable pose is looked for
@@ -60,7 +59,7 @@ class HandTargets:
         for side, arm in self._arms.items():
             goal, opening = targets[_gripper(side)]
             if self._control == "joints":
-                joints = arm.solve(self._scratch, goal, iterations=_ITERATIONS, tolerance=_TOLERANCE)
+                joints = arm.joints_for(self._scratch, goal)
                 numbers += arm.servo_command(data, joints, self._gravity).tolist()
             else:
                 numbers += [*goal[:3, 3].tolist(), *matrix_to_quat(goal[:3, :3]).tolist()]
@@ -87,7 +86,7 @@ class HandTargets:
         start: _Joints = np.array(VIPERX_HOME_RAD)
         start[_WAIST] += turn
         self._scratch.qpos[arm.qpos] = start
-        self._scratch.qpos[arm.qpos] = arm.solve(
+        self._scratch.qpos[arm.qpos] = arm.search(
             self._scratch, goal, iterations=_SEARCH_ITERATIONS, tolerance=min(_NEAR_M, _NEAR_RAD)
         )
         reached = arm.pose(self._moved())

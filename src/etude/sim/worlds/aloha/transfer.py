@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import mujoco
 
-from etude.core import Perturbation, PerturbationSpace
+from etude.core import Part, Perturbation, PerturbationSpace, Segment, SegmentPlan
 from etude.sim.robots.viperx import prefixed
 from etude.sim.stages import StageTracker
 from etude.sim.task import SimTask
@@ -18,6 +18,7 @@ from etude.sim.variations import layout_factors
 from etude.sim.world import TaskSheet
 from etude.sim.worlds.aloha.control import action_bounds, action_names, check_control, state_names
 from etude.sim.worlds.aloha.cube import (
+    CUBE_TURNS,
     CubeWorld,
     cube_conflict,
     cube_spec,
@@ -38,6 +39,18 @@ the left hand had it, not for long enough."""
 
 _HOLD_STEPS = 10  # 0.2 s
 _LIFT_M = 0.05
+
+SEGMENTS = SegmentPlan(
+    segments={
+        "right_gripper": (
+            Segment(signal="lift", object="cube", turns=CUBE_TURNS, offsets=(4, 8), within_m=0.15),
+            Segment(),
+        ),
+        "left_gripper": (Segment(signal="lift"), Segment()),
+    },
+    together=((Part("right_gripper", 1), Part("left_gripper", 1)),),
+)
+"""The right hand takes the cube where it lies, the left one waits; both hand over where they always do, in step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +85,7 @@ class AlohaTransferCube(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=transfer_space(self.distractors),
+            segments=SEGMENTS,
         )
 
     def world(self) -> "TransferWorld":
