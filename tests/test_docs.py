@@ -95,6 +95,19 @@ def test_the_page_on_lockstep_runs_and_tells_what_it_quotes(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_the_page_on_annotating_runs_and_names_every_column(tmp_path: Path):
+    page = ROOT / "docs" / "annotating.md"
+    run_all(commands(page), tmp_path)
+    named = set(re.findall(r"`(datagen_info\.\w+)\.[A-Z]+`", page.read_text()))
+    for folder in ("sources", "back"):
+        info = json.loads((tmp_path / "data" / folder / "meta/info.json").read_text())
+        new = {name.rpartition(".")[0] for name in info["features"] if name.startswith("datagen_info.")}
+        assert (info["total_episodes"], len(new)) == (4, 4)
+        assert new <= named
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_on_planted_failures_runs_and_finds_them(tmp_path: Path):
     page = ROOT / "docs" / "planted.md"
     (weak,) = blocks(page, "json")
