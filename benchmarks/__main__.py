@@ -8,6 +8,7 @@ NAMES = (
     "collecting",
     "control_step",
     "diagnosis",
+    "generating",
     "importing",
     "overhead",
     "planted",
@@ -16,6 +17,7 @@ NAMES = (
     "training_samples",
     "training_step",
     "worlds",
+    "yields",
 )
 
 

@@ -53,6 +53,7 @@ class _Arm:
         self._way: Poses = np.empty((0, 4, 4))
         self._commands: Float64[NDArray[np.float64], " T"] = np.empty(0)
         self._stitched = self._step = 0
+        self._waited = True
 
     @property
     def idle(self) -> bool:
@@ -205,10 +206,13 @@ class Weaver:
         placed = [[transform(r, source=there, now=p) for r in rows] for p in same_poses(here, segment.turns)]
         hands = [self._arms[part.gripper].last.pose for part in group]
         placed.sort(key=lambda moved: sum(angle_rad(h, m[0]) for h, m in zip(hands, moved, strict=True)))
-        reasons = [self._out_of_reach(group, moved) for moved in placed]
-        if all(reasons):
-            raise UnreachableError(f"'{segment.signal or 'the end'}': {reasons[0]}")
-        return placed[reasons.index(None)]
+        reasons: list[str] = []
+        for moved in placed:
+            why = self._out_of_reach(group, moved)
+            if why is None:
+                return moved
+            reasons.append(why)
+        raise UnreachableError(f"'{segment.signal or 'the end'}': {reasons[0]}")
 
     def _out_of_reach(self, group: Sequence[Part], moved: Sequence[Poses]) -> str | None:
         for part, targets in zip(group, moved, strict=True):

@@ -180,4 +180,4 @@ def _bin(value: float, low: float, high: float) -> int:
 
 
 def _middle(value: float, low: float, high: float) -> float:
-    return round(low + (_bin(value, low, high) + 0.5) * (high - low) / BINS, 4)
+    return round(low + (_bin(value, low, high) + 0.5) * (high - low) / BINS, 3)
