@@ -66,13 +66,13 @@ def test_an_estimate_tells_every_pocket_draws_it_and_divides_a_budget(
     command = ("estimate", search, "--dataset", data, *SMALL, "--budget", 30, "--out", out, *HERE)
     told, _ = run(*command)
     assert "pocket-1: light.intensity < 0.4" in told
-    assert f"etude collect {TASK} --episodes 30 --plan {out}/plan.json" in told
-    assert {"needs.json", "needs.svg", "plan.json", "index.html"} <= {path.name for path in out.iterdir()}
+    assert f"etude collect {TASK} --episodes 30 --plan {out}/practice.json" in told
+    assert {"needs.json", "needs.svg", "practice.json", "index.html"} <= {path.name for path in out.iterdir()}
     assert (out / "needs.svg").read_text().count('class="rate"') == 3
     again, _ = run(*command, "--resume", "--json")
     (need,) = json.loads(again)["needs"]
     assert set(need["measured"]) == {"0", "2", "4"}
-    run("collect", TASK, "--episodes", 4, "--plan", out / "plan.json", "--out", tmp_path / "aimed", "--processes", 1)
+    run("collect", TASK, "--episodes", 4, "--plan", out / "practice.json", "--out", tmp_path / "aimed", "--processes", 1)
     _, refused = run(*command, code=2)
     assert "--resume" in refused
 

@@ -88,7 +88,7 @@ def test_arms_that_score_get_more_candidates_and_all_say_what_they_need():
         assert (arm.oversample > 1) == bool(arm.score)
         assert arm.practises == (arm.name not in ("more-steps", "reseeded"))
     searched = {name for name, arm in ARMS.items() if arm.needs_search}
-    assert searched == {"targeted", "failure", "adaptive", "align", "failure-split"}
+    assert searched == {"targeted", "failure", "needs", "adaptive", "align", "failure-split"}
 
 
 def test_who_makes_demonstrations_is_the_runs_choice_unless_the_arm_says_otherwise():

@@ -1,4 +1,4 @@
-"""Where policies are trained elsewhere the loop hands its demonstrations over, waits, and goes on with what comes back."""
+"""Policies trained elsewhere: the loop hands its demonstrations over, waits, and goes on with what comes back."""
 
 import json
 from collections.abc import Iterator

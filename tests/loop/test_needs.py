@@ -4,15 +4,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from loop.tiny import TASK, StopsAfter, everything
+from loop.tiny import TASK, TINY, StopsAfter, everything
 from toys import SPACE, PlantedPolicy, PointTask
 
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, Executor, Pocket, Rate, Task
+from etude.core import ConfigError, Executor, Pocket, PolicyFactory, Rate, Task
 from etude.data import DatasetMeta
+from etude.loop.chain import Chain
 from etude.loop.collecting import collect
 from etude.loop.diagnosing import PlanDraw
-from etude.loop.needs import Measuring, NeedSettings, load_needs, write_plan
+from etude.loop.needs import Measuring, NeedSettings, load_needs, write_practice
+from etude.loop.pupil import Pupil
 from etude.loop.stage import load_manifest
 from etude.loop.stages import Arena
 from etude.policies import CheckpointPolicy
@@ -127,9 +129,9 @@ def test_where_no_pocket_can_be_solved_nothing_is_trained(trained: tuple[Path, P
 
 
 def test_a_divided_budget_is_a_plan_that_collecting_carries_out(whole: Path, tmp_path: Path):
-    told = write_plan(tmp_path, TASK, load_needs(whole), 20)
+    told = write_practice(tmp_path, TASK, load_needs(whole), 20)
     assert any(line.endswith("to stay good everywhere") for line in told)
-    draw = PlanDraw.of(tmp_path / "plan.json", TASK)
+    draw = PlanDraw.of(tmp_path / "practice.json", TASK)
     assert sum(draw.sampler.shares().values()) == pytest.approx(1)
 
 
@@ -146,3 +148,29 @@ def test_a_divided_budget_is_a_plan_that_collecting_carries_out(whole: Path, tmp
 def test_settings_that_measure_nothing_are_refused(changes: dict[str, object], words: str):
     with pytest.raises(ConfigError, match=words):
         replace(SETTINGS, **changes)
+
+
+class PlantedChain(Chain):
+    """A chain whose policies all fail where the light is weak, however they were trained."""
+
+    def policy(self, pupil: Pupil) -> PolicyFactory:
+        return PlantedPolicy(failure=1.0)
+
+
+def test_an_arm_measures_what_pockets_take_and_divides_its_round_by_it(tmp_path: Path):
+    config = replace(
+        TINY, arms=("needs",), fresh_search=(), accepted=6, search_rollouts=160, confirm_rollouts=15, exam_cases=6,
+        train_steps=2, retrain_steps=1,
+    )  # fmt: skip
+    chain = PlantedChain(config=config, task=TASK, seed=1, directory=tmp_path, executor=SerialExecutor())
+    pupil = chain.run()["needs"]
+    measured = tmp_path / "round-00" / "needs"
+    assert measured in pupil.stages
+    needs = load_needs(measured)
+    assert needs
+    assert {count for need in needs for count in need.measured} == {0, 1, 2}
+    spent = load_manifest(measured).result
+    assert spent["rollouts"] == 4 * 15 * len(needs)  # the expert's, and after each training
+    assert spent["train_steps"] == 3
+    made = DatasetMeta.open(tmp_path / "round-01" / "needs" / "generate" / "dataset")
+    assert made.total_episodes == 6

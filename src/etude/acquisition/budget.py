@@ -96,6 +96,8 @@ def _notes(needs: Sequence[Need], budget: int) -> list[str]:
     for need in needs:
         if need.verdict == "unsolvable":
             notes.append(f"{need.pocket.name} gets none: {need.describe()}.")
-        elif need.verdict in ("known", "unclear") and need.demonstrations > budget:
+        elif need.verdict == "known" and need.demonstrations > budget:
             notes.append(f"{need.pocket.name} takes more than the whole budget of {budget}: {need.describe()}.")
+        elif need.verdict == "unclear":
+            notes.append(f"{need.pocket.name} may take more than it gets: {need.describe()}.")
     return notes

@@ -87,7 +87,7 @@ def run(options: Options) -> None:
     require_one_space(datasets, resized=True)
     settings = _settings(options)
 
-    from etude.loop.needs import Measuring, write_plan
+    from etude.loop.needs import Measuring, write_practice
     from etude.loop.stages import Arena
 
     names = ("dataset", "counts", "cases", "steps", "batch_size", "new_share", "target", "seed", "threads")
@@ -105,7 +105,7 @@ def run(options: Options) -> None:
             seed=options.seed,
         ).run()
         _draw(out, needs, task.space)
-        notes = write_plan(out, task, needs, options.budget) if options.budget else ()
+        notes = write_practice(out, task, needs, options.budget) if options.budget else ()
     if options.json:
         show_json({"out": str(options.out), "needs": [need.to_json() for need in needs]})
     else:
@@ -180,5 +180,5 @@ def _tell(options: Options, needs: "Sequence[Need]", task: Task, notes: Sequence
     show("", f"needs.json and needs.svg in {options.out}")
     if options.budget:
         show_next(
-            f"etude collect {task.name} --episodes {options.budget} --plan {options.out}/plan.json --out data/aimed"
+            f"etude collect {task.name} --episodes {options.budget} --plan {options.out}/practice.json --out data/aimed"
         )

@@ -16,9 +16,10 @@ from typing import Any, Literal, get_args
 from etude.acquisition.scores import SCORES
 from etude.core import ConfigError, EtudeError, UnknownNameError
 
-type Draws = Literal["nothing", "uniform", "pockets", "plan", "distributions", "adaptive"]
+type Draws = Literal["nothing", "uniform", "pockets", "plan", "needs", "distributions", "adaptive"]
 """Where new demonstrations lie: there are none; everywhere; in the pockets that a search confirmed; where a diagnosis
-recommends; where the scores of earlier rounds point; or whichever of these the regime calls for."""
+recommends; in the pockets, each given what it is measured to take; where the scores of earlier rounds point; or
+whichever of these the regime calls for."""
 DRAWS: tuple[str, ...] = get_args(Draws.__value__)
 
 type Maker = Literal["expert", "generator"]
@@ -78,7 +79,7 @@ class Arm:
     def needs_search(self) -> bool:
         """Whether it must know where the policy fails, and pays for finding out."""
         needs = SCORES[self.score].needs if self.score else ()
-        drawn = self.draw in ("pockets", "plan", "adaptive")
+        drawn = self.draw in ("pockets", "plan", "needs", "adaptive")
         return drawn or "pockets" in needs or "failure" in needs or self.pocket_weight != 1
 
     def to_json(self) -> dict[str, Any]:
@@ -111,6 +112,7 @@ ARMS: Mapping[str, Arm] = {
         Arm(name="uniform", draw="uniform"),
         Arm(name="targeted", draw="plan"),
         Arm(name="failure", draw="pockets"),
+        Arm(name="needs", draw="needs"),
         Arm(name="adaptive", draw="adaptive"),
         _scored("gradient", "norm"),
         _scored("split", "split"),

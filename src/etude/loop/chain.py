@@ -15,7 +15,7 @@ from etude.loop.choosing import CHOOSE, episode_weights
 from etude.loop.collecting import Draw, attempt_stream, collect
 from etude.loop.config import LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
-from etude.loop.elsewhere import CHECKPOINT, HAND_OVER, AwaitingPolicyError, trained_policy
+from etude.loop.elsewhere import CHECKPOINT, AwaitingPolicyError, hand_over_of, trained_policy
 from etude.loop.exercise import Scorer, score_candidates
 from etude.loop.handing import HandOver, take_over
 from etude.loop.placing import FirstDemonstrations
@@ -259,7 +259,7 @@ class Chain:
             steps=key["train"]["steps"],
             progress=self.progress,
         )
-        handed = directory.with_name(HAND_OVER)
+        handed = directory.with_name(hand_over_of(directory.name))
         data = {name: value for name, value in key.items() if name not in ("policy", "train")}
         self.stage(handed, {**data, "layouts": self.config.elsewhere}, hand_over.write)
         take_over(handed, directory, self.arena, execute=self.config.execute)

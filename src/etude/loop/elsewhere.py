@@ -58,6 +58,11 @@ def read_trained(record: Path) -> str:
     return policy
 
 
+def hand_over_of(train: str) -> str:
+    """Name of the folder, beside a training's, of what is handed over for it."""
+    return HAND_OVER if train == "train" else f"{train}-{HAND_OVER}"
+
+
 def answer_of(hand_over: Path) -> str:
     """The policy that came back for what was handed over.
 
@@ -131,7 +136,7 @@ def answer(run: Path, name: str, check: Callable[[str], str]) -> Path:
 
 def awaited(run: Path) -> list[Path]:
     """Folders of what a run handed over and has no answer to."""
-    handed = sorted(folder for folder in run.rglob(HAND_OVER) if (folder / "manifest.json").exists())
+    handed = sorted(folder for folder in run.rglob(f"*{HAND_OVER}") if (folder / "manifest.json").exists())
     return [folder for folder in handed if not (folder / TRAINED).exists()]
 
 

@@ -35,6 +35,7 @@ from etude.core import (
 from etude.core.files import read_json, write_json
 from etude.evaluation import Expert, write_outcomes
 from etude.loop.collecting import collect
+from etude.loop.config import LoopConfig
 from etude.loop.fingerprint import fingerprint
 from etude.loop.stage import Manifest, load_manifest, run_stage
 from etude.loop.stages import Arena
@@ -44,7 +45,7 @@ from etude.search.pockets import sample_inside
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
-NEEDS, PLAN = "needs.json", "plan.json"
+NEEDS, PRACTICE = "needs.json", "practice.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,12 +229,32 @@ class Measuring:
             Case(sample_inside(space, pocket.bounds, rng), int(rng.integers(2**31))) for _ in range(self.settings.cases)
         ]
 
+    def spent(self) -> dict[str, int]:
+        """What the finished stages took."""
+        results = [load_manifest(path.parent).result for path in sorted(self.out.glob("*/manifest.json"))]
+        tried = [count for result in results for _, count in result.get("successes", {}).values()]
+        made = [count for result in results for _, count in result.get("accepted_of_attempts", {}).values()]
+        steps = [result.get("train_steps", 0) for result in results]
+        return {"rollouts": sum(tried), "attempts": sum(made), "train_steps": sum(steps)}
+
     def _folder(self, stage: str, count: int) -> Path:
         return self.out / f"{stage}-{count:05d}"
 
     @staticmethod
     def _rates(manifest: Manifest) -> dict[str, Rate]:
         return {name: Rate(*counted) for name, counted in manifest.result["successes"].items()}
+
+
+def needs_of(config: LoopConfig) -> NeedSettings:
+    """What a round of the loop may spend on measuring: a sixth of its new demonstrations from inside each pocket."""
+    most = max(2, config.accepted // 6)
+    return NeedSettings(
+        counts=(0, max(1, most // 3), most),
+        cases=config.confirm_rollouts,
+        steps=max(1, config.retrain_steps // 4),
+        batch_size=config.batch_size,
+        threads=config.train_threads,
+    )
 
 
 def load_needs(folder: Path) -> tuple[Need, ...]:
@@ -251,19 +272,22 @@ def _records(pockets: Sequence[Pocket]) -> dict[str, Any]:
     return {pocket.name: {name: list(bounds) for name, bounds in pocket.bounds.items()} for pocket in pockets}
 
 
-def write_plan(out: Path, task: Task, needs: Sequence[Need], budget: int) -> tuple[str, ...]:
-    """Divide a budget among pockets, and leave it as plan.json, which `etude collect --plan` carries out.
+def write_practice(
+    out: Path, task: Task, needs: Sequence[Need], budget: int, *, uniform_share: float = 0.2
+) -> tuple[str, ...]:
+    """Divide a budget among pockets, and leave it as practice.json, which `etude collect --plan` carries out.
 
     Args:
         out: The measurement's folder.
         task: The task.
         needs: What the pockets take.
         budget: Demonstrations in all.
+        uniform_share: Share of them drawn everywhere.
 
     Returns:
         What a person should know, in sentences.
     """
-    plan = plan_practice(needs, budget)
+    plan = plan_practice(needs, budget, uniform_share=uniform_share)
     notes = divide_budget(needs, budget).notes
     found = Diagnosis(
         task=task.name,
@@ -275,5 +299,5 @@ def write_plan(out: Path, task: Task, needs: Sequence[Need], budget: int) -> tup
         plan=plan,
         notes=notes,
     )
-    write_json(out / PLAN, found.to_json())
+    write_json(out / PRACTICE, found.to_json())
     return (*notes, *(f"{practice.share * budget:.0f} of {budget}: {practice.why}" for practice in plan.practices))

@@ -1,11 +1,11 @@
 """One round of one arm: find out where to practise, make demonstrations there, choose among them, and train.
 
-search, diagnose, regime, generate, score, choose, train: each a stage with its own folder, and only those that the arm
-needs.
+search, diagnose, needs, regime, generate, score, choose, train: each a stage with its own folder, and only those that
+the arm calls for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +13,27 @@ import numpy as np
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.acquisition.scores import SCORES
-from etude.core import PerturbationSpace, Rate, derive_seed, stream
+from etude.core import Diagnosis, PerturbationSpace, Rate, derive_seed, stream
 from etude.core.files import read_json, write_json
 from etude.loop.arms import ARMS, Arm
-from etude.loop.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose
+from etude.loop.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose, episode_weights
 from etude.loop.diagnosing import load_diagnosis
+from etude.loop.elsewhere import checkpoint_of
 from etude.loop.exercise import Exercise
+from etude.loop.needs import PRACTICE, Measuring, needs_of, write_practice
 from etude.loop.placing import Mutations
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.regime import REGIME, Regime, judge_regime
-from etude.loop.stage import load_manifest
+from etude.loop.stage import Manifest, load_manifest
 from etude.loop.stages import load_pockets
+from etude.policies import CheckpointPolicy
 from etude.search import KeepsAway, TargetedSampler
+from etude.training.fitting import WeightedDataset
 
 if TYPE_CHECKING:
     from etude.loop.chain import Chain
 
-DIAGNOSE, GENERATE, SCORE = "diagnose", "generate", "score"
+DIAGNOSE, NEEDS, GENERATE, SCORE = "diagnose", "needs", "generate", "score"
 COMPANION = "companion"
 _AIM = 16  # demonstrations inside pockets whose mean gradient says what would help there
 
@@ -103,6 +107,11 @@ class Practice:
             inputs["diagnosis"] = self.chain.diagnose(pupil, search, diagnosis, self.title).hash
             pupil = pupil.charged(diagnosis)
             draw = TargetedSampler(space=self.space, plan=load_diagnosis(diagnosis).plan)
+        if arm.draw == "needs" and load_pockets(search):
+            needs = search.parent / NEEDS
+            inputs["needs"] = self.measured(pupil, search, needs).hash
+            pupil = pupil.charged(needs)
+            draw = TargetedSampler(space=self.space, plan=Diagnosis.load(needs / PRACTICE).plan)
         if arm.draw == "distributions":
             before, inputs["distributions"] = self.distributions()
             draw = Mutations(self.space, before)
@@ -113,6 +122,32 @@ class Practice:
             pupil = self.scored(pupil, arm, search)
         given = pupil.given(generate)
         return self.chosen(given, arm, search, before) if arm.score or arm.pocket_weight != 1 else given
+
+    def measured(self, pupil: Pupil, search: Path, folder: Path) -> Manifest:
+        """How many demonstrations each pocket takes, and the round's budget divided by it."""
+        config, pockets = self.chain.config, load_pockets(search)
+        start = checkpoint_of(pupil.train, "measuring what pockets take", ("the other arms",))
+        settings, seed = needs_of(config), derive_seed(self.chain.seed, "needs", search.parent.name)
+
+        def work(out: Path) -> Mapping[str, Any]:
+            measuring = Measuring(
+                arena=self.chain.arena,
+                policy=CheckpointPolicy(str(start), execute=config.execute),
+                pockets=pockets,
+                first=[
+                    WeightedDataset(path / DATASET, episode_weights=episode_weights(path)) for path in pupil.collections
+                ],
+                out=out,
+                settings=settings,
+                seed=seed,
+            )
+            needs = measuring.run()
+            write_practice(out, self.chain.task, needs, config.accepted, uniform_share=config.uniform_share)
+            return measuring.spent()
+
+        key = {"policy": load_manifest(pupil.train).hash, "search": load_manifest(search).hash, "seed": seed}
+        shares = {"accepted": config.accepted, "uniform_share": config.uniform_share}
+        return self.chain.stage(folder, {**key, **shares, "settings": asdict(settings)}, work)
 
     def chosen(self, pupil: Pupil, arm: Arm, search: Path, before: MutationDistributions | None) -> Pupil:
         """Choose among the candidates."""

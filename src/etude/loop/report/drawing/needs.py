@@ -10,7 +10,7 @@ from etude.core.files import write_bytes
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.svg import PERCENT, Frame, Scale, path, picture, shorten, ticks
 
-_WIDE, _HIGH, _COLUMNS = 380, 250, 3  # px of a pocket's curve with its titles, and how many stand side by side
+_WIDE, _HIGH, _COLUMNS = 400, 250, 3  # px of a pocket's curve with its titles, and how many stand side by side
 _STYLE = """
 .needs text { font: 10.5px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--soft, #5b6670); }
 .needs .axis, .needs .said { font-size: 11.5px; fill: var(--ink, #1d2329); }
@@ -56,7 +56,7 @@ def _curve(need: Need, space: PerturbationSpace | None) -> Html:
     frame = Frame(Scale(0, _last(need), 52, 362), Scale(0, 1, 200, 44), "demonstrations from inside", "success, %")
     where = describe_bounds(need.pocket.bounds, space) if space else need.pocket.name
     parts = [
-        tag("text", shorten(f"{need.pocket.name}: {where}", 330), class_="axis", x=52, y=16),
+        tag("text", shorten(f"{need.pocket.name}: {where}", 320), class_="axis", x=52, y=16),
         tag("text", need.describe(), class_="said", x=52, y=33),
         frame.draw(ticks(0, frame.x.high, 5), PERCENT),
     ]

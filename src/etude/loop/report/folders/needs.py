@@ -16,7 +16,8 @@ from etude.loop.report.sections.pockets import pocket_card
 from etude.loop.report.sections.source import Source, repeat_section
 from etude.loop.report.sections.verdicts import verdict_box
 
-NEEDS, PLAN = "needs.json", "plan.json"
+NEEDS, PLAN = "needs.json", "practice.json"
+_DIVIDED = "The budget, divided by what a demonstration is expected to gain: etude collect --plan carries it out."
 _CONTENTS = {
     "curves": "Learning curves",
     "needs": "What they take",
@@ -40,7 +41,7 @@ def page(folder: Path) -> str:
             _curves(needs, space),
             _table(needs),
             section("pockets", "Pockets", "As the search confirmed them.", cards),
-            join([plan_section(plan, space), notes_section(plan)]) if plan else Html(""),
+            join([plan_section(plan, space, _DIVIDED), notes_section(plan)]) if plan else Html(""),
             repeat_section(source, (NEEDS, "needs.svg", PLAN)),
         ]
     )

@@ -52,7 +52,10 @@ def main_effects_section(diagnosis: Diagnosis, space: PerturbationSpace | None) 
     return section("alone", "Factors by themselves", note, table, other)
 
 
-def plan_section(diagnosis: Diagnosis, space: PerturbationSpace | None) -> Html:
+_BY_THE_LOOP = "Shares of the next round's new demonstrations, which the loop collects without being told."
+
+
+def plan_section(diagnosis: Diagnosis, space: PerturbationSpace | None, note: str = _BY_THE_LOOP) -> Html:
     """What to practise next: shares as a bar, then where and why."""
     practices = diagnosis.plan.practices
     parts = [
@@ -71,7 +74,6 @@ def plan_section(diagnosis: Diagnosis, space: PerturbationSpace | None) -> Html:
     for i, practice in enumerate(practices):
         share = tag("h3", percent(practice.share), class_=f"swatch mode{1 + i % 8}")
         cards.append(tag("article", share, tag("p", practice.why), ranges(practice.bounds, space)))
-    note = "Shares of the next round's new demonstrations, which the loop collects without being told."
     return section("plan", "What to practise", note, bar, tag("div", *cards, class_="cards below"))
 
 
