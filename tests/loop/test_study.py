@@ -193,10 +193,10 @@ def test_a_study_smaller_than_a_claim_takes_is_undecided():
 
 def test_the_claim_is_met_as_seldom_as_it_should_be_where_there_is_no_gain():
     met = 0
-    for seed in range(20):
+    for seed in range(8):
         found = study(5, seed=seed, gains={"gradient": 0.0}, spread=0.08)
         met += judge(found, found.arm("gradient")).answers[0].state == "yes"
-    assert met <= 2
+    assert met <= 1
 
 
 def test_many_arms_are_corrected_together():

@@ -14,9 +14,10 @@ from etude.compute import SerialExecutor
 from etude.core import EtudeError, Suite, Task
 from etude.core.files import read_json, write_bytes, write_json
 from etude.evaluation import read_outcomes
-from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain, Pupil
+from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain
 from etude.loop.config import LoopConfig
 from etude.loop.progress import Update
+from etude.loop.pupil import Pupil
 from etude.loop.report import write_report
 from etude.loop.results import gather, provenance
 from etude.loop.run import replace_report
@@ -26,6 +27,7 @@ from etude.loop.study.record import BASELINE, ArmRecord, Failure, Point, Replica
 from etude.loop.study.watching import WORKING
 
 RESULT, FAILED = "result.json", "failed.json"
+TRAIN = "train"
 _TOLD_S = 1.0
 
 
@@ -128,7 +130,7 @@ def arm_record(chain: Chain, baseline: Pupil, pupil: Pupil) -> ArmRecord:
 def _rounds(pupil: Pupil, max_steps: int) -> list[Point]:
     """The arm after every round whose policy sat the tests; a stage is charged from the round in which it ran."""
     ends = [index for index, stage in enumerate(pupil.stages) if (stage.parent / "evaluate").exists()]
-    ends = [index for index in ends if pupil.stages[index].name == "train"]
+    ends = [index for index in ends if pupil.stages[index].name == TRAIN]
     return [_point(pupil.stages[: end + 1], pupil.stages[end].parent, max_steps) for end in ends]
 
 
@@ -143,7 +145,7 @@ def _point(stages: Sequence[Path], folder: Path, max_steps: int) -> Point:
         attempts=spent("attempts"),
         steps=sum(simulator_steps(manifest.result, max_steps) for manifest in manifests),
         rollouts=spent("rollouts"),
-        train_steps=spent("train_steps"),
+        train_steps=sum(int(load_manifest(stage).result["train_steps"]) for stage in stages if stage.name == TRAIN),
         wall_s=sum(manifest.wall_s for manifest in manifests),
         solved={test: _bits(folder / "evaluate" / f"{test}.parquet") for test in TESTS},
     )
@@ -165,7 +167,7 @@ class _Told:
 
         def update(done: int, note: str) -> None:
             now = time.monotonic()
-            if now - self._told >= _TOLD_S:
+            if now - self._told >= _TOLD_S or done == total:
                 self._told = now
                 record: Mapping[str, Any] = {"title": title, "total": total, "done": done, "note": note}
                 write_bytes(self._file, json.dumps(record).encode())
