@@ -14,7 +14,7 @@ from etude.sim.worlds.franka.control import WORKSPACE_HIGH_M, WORKSPACE_LOW_M
 from etude.sim.worlds.franka.tabletop import HOME_RAD
 
 _NEAR_M, _NEAR_RAD = 0.005, 0.05  # good enough: the joints exist
-_ITERATIONS = 15
+_ITERATIONS = 30
 _SLACK_M = 1e-3  # of the workspace's borders
 
 
@@ -25,7 +25,6 @@ class PandaReach:
         self._model, self._scratch = model, mujoco.MjData(model)
         self._site = int(model.site("gripper").id)
         self._ik = SiteIK(model, "gripper", PANDA_JOINTS)
-        self._home_yaw = 0.0
 
     def why_not(self, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
         """Why the hand cannot be brought to X_world_gripper, or None."""
