@@ -22,8 +22,9 @@ recommends; in the pockets, each given what it is measured to take; where the sc
 whichever of these the regime calls for."""
 DRAWS: tuple[str, ...] = get_args(Draws.__value__)
 
-type Maker = Literal["expert", "generator"]
-"""Who makes new demonstrations: the task's scripted expert, or the generator from the first demonstrations."""
+type Maker = Literal["expert", "generator", "generator-or-expert"]
+"""Who makes new demonstrations: the task's scripted expert, the generator from the first demonstrations, or the expert
+wherever the generator fails."""
 MAKERS: tuple[str, ...] = get_args(Maker.__value__)
 
 

@@ -12,21 +12,23 @@ from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
 from etude.loop.arms import Arm
 from etude.loop.choosing import CHOOSE, episode_weights
-from etude.loop.collecting import Draw, attempt_stream, collect
+from etude.loop.collecting import Draw, collect
 from etude.loop.config import LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
 from etude.loop.elsewhere import CHECKPOINT, AwaitingPolicyError, hand_over_of, trained_policy
 from etude.loop.exercise import Scorer, score_candidates
 from etude.loop.handing import HandOver, take_over
-from etude.loop.placing import FirstDemonstrations
+from etude.loop.making import Maker
+from etude.loop.placing import FirstDemonstrations, made_where
 from etude.loop.practising import Practice
 from etude.loop.progress import Progress, silent
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.searching import SearchSettings, require_weakness, search_for_failures
+from etude.loop.sources import Sources
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
 from etude.loop.wiring import policy_factory
-from etude.search import FATES, Exclusion, KeepsAway, SuiteConfig, follow_pockets
+from etude.search import FATES, Exclusion, SuiteConfig, follow_pockets
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
@@ -132,9 +134,10 @@ class Chain:
         pockets = load_pockets(self.search_directory)
         return Exclusion.fitted(exam, pockets, self.task.space, stream(self.seed, "exclusion"))
 
-    def source_episodes(self, arm: Arm) -> tuple[int, ...]:
-        """The demonstrations that an arm's new ones are made from; the expert makes them from none, which is −1."""
-        return (-1,)
+    @property
+    def sources(self) -> Sources:
+        """What new demonstrations are made from."""
+        return Sources(self)
 
     def collect(
         self,
@@ -144,6 +147,7 @@ class Chain:
         draw: Draw,
         inputs: Mapping[str, Any],
         *,
+        maker: Maker | None = None,
         candidates: bool = False,
     ) -> Manifest:
         """Make demonstrations into `directory/dataset`; candidates are generated only, and accepted when chosen."""
@@ -158,15 +162,14 @@ class Chain:
                     draw=draw,
                     seed=seed,
                     executor=self.executor,
+                    maker=maker,
                     generator=name,
                     on_saved=lambda index, _outcome: update(index + 1, ""),
                 )
-            excluded = 0
-            if isinstance(draw, KeepsAway):
-                excluded = sum(draw.counted(attempt_stream(seed, i))[1] for i in range(collected.attempts))
             made = {"generated": collected.accepted, "generated_frames": collected.frames}
             kept = {} if candidates else {"accepted": collected.accepted, "frames": collected.frames}
-            return {"attempts": collected.attempts, **made, **kept, "excluded": excluded}
+            told = made_where(folder / DATASET, draw, seed, collected.attempts)
+            return {"attempts": collected.attempts, **made, **kept, **told}
 
         key = {"task": self.task.name, "space": self.task.space.hash, "accepted": accepted, "seed": seed, **inputs}
         return self.stage(directory, key, work)
@@ -263,7 +266,6 @@ class Chain:
         data = {name: value for name, value in key.items() if name not in ("policy", "train")}
         self.stage(handed, {**data, "layouts": self.config.elsewhere}, hand_over.write)
         take_over(handed, directory, self.arena, execute=self.config.execute)
-
 
     def search(self, pupil: Pupil, directory: Path, name: str) -> Manifest:
         """Search a policy's failures and confirm its pockets."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from etude.core import ConfigError, UnknownNameError
+from etude.core import ConfigError, Segmented, UnknownNameError
 from etude.loop.arms import ARMS, MAKERS, RESEEDED, Arm, Maker, arm_from
 from etude.loop.elsewhere import LAYOUTS
 
@@ -118,7 +118,7 @@ class LoopConfig:
     def generates(self) -> bool:
         """Whether any arm's demonstrations are made from the first ones."""
         arms = [self.arm(name) for name in self.arms]
-        return any(arm.practises and self.maker_of(arm) == "generator" for arm in arms)
+        return any(arm.practises and self.maker_of(arm) != "expert" for arm in arms)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -148,6 +148,15 @@ FRANKA_STACK_NARROW: Mapping[str, tuple[float, float]] = {
 cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
 
 
+FRANKA_STACK_STATE_NARROW: Mapping[str, tuple[float, float]] = {
+    "cube_red.y_m": (-0.14, 0.06),
+    "cube_blue.yaw_rad": (-1.0, 0.4),
+    "cube.scale": (0.9, 1.04),
+}
+"""The same for a policy that is told where the objects are: what it does not see cannot surprise it. The published
+layouts keep cubes 10 cm apart, so a neighbour that blocks the usual grasp is new to it as well."""
+
+
 def preset(name: str, task: str, seed: int) -> LoopConfig:
     """The named preset for a task.
 
@@ -160,7 +169,18 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
     task = task if colon or not settings else f"{task}:{settings}"
     narrow = _narrow(task) if world == "franka-stack" else {}
-    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed)
+    if world == "franka-stack" and name == "state":
+        narrow = FRANKA_STACK_STATE_NARROW
+    maker = PRESETS[name].maker if _is_segmented(task) else "expert"
+    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
+
+
+def _is_segmented(task: str) -> bool:
+    """Whether new demonstrations can be made from the first ones; else the expert makes them."""
+    from etude.sim import make_task  # heavy: not for the help
+
+    made = make_task(task)
+    return isinstance(made, Segmented) and made.segments is not None
 
 
 def _narrow(task: str) -> Mapping[str, tuple[float, float]]:
@@ -171,14 +191,20 @@ def _narrow(task: str) -> Mapping[str, tuple[float, float]]:
     return {factor: bounds for factor, bounds in FRANKA_STACK_NARROW.items() if factor in varied}
 
 
-_STACK_SETTINGS = {"smoke": "cubes=2,distractors=0,image_size=48", "demo": "cubes=2,distractors=0", "full": "cubes=3"}
-_SETTINGS = {"smoke": "image_size=48"}
+_STACK_SETTINGS = {
+    "smoke": "cubes=2,distractors=0,image_size=48",
+    "state": "cubes=2,distractors=0,state=objects",
+    "demo": "cubes=2,distractors=0",
+    "full": "cubes=3",
+}
+_SETTINGS = {"smoke": "image_size=48", "state": "state=objects"}
 _DEMO = LoopConfig(
     task="",
     demonstrations=600,
     train_steps=4000,
     retrain_steps=1200,
     accepted=200,
+    maker="generator",
     exam_cases=70,
     dev_cases=10,
     test_cases=80,
@@ -189,6 +215,7 @@ _DEMO = LoopConfig(
 PRESETS: Mapping[str, LoopConfig] = {
     "smoke": replace(
         _DEMO,
+        arms=("more-steps", "uniform", "targeted", "gradient"),
         demonstrations=12,
         train_steps=60,
         retrain_steps=20,
@@ -202,11 +229,26 @@ PRESETS: Mapping[str, LoopConfig] = {
         dev_cases=4,
         test_cases=8,
     ),
+    "state": replace(
+        _DEMO,
+        demonstrations=200,
+        train_steps=2000,
+        retrain_steps=400,
+        accepted=80,
+        search_rollouts=240,
+        confirm_rollouts=12,
+        diagnosis_rollouts=80,
+        train_threads=1,
+        exam_cases=100,
+        test_cases=60,
+        execute=8,
+    ),
     "demo": _DEMO,
     "full": replace(
         _DEMO,
         arms=("more-steps", RESEEDED, "uniform", "targeted"),
         fresh_search=("more-steps", "uniform", "targeted"),
+        maker="generator-or-expert",
         replicates=5,
         rounds=2,
         demonstrations=1000,

@@ -1,12 +1,18 @@
-"""Where demonstrations are made: draws of θ."""
+"""Where demonstrations are made: draws of θ, and what came of them."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from etude.acquisition.distributions import MutationDistributions
-from etude.core import InfeasibleError, Perturbation, PerturbationSpace, Task
+from etude.core import InfeasibleError, Perturbation, PerturbationSpace, Task, derive_seed
+from etude.data import DatasetMeta
+from etude.loop.collecting import Draw, attempt_stream
 from etude.loop.config import LoopConfig
+from etude.loop.fallback import BY_EXPERT
+from etude.search import KeepsAway, TargetedSampler
 
 _MAX_TRIES = 10_000
 
@@ -50,3 +56,41 @@ class Mutations:
             if self.space.infeasible(theta) is None:
                 return theta
         raise InfeasibleError(f"no feasible point in {_MAX_TRIES} draws from the mutation distributions")
+
+
+def place_of(draw: KeepsAway, rng: np.random.Generator) -> str:
+    """The label of the place that a draw with this stream comes from; "" where there are no places."""
+    if not isinstance(draw.draw, TargetedSampler):
+        return ""
+    while True:
+        theta, label = draw.draw.sample(rng)
+        if not draw.exclusion(theta):
+            return label
+
+
+def made_where(dataset: Path, draw: Draw, seed: int, attempts: int) -> dict[str, Any]:
+    """What a collection tells of its attempts: how many draws were refused, and the yield of every place.
+
+    Args:
+        dataset: What was made.
+        draw: Where attempts were made.
+        seed: Of the collection.
+        attempts: How many there were.
+
+    Returns:
+        `excluded` draws, `places`: label -> [made, attempts], and how many were made `by_expert` where another maker
+        failed.
+    """
+    episodes = DatasetMeta.open(dataset).episodes
+    by_expert = sum(episode.generator.endswith(BY_EXPERT) for episode in episodes)
+    if not isinstance(draw, KeepsAway):
+        return {"excluded": 0, "places": {}, "by_expert": by_expert}
+    seeds = {episode.case.seed for episode in episodes if episode.case}
+    places: dict[str, list[int]] = {}
+    excluded = 0
+    for index in range(attempts):
+        excluded += draw.counted(attempt_stream(seed, index))[1]
+        counts = places.setdefault(place_of(draw, attempt_stream(seed, index)), [0, 0])
+        counts[0] += derive_seed(seed, "attempt", index) in seeds
+        counts[1] += 1
+    return {"excluded": excluded, "places": places, "by_expert": by_expert}

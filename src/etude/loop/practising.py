@@ -99,7 +99,10 @@ class Practice:
             "suites": load_manifest(self.chain.suites_directory).hash,
             "uniform_share": self.chain.config.uniform_share,
         }
-        draw, diagnosis, before = TargetedSampler(space=self.space, uniform_fraction=1.0), None, None
+        draw, before = TargetedSampler(space=self.space, uniform_fraction=1.0), None
+        if self.made_by != "expert":
+            inputs |= {"maker": self.made_by, "sources": self.chain.sources.annotate().hash}
+            pupil = pupil.charged(self.chain.sources.directory)
         if arm.draw in ("pockets", "plan"):
             draw = self._in_pockets(search)
         if arm.draw == "plan" and self.chain.config.diagnosis_rollouts:
@@ -117,7 +120,11 @@ class Practice:
             draw = Mutations(self.space, before)
         count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
         away = KeepsAway(draw, self.chain.exclusion)
-        self.chain.collect(generate, self.title, count, away, inputs, candidates=arm.oversample > 1)
+        maker = self.chain.sources.maker(self.made_by)
+        if before:  # they choose what is made from what; in the first round that is anything from any
+            written = self.last_choice / DISTRIBUTIONS if self.index > 1 else None
+            maker = self.chain.sources.maker(self.made_by, select="random", distributions=written)
+        self.chain.collect(generate, self.title, count, away, inputs, maker=maker, candidates=arm.oversample > 1)
         if arm.score:
             pupil = self.scored(pupil, arm, search)
         given = pupil.given(generate)
@@ -216,7 +223,10 @@ class Practice:
         draw = TargetedSampler(space=self.space, pockets=pockets, inflate=0.0, uniform_fraction=0.0 if pockets else 1.0)
         inputs = {"search": load_manifest(search).hash}
         count = min(_AIM, self.chain.config.accepted)
-        self.chain.collect(folder, f"{self.title}-aim", count, draw, inputs, candidates=True)
+        if self.made_by != "expert":
+            inputs |= {"maker": self.made_by, "sources": self.chain.sources.annotate().hash}
+        maker = self.chain.sources.maker(self.made_by)
+        self.chain.collect(folder, f"{self.title}-aim", count, draw, inputs, maker=maker, candidates=True)
         return folder
 
     def companion(self, pupil: Pupil) -> Path:
@@ -234,11 +244,21 @@ class Practice:
 
     def distributions(self) -> tuple[MutationDistributions, Any]:
         """As the last round left them, and what tells them apart; at first nearly everything is equally likely."""
-        sources = self.chain.source_episodes(self.arm)
         if self.index == 1:
+            sources = self.chain.sources.episodes(self.made_by)
             return MutationDistributions.start(self.space.names, sources), {"start": list(sources)}
-        last = self.chain.round_directory(self.index - 1, self.arm.name) / CHOOSE
+        last = self.last_choice
         return MutationDistributions.load(last / DISTRIBUTIONS, self.space.names), load_manifest(last).hash
+
+    @property
+    def last_choice(self) -> Path:
+        """What the arm chose in the round before."""
+        return self.chain.round_directory(self.index - 1, self.arm.name) / CHOOSE
+
+    @property
+    def made_by(self) -> str:
+        """Who makes the demonstrations."""
+        return self.chain.config.maker_of(self.arm)
 
     @property
     def space(self) -> PerturbationSpace:

@@ -9,6 +9,7 @@ from pathlib import Path
 from etude.compute import SerialExecutor
 from etude.core import EtudeError, Executor, MismatchError, RunExistsError, Task, derive_seed
 from etude.core.files import read_json, write_json
+from etude.generation.cutting import segment_plan
 from etude.loop.chain import Chain
 from etude.loop.config import LoopConfig
 from etude.loop.progress import Progress, silent
@@ -83,13 +84,16 @@ def read_run(directory: Path, config: LoopConfig, task: Task) -> FinishedRun:
 
 
 def check_config(config: LoopConfig, task: Task) -> None:
-    """Raise where the config names factors or ranges that the task's space has not."""
+    """Raise where the task has not what the config names: factors, ranges, a way to cut its demonstrations."""
     task.space.narrowed(config.narrow)
+    if config.generates:
+        segment_plan(task)
 
 
 def require_same_config(directory: Path, config: LoopConfig) -> None:
     """Raise MismatchError, saying what differs, unless the run in `directory` was begun with this config."""
-    changed = differences(read_json(directory / RECORD)["config"], config.to_json())
+    begun = LoopConfig.from_json(read_json(directory / RECORD)["config"])  # by an older version: with fewer settings
+    changed = differences(begun.to_json(), config.to_json())
     if changed:
         raise MismatchError(
             f"cannot resume '{directory}' with another config: {'; '.join(changed)}. "
