@@ -1,0 +1,117 @@
+"""`etude score` from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from data.recordings import CAMERAS, SIZE, write
+
+from etude.cli import main
+from etude.data import FeatureStatistics
+from etude.policies import Features
+from etude.policies.checkpoint import build_policy
+
+type Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
+        found = main(["score", *map(str, arguments)])
+        out, err = capfd.readouterr()
+        assert found == code, err
+        return out, err
+
+    return run_command
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "toy"
+    write(root, (9, 4, 12, 20, 7))
+    return root
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    statistics = FeatureStatistics(
+        {key: {"mean": np.zeros(n), "std": np.ones(n)} for key, n in (("observation.state", 3), ("action", 2))}
+    )
+    features = Features(cameras=CAMERAS, image_size=SIZE, state_size=3, action_size=2)
+    settings = {"horizon": 4, "n_action_steps": 2, "vision_widths": (8,), "keypoints": 4}
+    model = build_policy("flow", features, statistics, np.random.default_rng(0), **settings)
+    model.module.get_parameter("model.field.leave.weight").data.fill_(0.1)  # zero until it is trained
+    folder = tmp_path_factory.mktemp("policy")
+    model.save(folder / "checkpoint")
+    return folder
+
+
+def test_scores_are_written_told_and_summed_up(run: Run, dataset: Path, policy: Path, tmp_path: Path):
+    out = tmp_path / "scores"
+    told, _ = run(dataset, "--policy", policy, "--score", "norm", "split", "--reference", "--draws", 4, "--out", out)
+    table = pq.read_table(out / "scores.parquet").to_pydict()
+    assert list(table) == ["episode_index", "length", "norm", "split"]
+    assert table["length"] == [9, 4, 12, 20, 7]
+    summary = json.loads((out / "scores.json").read_text())
+    assert set(summary["with_factors"]["norm"]) == {"light.intensity"}  # the other factor does not vary
+    assert 1 <= summary["effective_sample_size"]["norm"] <= 5
+    assert -1 <= summary["with_reference"]["norm"] <= 1
+    for text in ("highest and lowest norm", "rank correlation norm – split", "256 draws", str(out / "scores.parquet")):
+        assert text in told
+    best = str(table["episode_index"][int(np.argmax(table["norm"]))])
+    assert next(line for line in told.splitlines() if "│ 1 " in line).split("│")[2].strip() == best
+
+
+def test_json_is_one_line_and_a_scoring_goes_on_where_it_was_stopped(
+    run: Run, dataset: Path, policy: Path, tmp_path: Path
+):
+    out, options = tmp_path / "scores", ("--draws", 2, "--anchors", 4)
+    told, _ = run(dataset, "--policy", policy, *options, "--out", out, "--json")
+    assert json.loads(told)["episodes"] == 5
+    whole = (out / "scores.parquet").read_bytes()
+    (out / "scores.parquet").unlink()
+    run(dataset, "--policy", policy, *options, "--out", out, "--resume", "--json")
+    assert (out / "scores.parquet").read_bytes() == whole
+    _, complaint = run(dataset, "--policy", policy, *options, "--seed", 1, "--out", out, "--resume", code=2)
+    assert "cannot resume with other settings: seed was 0 and is now 1" in complaint
+
+
+def test_chances_of_failing_come_from_a_table(run: Run, dataset: Path, policy: Path, tmp_path: Path):
+    chances = tmp_path / "chances.csv"
+    chances.write_text("episode_index,p_fail\n" + "".join(f"{i},{i / 10}\n" for i in range(5)))
+    out = tmp_path / "scores"
+    run(dataset, "--policy", policy, "--score", "failure", "--failure", chances, "--out", out)
+    assert pq.read_table(out / "scores.parquet").to_pydict()["failure"] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    chances.write_text("episode_index,p_fail\n0,0.5\n")
+    _, complaint = run(
+        dataset, "--policy", policy, "--score", "failure", "--failure", chances, "--out", tmp_path / "b", code=2
+    )
+    assert "says nothing of episode 1 (4 of 5 are missing)" in complaint
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--score", "gradient"), "unknown score 'gradient'"),
+        (("--score", "align"), "--pockets DATASET"),
+        (("--anchors", "5"), "--anchors 5: must be even"),
+        (("--draws", "0"), "--draws 0: needs at least 1"),
+        (("--head", "nothing"), "--head nothing names no parameter of the policy's head"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_line(
+    options: tuple[str, ...], told: str, run: Run, dataset: Path, policy: Path, tmp_path: Path
+):
+    _, complaint = run(dataset, "--policy", policy, *options, "--out", tmp_path / "scores", code=2)
+    assert told in complaint
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_policy_server_has_no_loss_and_the_complaint_says_what_remains(run: Run, dataset: Path, tmp_path: Path):
+    _, complaint = run(dataset, "--policy", "ws://localhost:8000", "--out", tmp_path / "scores", code=2)
+    assert "no loss that could be differentiated" in complaint
+    assert "failure and random remain" in complaint
