@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from loop.fake_run import POCKETS, SPACE, inside, outcome, write_video
 
+from etude.acquisition.budget import divide_budget, plan_practice
+from etude.acquisition.needs import estimate_need
 from etude.core import (
     Case,
     Cause,
@@ -122,6 +124,26 @@ def search(
     building = {"drawn": counts, "accepted": counts, "without_witness": {}, "uniform_drawn": 4}
     write_json(folder / "building.json", {**building, "policy_rollouts": 30, "expert_rollouts": 12, "complete": True})
     settings(folder, "search", budget=n)
+    return folder
+
+
+def estimated(folder: Path, *, divided: bool = True) -> Path:
+    """A folder of `etude estimate`: a pocket that is known, one that is not, and one that the expert cannot solve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rates = ({0: 3, 10: 12, 40: 19}, {0: 1, 10: 2, 40: 2}, {})
+    needs = [
+        estimate_need(
+            replace(POCKETS[0], name=f"pocket-{i}"),
+            Rate(20 if measured else 3, 20),
+            {count: Rate(k, 20) for count, k in measured.items()},
+        )
+        for i, measured in enumerate(rates, 1)
+    ]
+    write_json(folder / "needs.json", {"needs": [need.to_json() for need in needs]})
+    if divided:
+        plan, notes = plan_practice(needs, 60), divide_budget(needs, 60).notes
+        write_json(folder / "practice.json", replace(diagnosis(), causes=(), plan=plan, notes=notes).to_json())
+    settings(folder, "estimate", budget=60)
     return folder
 
 

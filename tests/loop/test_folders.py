@@ -65,6 +65,8 @@ KINDS: dict[str, tuple[str, Make]] = {
     "sequential": ("compare", lambda folder, rng: fake.comparison(folder, rng, sequential=True)),
     "seeds": ("compare", lambda folder, rng: fake.comparison(folder, rng, seeds=3, n=24)),
     "diagnosis": ("diagnose", lambda folder, _rng: fake.diagnosed(folder, fake.diagnosis())),
+    "needs": ("estimate", lambda folder, _rng: fake.estimated(folder)),
+    "needs alone": ("estimate", lambda folder, _rng: fake.estimated(folder, divided=False)),
     "lockstep": ("lockstep", lambda folder, _rng: fake.lockstep(folder)),
 }
 

@@ -15,6 +15,7 @@ from etude.evaluation import read_outcomes, record_video
 from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
 from etude.loop.choosing import practised
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
+from etude.loop.needs import NEEDS
 from etude.loop.practising import DIAGNOSE, SCORE
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
@@ -66,12 +67,12 @@ def gather(
 
 
 def stage_pages(directory: Path) -> dict[str, str]:
-    """Write the pages of a chain's searches and diagnoses into their folders.
+    """Write the pages of a chain's searches, diagnoses and measured needs into their folders.
 
     Returns:
         Folder of the stage -> link to its page from the report's folder.
     """
-    found = {path.parent for name in (POCKETS, DIAGNOSIS) for path in directory.rglob(name)}
+    found = {path.parent for name in (POCKETS, DIAGNOSIS, NEEDS) for path in directory.rglob(name)}
     stages = sorted(folder for folder in found if (folder / MANIFEST).exists())
     links: dict[str, str] = {}
     for stage in stages:
