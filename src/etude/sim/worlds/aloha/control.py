@@ -91,7 +91,7 @@ class ArmsController:
         names = [name for side in sides for name in arm_joints(side)]
         self._qpos = model.jnt_qposadr[[model.joint(name).id for name in names]]
         self._ctrl = np.array([model.actuator(name).id for name in names])
-        self._arms = {side: ArmMotion(model, side) for side in sides}
+        self._arms: dict[Side, ArmMotion] = {side: ArmMotion(model, side) for side in sides}
         self._targets = HandTargets(model, self._arms, control)
         self._bounds = action_bounds(control, sides)
 

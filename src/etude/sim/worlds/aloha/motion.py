@@ -27,7 +27,7 @@ _FAR_M, _FAR_RAD = 0.1, 0.6
 _FAR_LEADS = 2.0
 # So many iterations find the joints, but not near the singular posture of a straight wrist: to be exact there, the arm
 # would turn its wrist by half a turn, and run out of range on the other side.
-_ITERATIONS, _TOLERANCE = 10, 1e-8
+_ITERATIONS, _TOLERANCE = 10, 1e-7
 
 
 class ArmMotion:

@@ -68,7 +68,7 @@ class HandTargets:
 
     def unreachable(self, gripper: str, goal: _Pose) -> str | None:
         """Why a hand cannot be brought to a pose, or None; looked for from a few postures, within the joints."""
-        (side,) = (s for s in self._arms if _gripper(s) == gripper)
+        side: Side = next(side for side in self._arms if _gripper(side) == gripper)
         shortest_m, least_rad = np.inf, np.inf
         for turn in _TURNS_RAD:
             shift_m, turn_rad = self._error(side, goal, turn)
