@@ -26,8 +26,9 @@ WORLDS = {
     "franka-stack:cubes=3,distractors=0,max_steps=400": 0.70,
     "franka-lift:max_steps=200": None,
     "so101-sort:max_steps=400": 0.85,
-    "aloha-transfer-cube": 0.80,
-    "aloha-insertion": 0.50,
+    "aloha-transfer-cube:max_steps=800": 0.80,
+    "aloha-insertion:max_steps=800": 0.50,
+    "aloha-one-arm:max_steps=800": None,
 }
 """Task -> the yield that is wanted of it."""
 SOURCES = 10

@@ -28,7 +28,7 @@ class GenerationConfig:
     interpolation_steps: int = 5
     lift_m: float = 0.05
     fixed_steps: int = 0
-    hold_steps: int = 10
+    hold_steps: int = 25
 
     def __post_init__(self) -> None:
         if self.select not in STRATEGIES:
