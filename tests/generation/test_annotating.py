@@ -11,7 +11,8 @@ from generation.grasping import STEP_M, GraspTask
 from etude.compute import SerialExecutor
 from etude.core import Case, EtudeError, MismatchError, Perturbation, Segment, SegmentPlan, StageFailedError
 from etude.data import ACTION, DatasetMeta, read_numbers
-from etude.generation.annotating import annotate_dataset, read_left_out
+from etude.generation.annotated import read_left_out
+from etude.generation.annotating import annotate_dataset
 from etude.generation.annotation import Annotation, Parted, annotate_episode
 from etude.generation.source import load_sources
 from etude.loop.collecting import collect

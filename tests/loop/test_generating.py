@@ -15,8 +15,9 @@ from etude.data import ACTION, DatasetMeta, read_numbers
 from etude.evaluation import Replay, Runner
 from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
+from etude.generation.cutting import segment_plan
 from etude.loop.collecting import FAILED, Collected, collect
-from etude.loop.generating import GeneratorMaker, read_sources, segment_plan
+from etude.loop.generating import GeneratorMaker, read_sources
 from etude.loop.yields import AttemptLog, AttemptRecord, Yields
 
 TASK, SERIAL = GraspTask(), SerialExecutor()

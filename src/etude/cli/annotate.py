@@ -90,12 +90,13 @@ class Options(WorkerOptions):
 
 def run(options: Options) -> None:
     """Annotate."""
-    from etude.generation.annotating import annotate_dataset, plan_of
+    from etude.generation.annotating import annotate_dataset
+    from etude.generation.cutting import segment_plan
 
     require_free(options.out, resume=options.resume)
     with _source(options) as meta:
         task = _task(options, meta)
-        rows = [[s.signal for s in row if s.signal] for row in plan_of(task).segments.values()]
+        rows = [[s.signal for s in row if s.signal] for row in segment_plan(task).segments.values()]
         if options.manual and not any(rows):
             raise ConfigError(f"--manual: demonstrations of {task.name} are of one piece, nothing to mark; use --auto.")
         wanted = _wanted(options, meta.total_episodes)

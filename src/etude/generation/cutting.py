@@ -9,11 +9,26 @@ from itertools import pairwise
 
 import numpy as np
 
-from etude.core import Part, Segment, SegmentPlan
+from etude.core import ConfigError, Part, Segment, Segmented, SegmentPlan, Task
 from etude.generation.source import SourceDemonstration
 
 type Offsets = Mapping[str, Sequence[int]]
 """Gripper -> control steps added to the end of each of its segments; 0 for the last."""
+
+
+def segment_plan(task: Task) -> SegmentPlan:
+    """How a task's demonstrations are cut.
+
+    Raises:
+        ConfigError: It does not say.
+    """
+    plan = task.segments if isinstance(task, Segmented) else None
+    if plan is None:
+        raise ConfigError(
+            f"{task.name} does not say how its demonstrations are cut, so none can be made from others: collect them "
+            "with its expert (`etude collect`), or choose another task (`etude tasks list`)."
+        )
+    return plan
 
 
 def draw_offsets(plan: SegmentPlan, rng: np.random.Generator) -> Offsets:

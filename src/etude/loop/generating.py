@@ -8,10 +8,10 @@ from typing import cast
 import numpy as np
 
 from etude.acquisition.distributions import MutationDistributions
-from etude.core import Case, ConfigError, PolicyFactory, PoseControlled, Segmented, SegmentPlan, Task, stream
+from etude.core import Case, ConfigError, PolicyFactory, PoseControlled, Task, stream
 from etude.data import EpisodeRecorder, encode
 from etude.generation.config import GenerationConfig
-from etude.generation.cutting import why_crossing
+from etude.generation.cutting import segment_plan, why_crossing
 from etude.generation.generate import Attempt, PoseControlledEnvironment, generate
 from etude.generation.replaying import Script, replay
 from etude.generation.source import OnLeftOut, SourceDemonstration, load_sources
@@ -66,21 +66,6 @@ class GeneratorMaker:
             return None
         distributions = _distributions(self.distributions, task.space.names)
         return distributions.source_of(task.space.to_unit(case.theta), rng)
-
-
-def segment_plan(task: Task) -> SegmentPlan:
-    """How a task's demonstrations are cut.
-
-    Raises:
-        ConfigError: It does not say.
-    """
-    plan = task.segments if isinstance(task, Segmented) else None
-    if plan is None:
-        raise ConfigError(
-            f"{task.name} does not say how its demonstrations are cut, so none can be made from others: collect them "
-            "with its expert (`etude collect`), or choose another task (`etude tasks list`)."
-        )
-    return plan
 
 
 @lru_cache(maxsize=2)
