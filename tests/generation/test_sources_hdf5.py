@@ -145,6 +145,18 @@ def test_what_was_not_recorded_is_named_with_the_option_that_helps(stacked: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_demonstrations_without_any_poses_or_cases_cannot_be_sources(stacked: Path, tmp_path: Path) -> None:
+    path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
+    with h5py.File(path, "a") as file:
+        for demo in file["data"].values():
+            del demo["states"], demo["initial_state"]
+    load([path], tmp_path / "imported", ImportConfig(storage="image", layout="isaaclab"))
+    with pytest.raises(MismatchError, match=r"recorded no poses of objects, and does not say at which \(theta, seed\)"):
+        annotate_dataset(
+            DatasetMeta.open(tmp_path / "imported"), tmp_path / "out", make_task(STACK), executor=SerialExecutor()
+        )
+
+
 def test_recorded_failures_are_left_out(stacked: Path, tmp_path: Path) -> None:
     path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
     with h5py.File(path, "a") as file:
@@ -159,3 +171,27 @@ def test_recorded_failures_are_left_out(stacked: Path, tmp_path: Path) -> None:
         recording=recording,
     )
     assert (done.kept, done.left_out) == (1, {0: "was recorded as a failure"})
+
+
+def test_what_another_simulator_recorded_is_exported_again_with_the_annotation(stacked: Path, tmp_path: Path) -> None:
+    path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
+    with h5py.File(path, "a") as file:
+        length = len(file["data/demo_0/actions"])
+        file["data/demo_0/obs/datagen_info/subtask_term_signals/grasp_1"] = np.zeros((length, 1), bool)
+        del file["data/demo_1"]
+    load([path], tmp_path / "imported")
+    done = annotate_dataset(
+        DatasetMeta.open(tmp_path / "imported"),
+        tmp_path / "out",
+        make_task(STACK),
+        executor=SerialExecutor(),
+        recording=Recording(objects=OBJECTS, signals={"grasp_1": "unknown"}, action_scale=(0.5, 0.5)),
+    )
+    assert done.kept == 1
+    assert export_hdf5(DatasetMeta.open(tmp_path / "out"), "isaaclab", tmp_path / "back.hdf5") == []
+    with h5py.File(path) as given, h5py.File(tmp_path / "back.hdf5") as written:
+        for name in ("actions", "states/rigid_object/cube_1/root_pose", "initial_state/rigid_object/cube_2/root_pose"):
+            np.testing.assert_array_equal(given[f"data/demo_0/{name}"], written[f"data/demo_0/{name}"])
+        signals = written["data/demo_0/obs/datagen_info/subtask_term_signals"]
+        assert {name: bool(np.any(signals[name])) for name in signals} == {"grasp_1": True, "stack_1": True}
+        assert set(written["data/demo_0/obs/datagen_info/object_pose"]) == set(OBJECTS)

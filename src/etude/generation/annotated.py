@@ -8,6 +8,8 @@ from etude.core.files import read_json, write_json
 from etude.data import DatasetMeta, DatasetSpec, DatasetWriter, EncodedEpisode, encode, spec_of
 from etude.data.datagen import datagen_feature, find_datagen
 from etude.data.editing.pieces import Piece, part
+from etude.data.editing.selecting import keep_remainder
+from etude.data.hdf5.remainder import Manifest
 from etude.data.reading import read_encoded, read_episode
 from etude.generation.annotation import Annotation, Result
 
@@ -28,6 +30,7 @@ class AnnotatedWriter:
     def __init__(self, meta: DatasetMeta, out: Path, task: Task, *, replayed: bool) -> None:
         self._meta, self._out, self._task, self._replayed = meta, out, task, replayed
         self._writer = DatasetWriter.resume(out) if (out / "meta/info.json").exists() else None
+        self._manifest = None if replayed else Manifest.load(meta.root)  # what an export gives back
         self._records = read_json(out / LEFT_OUT) if (out / LEFT_OUT).exists() else {}
 
     @property
@@ -51,10 +54,15 @@ class AnnotatedWriter:
             self._records[str(episode)] = {"why": str(result), **asdict(result)}
         elif self._writer is None:
             self._writer = DatasetWriter.create(self._out, self._spec(result))
+            if self._manifest is not None:
+                self._manifest.save(self._out)
         if self._writer is not None:
             write_json(self._out / LEFT_OUT, self._records)  # before the commit: the two together count what was seen
         if self._writer is not None and isinstance(result, Annotation):
-            self._writer.commit(annotated_episode(self._meta, episode, result))
+            encoded = annotated_episode(self._meta, episode, result)
+            if self._manifest is not None:
+                keep_remainder(self._out, self._meta, episode, self._writer.episodes, encoded.origin)
+            self._writer.commit(encoded)
 
     def finish(self) -> None:
         """Make the dataset whole."""

@@ -103,7 +103,12 @@ class _Reader:
         if theirs in rigid:
             numbers = self._read(rigid[theirs])
             return _stacked(numbers[:, :3], numbers[:, 3:])
-        known = ", ".join(sorted({*datagen, *rigid})) or "(none)"
+        known = ", ".join(sorted({*datagen, *rigid}))
+        if not known:
+            raise MismatchError(
+                f"'{self._meta.root}' recorded no poses of objects, and does not say at which (theta, seed) its episodes "
+                "were made, so that they could be replayed: they cannot be sources of new ones."
+            )
         raise MismatchError(
             f"'{self._meta.root}' recorded no poses of '{theirs}', the task's '{name}'; it has those of {known}: say "
             f"which is which with --objects {name}=THEIRS."

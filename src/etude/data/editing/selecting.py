@@ -80,7 +80,7 @@ def write_selections(
             for index in selection.indices:
                 episode = _read(selection, index, spec)
                 if manifest is not None:
-                    _keep_remainder(out, selection.meta, index, writer.episodes, episode.origin)
+                    keep_remainder(out, selection.meta, index, writer.episodes, episode.origin)
                 writer.commit(episode)
                 saved += 1
                 if on_saved is not None:
@@ -106,7 +106,7 @@ def _common_manifest(selections: Sequence[Selection]) -> "Manifest | None":
     return manifests[0] if all(m is not None and m == manifests[0] for m in manifests) else None
 
 
-def _keep_remainder(out: Path, meta: DatasetMeta, index: int, new_index: int, origin: str) -> None:
+def keep_remainder(out: Path, meta: DatasetMeta, index: int, new_index: int, origin: str) -> None:
     """Give an episode what was kept beside it, under its new number."""
     from etude.data.hdf5.remainder import Remainder
 

@@ -68,8 +68,13 @@ def place_columns(meta: DatasetMeta, manifest: Manifest | None, layout: Layout) 
         layout: The layout to write.
     """
     found = _imported(meta, manifest) if manifest else []
-    known = {placed.column for placed in found} | _recorded(manifest)
-    found += [placed for placed in _guessed(meta, layout) if placed.column not in known]
+    known = {placed.column for placed in found if placed.column != SUBTASKS} | _recorded(manifest)
+    signals = {placed.start for placed in found if placed.column == SUBTASKS}  # others may have been added
+    found += [
+        placed
+        for placed in _guessed(meta, layout)
+        if placed.column not in known and not (placed.column == SUBTASKS and placed.start in signals)
+    ]
     moved = [replace(placed, array=_moved(placed.array, layout)) for placed in found]
     numbers: dict[str, Placed] = {}
     left_out: list[str] = []
