@@ -1,5 +1,6 @@
 """Every command in the documents runs as it is written, in order, in an empty folder."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from etude.acquisition.scores import SCORES
 from etude.policies.inputs import ImageInputs
 from etude.policies.remote import RemoteMapping
 from etude.search import SEARCHERS
@@ -104,6 +106,29 @@ def test_the_page_on_annotating_runs_and_names_every_column(tmp_path: Path):
         new = {name.rpartition(".")[0] for name in info["features"] if name.startswith("datagen_info.")}
         assert (info["total_episodes"], len(new)) == (4, 4)
         assert new <= named
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_scoring_runs_and_names_every_score(tmp_path: Path):
+    page = ROOT / "docs" / "scoring.md"
+    run_all(commands(page), tmp_path)
+    assert set(SCORES) <= set(re.findall(r"^\| `([\w-]+)` \|", page.read_text(), re.MULTILINE))
+    columns = pq.read_schema(tmp_path / "scores/compared/scores.parquet").names
+    assert columns == ["episode_index", "length", "norm", "split", "loss", "random"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_studies_runs_and_names_every_question(tmp_path: Path):
+    page = ROOT / "docs" / "studies.md"
+    run_all(commands(page), tmp_path)
+    plan = tmp_path / "studies/try/plan.json"
+    told = json.loads((tmp_path / "studies/try/report/summary.json").read_text())
+    assert told["plan"] == hashlib.sha256(plan.read_bytes()).hexdigest()
+    assert len(told["replicates"]) == 2
+    answers = told["verdicts"]["targeted"]["answers"]
+    assert all(f"| {question} |" in page.read_text() for question in answers)
 
 
 @pytest.mark.slow
