@@ -68,7 +68,8 @@ def test_summary_holds_every_promised_key(run: RunResults, tmp_path: Path) -> No
     for arm in ARMS:
         assert set(content["arms"][arm]) == set(TESTS)
         assert all(set(rate) == {"k", "n", "low", "high"} for rate in content["arms"][arm].values())
-        assert set(content["budget"][arm]) == {"attempts", "accepted", "frames", "train_steps", "rollouts", "wall_s"}
+        spent = {"attempts", "generated", "accepted", "frames", "train_steps", "rollouts", "score_s", "wall_s"}
+        assert set(content["budget"][arm]) == spent
     for pair in ("targeted_vs_uniform", "targeted_vs_baseline", "more_steps_vs_baseline"):
         assert set(content["paired"][pair]) == {"wins", "losses", "p", "e_value"}
         assert content["paired"][pair] == content["paired_by_test"]["exam"][pair]

@@ -16,7 +16,7 @@ from etude.loop.run import read_run
 from etude.loop.stage import load_manifest
 
 ARMS = {"baseline": "round-00", "more_steps": "round-01/more-steps", "uniform": "round-01/uniform",
-        "targeted": "round-01/targeted"}  # fmt: skip
+        "targeted": "round-01/targeted", "gradient": "round-01/gradient"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,18 @@ def test_budgets_say_what_each_arm_spent(finished: Path, summary: Mapping[str, A
         name: collected[name] for name in ("attempts", "accepted", "frames")
     }
     steps = {arm: spent["train_steps"] for arm, spent in budget.items()}
-    assert steps == {"baseline": 6, "more_steps": 3, "uniform": 3, "targeted": 3}
+    assert steps == {"baseline": 6, "more_steps": 3, "uniform": 3, "targeted": 3, "gradient": 3}
     accepted = {arm: spent["accepted"] for arm, spent in budget.items()}
-    assert accepted == {"baseline": 6, "more_steps": 0, "uniform": 4, "targeted": 4}
+    assert accepted == {"baseline": 6, "more_steps": 0, "uniform": 4, "targeted": 4, "gradient": 4}
+    generated = {arm: spent["generated"] for arm, spent in budget.items()}
+    assert generated == {**accepted, "gradient": 12}
+    scored = load_manifest(finished / "round-01" / "gradient" / "score")
+    assert {arm: spent["score_s"] for arm, spent in budget.items() if spent["score_s"]} == {"gradient": scored.wall_s}
     rollouts = {arm: spent["rollouts"] for arm, spent in budget.items()}
-    assert rollouts == {"baseline": 0, "more_steps": 0, "uniform": 0, "targeted": search["rollouts"]}
+    assert rollouts == {arm: search["rollouts"] if arm == "targeted" else 0 for arm in budget}
     for arm, spent in budget.items():
         assert spent["wall_s"] > 0
-        assert spent["attempts"] >= spent["accepted"], arm
+        assert spent["attempts"] >= spent["generated"] >= spent["accepted"], arm
 
 
 def test_suites_and_seeds_are_those_of_the_run(finished: Path, results: RunResults, summary: Mapping[str, Any]):
@@ -99,3 +103,19 @@ def test_films_pair_the_same_case_before_and_after(finished: Path, results: RunR
         assert pair.before.exists()
         assert pair.after.exists()
         assert "→" in pair.label
+
+
+def test_rounds_are_told_as_their_folders_hold_them(finished: Path, results: RunResults):
+    assert not results.arms["more_steps"].practice
+    (uniform,), (targeted,) = (results.arms[name].practice for name in ("uniform", "targeted"))
+    assert sum(tried for _, tried in targeted.places.values()) == results.arms["targeted"].budget.attempts
+    assert sum(made for made, _ in uniform.places.values()) == TINY.accepted
+    (gradient,) = results.arms["gradient"].practice
+    record = read_json(finished / "round-01" / "gradient" / "choose" / "chosen.json")
+    assert (list(gradient.chosen), list(gradient.elites)) == (record["episodes"], record["elites"])
+    assert len(gradient.candidates) == len(gradient.scores) == 12
+    assert gradient.after is not None
+    assert gradient.after.updates.tolist() == [1]
+    page = (finished / "report" / "index.html").read_text()
+    assert "12 demonstrations from" in page
+    assert "4 of 12 were chosen by norm: the 4 scoring best; the scores speak for" in page

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -12,6 +12,7 @@ from etude.cli.report import tell
 from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError
+from etude.loop.arms import load_arms
 from etude.loop.config import LoopConfig, preset
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Options(WorkerOptions):
         etude loop franka-stack --preset smoke --run smoke
         etude loop franka-stack --preset demo --run demo --seed 0
         etude loop franka-stack --preset demo --run demo --seed 0 --resume
+        etude loop franka-stack --preset demo --run own --arms uniform bold --arms-file arms.toml
         etude loop franka-stack --preset demo --run vla --elsewhere groot
         etude loop franka-stack --preset demo --run vla --elsewhere groot --resume --trained tcp://127.0.0.1:5555
 
@@ -42,6 +44,9 @@ class Options(WorkerOptions):
         run: Name of the run, a folder in --runs-dir.
         seed: Fixes all randomness.
         arms: Ways of choosing what to practise, instead of the preset's.
+        arms_file: Your own ways, a TOML file with a table for each; --arms names those to use.
+        maker: Who makes new demonstrations, instead of the preset's choice: expert, generator, or generator-or-expert,
+            the expert only where the generator fails.
         rounds: Turns of the loop, instead of the preset's.
         elsewhere: Train policies elsewhere: hand demonstrations over in these layouts (lerobot, groot, robomimic), and
             wait, which ends the command with exit code 3, for what --trained names.
@@ -55,6 +60,8 @@ class Options(WorkerOptions):
     preset: str = "demo"
     seed: int = 0
     arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ()
+    arms_file: Annotated[Path | None, arg(metavar="FILE")] = None
+    maker: Literal["expert", "generator", "generator-or-expert"] | None = None
     rounds: Annotated[int | None, arg(metavar="INT")] = None
     elsewhere: Annotated[tuple[str, ...], arg(metavar="LAYOUT …")] = ()
     trained: Annotated[str | None, arg(metavar="POLICY")] = None
@@ -130,8 +137,12 @@ def make_config(options: Options) -> LoopConfig:
         UnknownNameError: No such preset or arm.
     """
     config = replace(preset(options.preset, options.task, options.seed), elsewhere=options.elsewhere)
+    if options.arms_file:
+        config = replace(config, own_arms=load_arms(options.arms_file))
     if options.arms:
         config = replace(config, arms=options.arms)
+    if options.maker:
+        config = replace(config, maker=options.maker)
     return config if options.rounds is None else replace(config, rounds=options.rounds)
 
 
@@ -139,6 +150,8 @@ def command_line(options: Options) -> str:
     """What a person types to get the same result, wherever it goes."""
     words = ["etude", "loop", options.task, "--preset", options.preset, "--run", options.run, "--seed", options.seed]
     arms = ["--arms", *options.arms] if options.arms else []
+    arms += ["--arms-file", options.arms_file] if options.arms_file else []
+    arms += ["--maker", options.maker] if options.maker else []
     rounds = [] if options.rounds is None else ["--rounds", options.rounds]
     elsewhere = ["--elsewhere", *options.elsewhere] if options.elsewhere else []
     return shlex.join(str(word) for word in (*words, *arms, *rounds, *elsewhere))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from etude.loop.chain import Chain
 
 DIAGNOSE, NEEDS, GENERATE, SCORE = "diagnose", "needs", "generate", "score"
-COMPANION = "companion"
+COMPANION, REGIME_STAGE = "companion", "regime"
 _AIM = 16  # demonstrations inside pockets whose mean gradient says what would help there
 
 
@@ -87,7 +87,7 @@ class Practice:
             write_json(out / REGIME, regime.to_json())
             return {"arm": regime.arm}
 
-        folder = self.folder / "regime"
+        folder = self.folder / REGIME_STAGE
         self.chain.stage(folder, {"search": load_manifest(search).hash}, work)
         return ARMS[Regime.load(folder).arm]
 

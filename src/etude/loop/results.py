@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from etude.core import Diagnosis, Outcome, Perturbation, PolicyFactory, Rate, Suite, Task
+from etude.core import Diagnosis, Outcome, Perturbation, PerturbationSpace, PolicyFactory, Rate, Suite, Task
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
@@ -19,6 +19,7 @@ from etude.loop.needs import NEEDS
 from etude.loop.practising import DIAGNOSE, SCORE
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
+from etude.loop.rounds import practice_rounds
 from etude.loop.stage import MANIFEST, load_manifest
 from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
 from etude.search import Archive, FollowedPocket
@@ -43,7 +44,7 @@ def gather(
     rows = tuple(SearchRow.of(row) for row in archive.rows)
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
-    arms = {name.replace("-", "_"): _arm(pupil) for name, pupil in pupils.items()}
+    arms = {name.replace("-", "_"): _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
     if any(arm.fresh_search for arm in arms.values()):  # to compare with
         arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
@@ -87,7 +88,7 @@ def _diagnosis(chain: Chain) -> Diagnosis | None:
     return load_diagnosis(folder) if folder.exists() else None
 
 
-def _arm(pupil: Pupil) -> ArmResults:
+def _arm(pupil: Pupil, space: PerturbationSpace) -> ArmResults:
     outcomes = {test: tuple(read_outcomes(evaluation(pupil) / f"{test}.parquet")) for test in TESTS}
     new = [stage for stage in pupil.stages if stage in pupil.collections]
     curves = read_json(pupil.train / "curves.json")
@@ -97,6 +98,7 @@ def _arm(pupil: Pupil) -> ArmResults:
         uniform_test=outcomes["uniform_test"],
         nominal=outcomes["nominal"],
         new_data=tuple(theta for collection in new for theta in _practised(collection)),
+        practice=practice_rounds(pupil, space),
         curves=_curves(curves),
         fresh_search=_fresh_search(pupil),
         followed=_followed(pupil),

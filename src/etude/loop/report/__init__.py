@@ -2,7 +2,7 @@
 
 from etude.loop.report.folders import kind_of, write_page
 from etude.loop.report.gallery import gallery
-from etude.loop.report.results import ArmResults, Budget, Plain, RunResults, SearchRow, VideoPair
+from etude.loop.report.results import ArmResults, Budget, Plain, PracticeRound, RunResults, SearchRow, VideoPair
 from etude.loop.report.run.replicates import write_overview
 from etude.loop.report.run.summary import summary
 from etude.loop.report.run.terminal import table
@@ -13,6 +13,7 @@ __all__ = [
     "ArmResults",
     "Budget",
     "Plain",
+    "PracticeRound",
     "RunResults",
     "SearchRow",
     "Verdict",

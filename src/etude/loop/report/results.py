@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from etude.acquisition.distributions import MutationDistributions
 from etude.core import (
     Case,
     Diagnosis,
@@ -51,6 +52,39 @@ class Budget:
     wall_s: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PracticeRound:
+    """What an arm practised in one round.
+
+    Attributes:
+        index: The round, from 1.
+        places: Label of a place -> (demonstrations made there, attempts).
+        by_expert: Demonstrations that the expert made where another maker failed.
+        regime: What was measured of the regime and what follows, in words, where an arm chose by it.
+        score: What its demonstrations were chosen by; "" where they were taken as they came.
+        candidates: θ of all that were made, where there was a choice.
+        scores: Their scores.
+        chosen: Which of them were practised, by index.
+        elites: Those of the chosen that scored best.
+        effective: How many candidates the scores speak for.
+        before: The distributions that they were drawn from, where there were any.
+        after: Those that the next round draws from.
+    """
+
+    index: int
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    by_expert: int = 0
+    regime: str = ""
+    score: str = ""
+    candidates: tuple[Perturbation, ...] = ()
+    scores: tuple[float, ...] = ()
+    chosen: tuple[int, ...] = ()
+    elites: tuple[int, ...] = ()
+    effective: float = 0.0
+    before: MutationDistributions | None = None
+    after: MutationDistributions | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArmResults:
     """One way of choosing data, and what its policy did.
@@ -61,6 +95,7 @@ class ArmResults:
         uniform_test: The same for the uniform test.
         nominal: The same for the nominal world.
         new_data: θ of every demonstration the arm added.
+        practice: What it practised, round by round.
         curves: Name of a loss -> (step, value) pairs.
         fresh_search: *Failures* among the uniform rollouts of a new search against this arm's policy, where one was
             made; of the baseline then those of the first search.
@@ -72,6 +107,7 @@ class ArmResults:
     uniform_test: tuple[Outcome, ...] = ()
     nominal: tuple[Outcome, ...] = ()
     new_data: tuple[Perturbation, ...] = ()
+    practice: tuple[PracticeRound, ...] = ()
     curves: Mapping[str, tuple[tuple[int, float], ...]] = field(
         default_factory=dict[str, tuple[tuple[int, float], ...]]
     )

@@ -15,6 +15,7 @@ from etude.loop.report.run.overview import (
     training_section,
     verdict_section,
 )
+from etude.loop.report.run.practice import practice_section
 from etude.loop.report.run.record import provenance_section, space_section, suites_section
 
 _CONTENTS = {
@@ -22,6 +23,7 @@ _CONTENTS = {
     "pockets": "Pockets",
     "causes": "Causes",
     "plan": "What to practise",
+    "practice": "What was practised",
     "moved": "Gone, or moved?",
     "maps": "Maps",
     "factors": "Factors",
@@ -50,6 +52,7 @@ def page(run: RunResults, clips: Clips, files: Sequence[str]) -> str:
             results_section(run),
             pockets_section(run),
             diagnosis_section(run),
+            practice_section(run),
             followed_section(run),
             maps_section(run),
             factors_section(run),

@@ -1,0 +1,50 @@
+"""Read back what an arm practised, round by round, for the report."""
+
+from pathlib import Path
+from typing import Any
+
+from etude.acquisition.distributions import MutationDistributions
+from etude.core import PerturbationSpace
+from etude.core.files import read_json
+from etude.loop.choosing import BEFORE, CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, Chosen
+from etude.loop.practising import GENERATE, REGIME_STAGE, SCORE
+from etude.loop.pupil import DATASET, Pupil
+from etude.loop.regime import Regime
+from etude.loop.report import PracticeRound
+from etude.loop.stage import load_manifest
+
+
+def practice_rounds(pupil: Pupil, space: PerturbationSpace) -> tuple[PracticeRound, ...]:
+    """Every round in which an arm made demonstrations."""
+    folders = [stage.parent for stage in pupil.stages if stage in pupil.collections and stage.name == GENERATE]
+    return tuple(_round(index, folder, space) for index, folder in enumerate(folders, 1))
+
+
+def _round(index: int, folder: Path, space: PerturbationSpace) -> PracticeRound:
+    made = load_manifest(folder / GENERATE).result
+    regime = folder / REGIME_STAGE
+    return PracticeRound(
+        index=index,
+        places={label: (done, tried) for label, (done, tried) in made["places"].items()},
+        by_expert=int(made["by_expert"]),
+        regime=Regime.load(regime).why if regime.exists() else "",
+        **_choice(folder, space),
+    )
+
+
+def _choice(folder: Path, space: PerturbationSpace) -> dict[str, Any]:
+    """What is told of a choice by scores; nothing where there was none."""
+    if not (folder / SCORE).exists():
+        return {}
+    scored, choice = read_json(folder / SCORE / SCORES_FILE), folder / CHOOSE
+    chosen = Chosen.load(choice)
+    files = {"before": choice / BEFORE, "after": choice / DISTRIBUTIONS}
+    return {
+        "score": str(scored["score"]),
+        "candidates": Candidates.load(folder / GENERATE / DATASET, space).thetas,
+        "scores": tuple(float(score) for score in scored["scores"]),
+        "chosen": chosen.episodes,
+        "elites": chosen.elites,
+        "effective": chosen.effective,
+        **{when: MutationDistributions.load(path) for when, path in files.items() if path.exists()},
+    }
