@@ -173,7 +173,8 @@ class Weaver:
         lasts = [span(source, self._plan, self._offsets, part)[1] for part in group]
         rows = [source.targets[part.gripper][first:last] for part, last in zip(group, lasts, strict=True)]
         moved = self._placed(group, rows, source, first, info)
-        ways = [self._way(self._arms[part.gripper], to[0], source) for part, to in zip(group, moved, strict=True)]
+        lift_m = self._config.lift_m if len(group) == 1 else 0.0  # what is held together is not lifted apart
+        ways = [self._way(self._arms[p.gripper], to[0], source, lift_m) for p, to in zip(group, moved, strict=True)]
         longest = max(len(way) for way in ways)
         for part, way, targets, last in zip(group, ways, moved, lasts, strict=True):
             arm = self._arms[part.gripper]
@@ -181,10 +182,10 @@ class Weaver:
             arm.begin(np.concatenate([wait, way]), targets, source.commands[part.gripper][first:last])
             self.pieces.append(Piece(part, source.episode, self._steps))
 
-    def _way(self, arm: _Arm, end: Pose, source: SourceDemonstration) -> Poses:
+    def _way(self, arm: _Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
         """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""
         config, speed = self._config, top_speed(source.grippers[arm.gripper])
-        corners = over(arm.last.pose, end, config.lift_m)
+        corners = over(arm.last.pose, end, lift_m)
         legs = list(pairwise([arm.last.pose, *corners]))
         least = ceil(config.interpolation_steps / len(legs))
         ways = [stitch(a, b, steps_for(a, b, least=least, speed=speed)) for a, b in legs]
