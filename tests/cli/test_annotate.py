@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from data.hdf5_files import write_isaaclab
@@ -107,6 +108,18 @@ def test_an_hdf5_file_is_imported_first_and_a_wrong_one_leaves_nothing(run: Run,
     _, err = run(*arguments, "--objects", "cube_red=cube_2", "cube_blue=cube_1", code=2)
     assert "--action-scale" in err
     assert [p.name for p in tmp_path.iterdir()] == ["isaac.hdf5"]
+
+
+def test_signals_that_never_rise_are_told_when_the_dataset_is_annotated(
+    run: Run, demonstrations: Path, tmp_path: Path
+) -> None:
+    run("annotate", demonstrations, "--auto", "--episodes", 0, "--out", tmp_path / "sources", "--processes", 1)
+    run("data", "export", tmp_path / "sources", "--layout", "isaaclab", "--out", tmp_path / "isaac.hdf5")
+    with h5py.File(tmp_path / "isaac.hdf5", "a") as file:
+        file["data/demo_0/obs/datagen_info/subtask_term_signals/grasp_1"][...] = False
+    arguments = ("annotate", tmp_path / "isaac.hdf5", "--auto", "--task", TASK, "--processes", 1)
+    out, _ = run(*arguments, "--out", tmp_path / "back")
+    assert f"cannot be cut: episode 0 of {tmp_path / 'back'}: the signal 'grasp_1' never rises" in out
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -68,7 +68,7 @@ class Options(WorkerOptions):
     action_scale: Annotated[tuple[float, float] | None, arg(metavar="M RAD")] = None
     close_positive: bool = False
     quaternion: Literal["wxyz", "xyzw"] = "wxyz"
-    picture: Path | None = None
+    picture: Annotated[Path | None, arg(metavar="FILE.png")] = None
     resume: bool = False
     json: bool = False
 
@@ -218,7 +218,20 @@ def _show(options: Options, task: Task, done: "Done", wanted: int) -> None:
     if done.stopped:
         show(f"stopped after {done.kept + len(done.left_out)} of {wanted} episodes; go on with --resume")
     if done.kept:
+        for episode, why in _uncut(options.out, task):
+            show(f"cannot be cut: episode {episode} of {options.out}: {why}")
         show(f"{done.kept} of {wanted} demonstrations annotated: {options.out}")
         show_next(
             f"etude generate --source {options.out} --task {task.name} --accepted 100 --out {options.out}-generated"
         )
+
+
+def _uncut(out: Path, task: Task) -> list[tuple[int, str]]:
+    """Annotated episodes that a generator will leave out, with the reasons."""
+    from etude.generation.cutting import segment_plan
+    from etude.generation.source import load_sources
+
+    found: list[tuple[int, str]] = []
+    with suppress(EtudeError):  # that none is left; all are listed then
+        load_sources(out, segment_plan(task), on_left_out=lambda episode, why: found.append((episode, why)))
+    return found

@@ -106,8 +106,8 @@ class _Reader:
         known = ", ".join(sorted({*datagen, *rigid}))
         if not known:
             raise MismatchError(
-                f"'{self._meta.root}' recorded no poses of objects, and does not say at which (theta, seed) its episodes "
-                "were made, so that they could be replayed: they cannot be sources of new ones."
+                f"'{self._meta.root}' recorded no poses of objects, and does not say at which (theta, seed) its "
+                "episodes were made, so that they could be replayed: they cannot be sources of new ones."
             )
         raise MismatchError(
             f"'{self._meta.root}' recorded no poses of '{theirs}', the task's '{name}'; it has those of {known}: say "
