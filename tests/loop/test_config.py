@@ -56,3 +56,8 @@ def test_a_narrow_range_that_the_space_has_not_is_refused():
     task = make_task("franka-stack")
     with pytest.raises(UnknownNameError, match="light.intensity"):
         check_config(replace(TINY, narrow={"light.intensty": (0.7, 0.9)}), task)
+
+
+def test_a_preset_narrows_only_what_the_task_varies():
+    narrow = preset("demo", "franka-stack:cubes=2,state=objects", 0).narrow
+    assert set(narrow) == {"cube_red.y_m"} < set(preset("demo", "franka-stack:cubes=2", 0).narrow)
