@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from generation.grasping import GraspTask
 
-from etude.core import Case, ConfigError, Outcome, Perturbation, rollout
+from etude.core import Case, ConfigError, Outcome, Perturbation, PoseControlled, rollout
 from etude.data import EpisodeRecorder
 from etude.generation.human import HumanLike, HumanStyle
+from etude.sim import make_task
 
 TASK = GraspTask()
 
@@ -50,3 +51,17 @@ def test_a_pause_asks_for_the_last_target_again() -> None:
 def test_styles_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         HumanStyle(**wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["franka-lift", "franka-stack", "so101-sort", "aloha-one-arm", "aloha-transfer-cube", "aloha-insertion"],
+)
+def test_every_world_can_be_shown_how_by_hand(name: str) -> None:
+    task = make_task(f"{name}:cameras=none")
+    environment = task.environment(object_state=True)
+    assert isinstance(environment, PoseControlled)
+    hand = HumanLike(task.expert(), environment, task.fps)
+    outcomes = [rollout(environment, hand, Case(Perturbation({}), seed)) for seed in range(4)]
+    assert sum(outcome.success for outcome in outcomes) >= 2
