@@ -110,12 +110,30 @@ def test_the_page_on_annotating_runs_and_names_every_column(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_the_page_on_generating_runs_and_what_is_made_replays(tmp_path: Path):
+    page = ROOT / "docs" / "generating.md"
+    run_all(commands(page), tmp_path)
+    out = tmp_path / "data/generated"
+    yields = json.loads((out / "meta/etude/yields.json").read_text())
+    assert yields["overall"]["n"] == 20
+    assert yields["overall"]["k"] == json.loads((out / "meta/info.json").read_text())["total_episodes"]
+    replayed = run(
+        "etude eval franka-stack:cubes=2,distractors=0,max_steps=200 --policy replay:data/generated --out again",
+        tmp_path,
+    )
+    assert f"{yields['overall']['k']}/{yields['overall']['k']}" in replayed.stdout, replayed.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_on_scoring_runs_and_names_every_score(tmp_path: Path):
     page = ROOT / "docs" / "scoring.md"
     run_all(commands(page), tmp_path)
     assert set(SCORES) <= set(re.findall(r"^\| `([\w-]+)` \|", page.read_text(), re.MULTILINE))
     columns = pq.read_schema(tmp_path / "scores/compared/scores.parquet").names
-    assert columns == ["episode_index", "length", "norm", "split", "loss", "random"]
+    assert columns[:6] == ["episode_index", "length", "norm", "split", "loss", "random"]
+    assert {re.sub(":.*", ":NAME", column) for column in columns[6:]} == {"factor:NAME"}
+    assert (tmp_path / "scores/compared/index.html").exists()
 
 
 @pytest.mark.slow
