@@ -195,3 +195,35 @@ def test_what_another_simulator_recorded_is_exported_again_with_the_annotation(s
         signals = written["data/demo_0/obs/datagen_info/subtask_term_signals"]
         assert {name: bool(np.any(signals[name])) for name in signals} == {"grasp_1": True, "stack_1": True}
         assert set(written["data/demo_0/obs/datagen_info/object_pose"]) == set(OBJECTS)
+
+
+def test_robosuites_quaternions_and_fingers_are_taken_as_it_means_them(stacked: Path, tmp_path: Path) -> None:
+    sources = load_sources(stacked, make_task(STACK).segments)
+    with h5py.File(tmp_path / "demo.hdf5", "w") as file:
+        data = file.create_group("data")
+        data.attrs["env_args"] = '{"env_name": "Stack_D0", "type": 1, "env_kwargs": {"control_freq": 20}}'
+        for index, source in enumerate(sources):
+            demo, hand = data.create_group(f"demo_{index}"), source.grippers["gripper"]
+            demo["actions"] = source.actions * np.array([1] * 6 + [-1], np.float32)
+            demo["states"] = np.zeros((source.length, 3))
+            demo["obs/robot0_eef_pos"] = hand[:, :3, 3]
+            demo["obs/robot0_eef_quat"] = np.roll(_quaternions(hand), -1, axis=1)
+            demo["obs/robot0_gripper_qpos"] = np.zeros((source.length, 2))
+            for name, theirs in (("cube_blue", "cubeB"), ("cube_red", "cubeA")):
+                demo[f"datagen_info/object_poses/{theirs}"] = source.objects[name]
+            demo["datagen_info/subtask_term_signals/grasp"] = source.signals["grasp_1"].astype(int)
+    load([tmp_path / "demo.hdf5"], tmp_path / "imported")
+    recording = Recording(
+        objects={"cube_blue": "cubeB", "cube_red": "cubeA"},
+        signals={"grasp_1": "grasp"},
+        action_scale=(0.05, 0.5),
+        close_positive=True,
+    )
+    task = make_task(STACK)
+    annotate_dataset(
+        DatasetMeta.open(tmp_path / "imported"), tmp_path / "out", task, executor=SerialExecutor(), recording=recording
+    )
+    for one, other in zip(sources, load_sources(tmp_path / "out", task.segments, task=task), strict=True):
+        np.testing.assert_allclose(one.targets["gripper"], other.targets["gripper"], atol=1e-5)
+        np.testing.assert_array_equal(one.commands["gripper"], other.commands["gripper"])
+        assert one.rise("grasp_1") == other.rise("grasp_1")
