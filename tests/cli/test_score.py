@@ -1,6 +1,7 @@
 """`etude score` from the command line."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def test_scores_are_written_told_and_summed_up(run: Run, dataset: Path, policy: 
     out = tmp_path / "scores"
     told, _ = run(dataset, "--policy", policy, "--score", "norm", "split", "--reference", "--draws", 4, "--out", out)
     table = pq.read_table(out / "scores.parquet").to_pydict()
-    assert list(table) == ["episode_index", "length", "norm", "split"]
+    assert list(table) == ["episode_index", "length", "norm", "split", "factor:light.intensity"]
+    page = (out / "index.html").read_text()
+    assert re.findall(r'href="#([a-z]+)"', page) == re.findall(r'<section[^>]* id="([a-z]+)"', page)
+    assert "light.intensity" in page
     assert table["length"] == [9, 4, 12, 20, 7]
     summary = json.loads((out / "scores.json").read_text())
     assert set(summary["with_factors"]["norm"]) == {"light.intensity"}  # the other factor does not vary

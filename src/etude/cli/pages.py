@@ -4,7 +4,7 @@ from typing import Any
 
 from etude.cli.terminal import show
 
-WITH_PAGE = ("eval", "search", "compare", "diagnose", "estimate", "lockstep")
+WITH_PAGE = ("eval", "search", "compare", "diagnose", "estimate", "lockstep", "score")
 """Commands whose folder has a page."""
 
 

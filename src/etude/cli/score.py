@@ -83,7 +83,14 @@ def run(options: Options) -> None:
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scores import require_scores
     from etude.data.finding import find_dataset
-    from etude.loop.scoring import REFERENCE_DRAWS, rank_correlations, summarise, write_scores
+    from etude.loop.scoring import (
+        REFERENCE_DRAWS,
+        SCORES_FILE,
+        SUMMARY_FILE,
+        rank_correlation,
+        summarise,
+        write_scores,
+    )
     from etude.loop.wiring import find_checkpoint
 
     require_scores(options.score, _given(options))
@@ -98,12 +105,11 @@ def run(options: Options) -> None:
             wide = replace(settings, draws=REFERENCE_DRAWS)
             reference = _score(options, checkpoint, dataset, wide, out / "reference.parquet", "reference")
             references = {
-                name: rank_correlations({"": values, "reference": reference.values[name]})[0][2]
-                for name, values in scores.values.items()
+                name: rank_correlation(values, reference.values[name]) for name, values in scores.values.items()
             }
-        write_scores(out / "scores.parquet", scores)
+        write_scores(out / SCORES_FILE, scores, dataset)
         summary = summarise(scores, dataset, references)
-        summary.write(out / "scores.json")
+        summary.write(out / SUMMARY_FILE)
     if options.json:
         show_json({"out": str(options.out), **summary.to_json()})
     else:

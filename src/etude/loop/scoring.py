@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etude.acquisition.scoring import Scores
 
 REFERENCE_DRAWS = 256
+SCORES_FILE, SUMMARY_FILE, FACTOR = "scores.parquet", "scores.json", "factor:"
 
 type Values = Float64[NDArray[np.float64], " N"]
 
@@ -120,9 +121,14 @@ def factor_columns(dataset: Path, episodes: NDArray[np.int64]) -> dict[str, Valu
     return {name: column for name, column in columns.items() if np.ptp(column) > 0}
 
 
-def write_scores(path: Path, scores: "Scores") -> None:
-    """Write one row per episode: episode_index, length, and a column per score; whole or not at all."""
-    write_bytes(path, encode_columns({"episode_index": scores.episodes, "length": scores.lengths, **scores.values}))
+def write_scores(path: Path, scores: "Scores", dataset: Path) -> None:
+    """Write one row per episode, whole or not at all.
+
+    Columns: episode_index, length, one per score, and factor:NAME for each factor of θ that varies.
+    """
+    factors = {FACTOR + name: column for name, column in factor_columns(dataset, scores.episodes).items()}
+    columns = {"episode_index": scores.episodes, "length": scores.lengths, **scores.values, **factors}
+    write_bytes(path, encode_columns(columns))
 
 
 def read_chances(path: Path, episodes: int) -> Sequence[float]:

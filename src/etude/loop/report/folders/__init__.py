@@ -6,7 +6,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import write_bytes
-from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, needs, search
+from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, needs, scores, search
 
 PAGE = "index.html"
 
@@ -32,6 +32,7 @@ KINDS = (
     Kind("compare", ("comparison.json",), comparison.page),
     Kind("diagnose", ("diagnosis.json",), diagnosis.page),
     Kind("estimate", ("needs.json",), needs.page),
+    Kind("score", ("scores.json", "scores.parquet"), scores.page),
     Kind("lockstep", ("lockstep.json",), lockstep.page),
 )
 
