@@ -161,7 +161,7 @@ class _Shot:
 
 def films(chain: Chain, pupils: Mapping[str, Pupil], after: str = "targeted") -> tuple[VideoPair, ...]:
     """Film the baseline and an arm on the same cases: some that it fixed, lost, and still fails."""
-    if after not in pupils:
+    if after not in pupils or not chain.task.cameras:
         return ()
     folder = pupils[after].train.parent / "videos"
     chosen = [
