@@ -163,6 +163,30 @@ def test_the_page_on_planted_failures_runs_and_finds_them(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_the_page_on_what_pockets_take_runs_and_its_plan_is_carried_out(tmp_path: Path):
+    page = ROOT / "docs" / "needs.md"
+    (weak,) = blocks(page, "json")
+    (tmp_path / "weak.json").write_text(weak)
+    run_all(commands(page), tmp_path)
+    needs = json.loads((tmp_path / "needs/first/needs.json").read_text())["needs"]
+    assert {count for need in needs for count in need["measured"]} == {"0", "2", "4"}
+    assert (tmp_path / "data/aimed/meta/info.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_training_elsewhere_runs_and_waits_where_it_says(tmp_path: Path):
+    lines = commands(ROOT / "docs" / "elsewhere.md")
+    codes = [run(line, tmp_path).returncode for line in lines]
+    assert codes == [3, 0, 3, 0, 0]
+    handed = tmp_path / "runs/vla/round-01/uniform/hand-over"
+    named = set(re.findall(r"^      ([\w.]+)", (ROOT / "docs" / "elsewhere.md").read_text(), re.MULTILINE))
+    assert {"lerobot", "weights.json", "instructions.md"} <= named
+    assert {path.name for path in handed.iterdir()} - {"manifest.json", "started.json", "trained.json"} <= named
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_on_diagnosis_runs_and_proves_what_was_planted(tmp_path: Path):
     page = ROOT / "docs" / "diagnosis.md"
     (weak,) = blocks(page, "json")

@@ -1,13 +1,16 @@
 """Policies trained elsewhere: the loop hands its demonstrations over, waits, and goes on with what comes back."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loop.tiny import TASK, TINY, everything, run_tiny
+from toys import PointTask
 
+from etude.cli import main
 from etude.compute import SerialExecutor
 from etude.core import ConfigError, EtudeError, MismatchError
 from etude.core.files import read_json, write_json
@@ -25,6 +28,7 @@ from etude.loop.stages import Arena
 from etude.policies import CheckpointPolicy
 from etude.policies.inputs.reading import checkpoint_features
 from etude.policies.remote.serving import PolicyServer
+from etude.sim import registry
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
@@ -118,6 +122,67 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     write_json(waiting[0] / "trained.json", {"policy": served})
     with pytest.raises(MismatchError, match=r"was done with the policy .* put it back"):
         run_tiny(run, config=CONFIG, resume=True)
+
+
+def test_a_hand_over_that_was_killed_is_written_again_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("etude.data.groot.export_groot", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_tiny(run, config=CONFIG)
+    assert (run / "round-00" / "hand-over.partial" / "lerobot").exists()
+    assert not awaited(run)
+    (handed,) = wait(run)
+    found = everything(handed)
+    shutil.rmtree(run)  # an episode remembers the folder that it came from, so the other run goes to the same
+    (handed,) = wait(run, resume=False)
+    assert everything(handed) == found
+
+
+def test_the_command_waits_with_a_code_of_its_own_and_takes_what_comes_back(
+    begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    small = replace(CONFIG, arms=("more-steps",), elsewhere=())
+    monkeypatch.setattr("etude.cli.loop.preset", lambda _name, _task, seed: replace(small, seed=seed))
+    monkeypatch.setattr(registry, "_OWN", {**registry._OWN, "toy-point": PointTask})
+    words = [
+        "loop",
+        TASK.name,
+        "--run",
+        "vla",
+        "--runs-dir",
+        str(tmp_path),
+        "--processes",
+        "1",
+        "--elsewhere",
+        "lerobot",
+    ]
+
+    def loop(*more: str) -> tuple[int, str, str]:
+        code = main([*words, *more])
+        return code, *capfd.readouterr()
+
+    assert loop("--trained", "x")[::2] == (
+        2,
+        "etude: --trained x: goes with --elsewhere and --resume, as the run was begun.\n",
+    )
+    code, told, _ = loop()
+    assert code == 3
+    assert f"what to do: {tmp_path}/vla/round-00/hand-over/instructions.md" in told
+    assert f"--elsewhere lerobot --runs-dir {tmp_path} --resume --trained CHECKPOINT-FOLDER" in told
+    code, _, error = loop("--resume", "--trained", str(tmp_path / "missing"))
+    assert (code, error.count("\n")) == (2, 1)
+    assert loop("--resume")[0] == 3
+    assert loop("--resume", "--trained", str(begun[1]))[0] == 3  # the arm waits
+    assert (tmp_path / "vla/round-01/more-steps/hand-over/instructions.md").exists()
+    code, told, _ = loop("--resume", "--trained", str(begun[1].parent))
+    assert code == 0
+    assert "report:" in told
 
 
 def other_actions(checkpoint: Path, folder: Path) -> Path:

@@ -192,9 +192,10 @@ them in the same way.
 
 Give the checkpoint's folder, or the address of a server that runs it, to the command that the loop was begun with:
 
-    etude loop … --resume --trained trained/{name}
-    etude loop … --resume --trained ws://HOST:PORT
-    etude loop … --resume --trained tcp://HOST:PORT
+    etude loop … --resume --trained trained/{name}                                            (etude train)
+    etude loop … --resume --trained trained/{name}/checkpoints/last/pretrained_model          (lerobot-train)
+    etude loop … --resume --trained ws://HOST:PORT                         (openpi's server)
+    etude loop … --resume --trained tcp://HOST:PORT                        (GR00T's server)
 
 or write `{{"policy": "…"}}` into `{trained}` yourself, and go on with `--resume`.
 """
