@@ -55,8 +55,9 @@ class _Bar:
 
     def __init__(self, name: str, progress: Progress) -> None:
         self._name, self._progress = name, progress
-        self._title, self._update, self._stack = "", None, ExitStack()
-        self._update: Update | None
+        self._stack = ExitStack()
+        self._told: Mapping[str, Any] | None = None
+        self._update: Update | None = None
 
     def __enter__(self) -> "_Bar":
         return self
@@ -66,12 +67,14 @@ class _Bar:
 
     def show(self, told: Mapping[str, Any] | None) -> None:
         """Show what a replicate says now."""
-        title = told["title"] if told else ""
-        if title != self._title:
+        if told == self._told:
+            return
+        if told is None or self._told is None or told["title"] != self._told["title"]:
             self._stack.close()
-            self._title, self._update = title, None
+            self._update = None
             if told:
-                work = self._progress(f"{self._name}: {title}", told["total"])
+                work = self._progress(f"{self._name}: {told['title']}", told["total"])
                 self._update = self._stack.enter_context(work)
+        self._told = told
         if told and self._update:
             self._update(told["done"], told["note"])
