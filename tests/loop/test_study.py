@@ -185,7 +185,8 @@ def test_a_planted_gain_is_found_and_a_planted_nothing_is_ruled_out():
 
 def test_a_study_smaller_than_a_claim_takes_is_undecided():
     few = study(4)
-    assert judge(few, few.arm("gradient")).headline == "Undecided: a claim takes 5 replicates, and 4 came to the end."
+    told = "Gradient, undecided: a claim takes 5 replicates, and 4 came to the end."
+    assert judge(few, few.arm("gradient")).headline == told
     one = study(1)
     verdict = judge(one, one.arm("gradient"))
     assert {answer.state for answer in verdict.answers} == {"undecided"}

@@ -58,7 +58,7 @@ def judge(analysis: Analysis, arm: ArmAnalysis) -> StudyVerdict:
     short = _short(analysis)
     if short:
         answers = tuple(replace(answer, state="undecided") for answer in answers)
-        return StudyVerdict(arm.name, "undecided", f"Undecided: {short}.", answers)
+        return StudyVerdict(arm.name, "undecided", f"{title(arm.name)}, undecided: {short}.", answers)
     states = [answer.state for answer in answers]
     state: State = "no" if "no" in states else "yes" if set(states) == {"yes"} else "undecided"
     name = title(arm.name)
