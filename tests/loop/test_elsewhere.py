@@ -12,7 +12,7 @@ from toys import PointTask
 
 from etude.cli import main
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, EtudeError, MismatchError
+from etude.core import ConfigError, EtudeError, MismatchError, Rate
 from etude.core.files import read_json, write_json
 from etude.data import DatasetMeta
 from etude.loop.elsewhere import (
@@ -24,6 +24,7 @@ from etude.loop.elsewhere import (
     read_trained,
     trained_policy,
 )
+from etude.loop.exercise import Exercise, score_candidates
 from etude.loop.stages import Arena
 from etude.policies import CheckpointPolicy
 from etude.policies.inputs.reading import checkpoint_features
@@ -122,6 +123,29 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     write_json(waiting[0] / "trained.json", {"policy": served})
     with pytest.raises(MismatchError, match=r"was done with the policy .* put it back"):
         run_tiny(run, config=CONFIG, resume=True)
+
+
+def test_scores_that_need_gradients_are_refused_for_a_server_and_the_others_are_not(
+    begun: tuple[Path, Path], tmp_path: Path
+):
+    write_json(tmp_path / "train" / "trained.json", {"policy": "tcp://127.0.0.1:5555"})
+    exercise = Exercise(
+        score="split",
+        train=tmp_path / "train",
+        dataset=begun[0] / "round-00" / "hand-over" / "lerobot",
+        space=TASK.space,
+        seed=0,
+        failures=Rate(3, 10),
+    )
+    with pytest.raises(
+        ConfigError, match=r"^the score split needs .* tcp://127.0.0.1:5555: what remains is .*random\.$"
+    ):
+        score_candidates(exercise, tmp_path, lambda _done, _all: None)
+    for score in ("failure", "random"):
+        found = score_candidates(replace(exercise, score=score), tmp_path, lambda _done, _all: None)
+        assert found.shape == (CONFIG.demonstrations,)
+    with_checkpoint = replace(exercise, score="random", train=begun[1].parent)
+    assert found.tolist() == score_candidates(with_checkpoint, tmp_path, lambda _done, _all: None).tolist()
 
 
 def test_a_hand_over_that_was_killed_is_written_again_and_ends_the_same(

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.acquisition.scores import SCORES
-from etude.core import Perturbation, PerturbationSpace, Pocket, Rate
+from etude.acquisition.scores import SCORES, Measured
+from etude.core import Perturbation, PerturbationSpace, Pocket, Rate, stream
 from etude.data import DatasetMeta
 from etude.loop.elsewhere import checkpoint_of
 
@@ -18,6 +18,7 @@ type Told = Callable[[int, int], None]
 """(candidates scored, candidates in all)."""
 
 EVIDENCE = "evidence.parquet"
+_ASK_A_POLICY = {"loss", "ensemble", "pockets"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ type Scorer = Callable[[Exercise, Path, Told], Scores]
 
 
 def score_candidates(exercise: Exercise, out: Path, told: Told) -> Scores:
-    """Score candidates with the checkpoint that a training left.
+    """Score candidates with the policy that a training left; some scores ask no policy, and go with one on a server.
 
     Args:
         exercise: What is to be scored.
@@ -65,16 +66,19 @@ def score_candidates(exercise: Exercise, out: Path, told: Told) -> Scores:
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scoring import score_episodes
 
-    remain = tuple(name for name, score in SCORES.items() if not {"loss", "ensemble", "pockets"} & {*score.needs})
+    episodes, failure = DatasetMeta.open(exercise.dataset).episodes, None
+    if "failure" in SCORES[exercise.score].needs:
+        thetas = [episode.case.theta for episode in episodes if episode.case]
+        failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
+    remain = tuple(name for name, score in SCORES.items() if not _ASK_A_POLICY & {*score.needs})
+    if exercise.score in remain:
+        unguided = stream(exercise.seed, "random scores").random(len(episodes))
+        known = None if failure is None else np.asarray(failure, np.float64)
+        return SCORES[exercise.score].values(Measured(random=unguided, failure=known))
 
     def checkpoint(train: Path) -> Path:
         return checkpoint_of(train, f"the score {exercise.score}", remain)
 
-    failure = None
-    if "failure" in SCORES[exercise.score].needs:
-        episodes = DatasetMeta.open(exercise.dataset).episodes
-        thetas = [episode.case.theta for episode in episodes if episode.case]
-        failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
     return score_episodes(
         exercise.score,
         checkpoint(exercise.train),
