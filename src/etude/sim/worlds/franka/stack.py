@@ -6,6 +6,7 @@ usual grasp, and the hand has to turn by a quarter or grip off-centre.
 
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from etude.core import ConfigError, PerturbationSpace, Segment, SegmentPlan
 from etude.sim.task import SimTask
@@ -24,6 +25,8 @@ _MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert take
 # Cut where the way to the next segment, which is straight, meets nothing: the cube in hand, or the empty hand, is above
 # the others by then. Without that 38 of 100 three-cube attempts succeed, with it 99.
 _OFFSETS = {"grasp": (4, 6), "stack": (7, 9)}
+# The empty hand's way to a cube is made anew: a person's is slow, and an episode short.
+_WITHIN_M = {"grasp": 0.1, "stack": inf}
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",
@@ -94,6 +97,7 @@ def stack_segments(cubes: int) -> SegmentPlan:
                     object=CUBE_NAMES[about],
                     turns=CUBE_TURNS,
                     offsets=(0, 0) if last else _OFFSETS[verb],
+                    within_m=_WITHIN_M[verb],
                 )
             )
     return SegmentPlan(segments={GRIPPER: tuple(row)})
