@@ -1,7 +1,7 @@
 """Yield of generation: of every world with segments, from ten human-like sources, by how the source is selected.
 
-Attempts are state-only, in nominal worlds: the published reset ranges. Episodes are given twice the usual time, for a
-person's hand takes that.
+Attempts are state-only, in nominal worlds: the published reset ranges. Where the name says so, episodes are given twice
+the usual time, for a person's hand takes that.
 """
 
 import sys
@@ -22,9 +22,9 @@ from etude.loop.generating import segment_plan
 from etude.sim import make_task
 
 WORLDS = {
-    "franka-stack:cubes=2,distractors=0,max_steps=200": 0.94,
-    "franka-stack:cubes=3,distractors=0,max_steps=400": 0.70,
-    "franka-lift:max_steps=200": None,
+    "franka-stack:cubes=2,distractors=0": 0.94,
+    "franka-stack:distractors=0": 0.70,
+    "franka-lift:distractors=0": None,
     "so101-sort:max_steps=400": 0.85,
     "aloha-transfer-cube:max_steps=800": 0.80,
     "aloha-insertion:max_steps=800": 0.50,
