@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from etude.core import ConfigError, Paired
+from etude.core import ConfigError, Paired, Rate
 from etude.core.statistics.replicates import (
     across_replicates,
     mean_difference,
+    mean_rate,
     nested_bootstrap,
     paired_t,
     replicates_needed,
@@ -63,6 +64,15 @@ def test_what_both_intervals_allow_is_told_and_one_replicate_allows_nothing():
     assert (alone.mean, alone.interval, alone.p) == (0.2, None, 1.0)
     with pytest.raises(ConfigError, match="only among several, got 1"):
         paired_t(np.array([0.2]))
+
+
+def test_cases_that_all_came_out_alike_leave_a_width():
+    found = across_replicates([Paired(0, 0, 4), Paired(0, 0, 4)], np.random.default_rng(0))
+    assert found.t == (0.0, 0.0)
+    assert found.interval == Paired(0, 0, 8).interval()
+    rates = mean_rate([Rate(0, 4), Rate(0, 4)])
+    assert (rates.mean, rates.interval) == (0.0, Rate(0, 8).interval)
+    assert mean_rate([Rate(1, 4)]).interval is None
 
 
 @given(st.floats(0.02, 0.4), st.floats(0.02, 0.3), st.integers(2, 40))

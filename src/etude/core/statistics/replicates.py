@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from etude.core.errors import ConfigError
 from etude.core.statistics.paired import Paired
+from etude.core.statistics.rates import Rate
 
 type Interval = tuple[float, float]
 type Values = Float64[NDArray[np.float64], " R"]
@@ -27,8 +28,8 @@ class AcrossReplicates:
         values: The difference in every replicate, shares in [-1, 1].
         mean: Their mean; NaN without replicates.
         t: Its interval by the paired t; None with fewer than two replicates.
-        bootstrap: Its interval over replicates and the cases inside each; too narrow where replicates are few. None as
-            above, and where cases are not known.
+        bootstrap: Its interval over replicates and the cases inside each; too narrow where replicates are few. For a
+            mean of rates Wilson's over all cases. None as above, and where cases are not known.
         p: Two-sided p-value of "no difference" (paired t); 1 with fewer than two replicates.
     """
 
@@ -61,8 +62,18 @@ def across_replicates(pairs: Sequence[Paired], rng: np.random.Generator, *, leve
         level: Of the intervals.
     """
     values = np.array([pair.difference for pair in pairs], dtype=np.float64)
-    bootstrap = nested_bootstrap(pairs, rng, level=level) if len(pairs) > 1 else None
-    return _record(values, bootstrap, level)
+    if len(pairs) < 2:
+        return _record(values, None, level)
+    drawn, alike = nested_bootstrap(pairs, rng, level=level), _together(pairs).interval(level)
+    # Where all cases came out alike there is nothing to draw, and no width: the score interval has one.
+    return _record(values, (min(drawn[0], alike[0]), max(drawn[1], alike[1])), level)
+
+
+def mean_rate(rates: Sequence[Rate], *, level: float = 0.95) -> AcrossReplicates:
+    """The mean of a rate, one per replicate; its p-value means nothing."""
+    values = np.array([rate.value for rate in rates], dtype=np.float64)
+    together = Rate(sum(rate.k for rate in rates), sum(rate.n for rate in rates), level)
+    return _record(values, together.interval if len(rates) > 1 else None, level)
 
 
 def mean_difference(values: Values, *, level: float = 0.95) -> AcrossReplicates:
@@ -146,6 +157,11 @@ def t_power(effect: float, spread: float, replicates: int, *, alpha: float = 0.0
     if shift > 30:  # beyond doubt, and beyond the noncentral t's numerics
         return 1.0
     return float(nct.sf(critical, freedom, shift))
+
+
+def _together(pairs: Sequence[Paired]) -> Paired:
+    """All cases of all replicates."""
+    return Paired(*(sum(getattr(pair, name) for pair in pairs) for name in ("wins", "losses", "ties")))
 
 
 def _record(values: Values, bootstrap: Interval | None, level: float) -> AcrossReplicates:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from etude.core import EtudeError, cvar, holm, stream
-from etude.core.statistics import AcrossReplicates, Paired, across_replicates, mean_difference
+from etude.core.statistics import AcrossReplicates, Paired, across_replicates, mean_difference, mean_rate
 from etude.loop.config import RESEEDED
 from etude.loop.stages import TESTS
 from etude.loop.study.choice import Choice
@@ -164,7 +164,7 @@ def _adjusted(arms: Sequence[ArmAnalysis], plan: StudyPlan) -> list[ArmAnalysis]
 
 
 def _success(replicates: Sequence[Replicate], arm: str, test: str, level: float) -> AcrossReplicates:
-    return mean_difference(np.array([each.arms[arm].last.rate(test).value for each in replicates]), level=level)
+    return mean_rate([each.arms[arm].last.rate(test) for each in replicates], level=level)
 
 
 def _tail(replicate: Replicate, arm: str) -> float:
