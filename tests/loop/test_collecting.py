@@ -98,8 +98,9 @@ def test_a_hopeless_expert_is_told_after_a_hundred_attempts(tmp_path: Path):
         return Perturbation({"goal.x_m": 0.5, "light.intensity": rng.uniform(0.2, 1.0)})
 
     hurried = PointTask(max_steps=1)
-    with pytest.raises(StageFailedError, match=r"succeeded in only 0 of 100 attempts on toy-point.*narrow"):
+    with pytest.raises(StageFailedError, match=r"succeeded in only 0 of 100 attempts on toy-point.*narrow.*on film: "):
         collect(hurried, tmp_path / "d", accepted=1, draw=far, seed=0, executor=SERIAL)
+    assert (tmp_path / "d-failed.mp4").stat().st_size > 0
 
 
 def test_another_seed_or_task_is_refused_and_spoils_nothing(whole: tuple[Path, Collected], tmp_path: Path):

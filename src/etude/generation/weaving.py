@@ -13,14 +13,15 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
-from etude.core import EtudeError, Part, Segment, SegmentPlan, Target
+from etude.core import EtudeError, Part, SegmentPlan, Target
+from etude.generation.arm import Arm
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import draw_offsets, span
 from etude.generation.noise import Bounded, action_bounds, arm_scales
-from etude.generation.selecting import choose, object_distance, robot_distance
+from etude.generation.selecting import select
 from etude.generation.source import SourceDemonstration
 from etude.generation.stitching import over, steps_for, stitch, top_speed
-from etude.generation.transforming import angle_rad, same_poses, transform
+from etude.generation.transforming import angle_rad, regrasped, same_poses, transform
 
 type Pose = Float64[NDArray[np.float64], "4 4"]
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
@@ -42,45 +43,6 @@ class GivenUpError(EtudeError):
 
 class UnreachableError(GivenUpError):
     """An attempt that asks for a pose out of reach."""
-
-
-class _Arm:
-    """One gripper's row: how far it is, and what is left to ask for."""
-
-    def __init__(self, gripper: str, row: Sequence[Segment], held: Target) -> None:
-        self.gripper, self.row, self.last = gripper, row, held
-        self.ended = 0  # parts that have ended
-        self._way: Poses = np.empty((0, 4, 4))
-        self._commands: Float64[NDArray[np.float64], " T"] = np.empty(0)
-        self._stitched = self._step = 0
-        self._waited = True
-
-    @property
-    def idle(self) -> bool:
-        return self._step == len(self._way)
-
-    @property
-    def over(self) -> bool:
-        return self.idle and self.ended == len(self.row)
-
-    @property
-    def noisy(self) -> bool:
-        """Whether the target asked for last belongs to a segment, not to the way there, nor to waiting."""
-        return self._step > self._stitched and not self._waited
-
-    def begin(self, way: Poses, segment: Poses, commands: Float64[NDArray[np.float64], " T"]) -> None:
-        self._way = np.concatenate([way, segment])
-        self._commands = np.concatenate([np.full(len(way), commands[0]), commands])
-        self._stitched, self._step = len(way), 0
-
-    def next(self) -> Target:
-        """What to ask for now: the next target, or the last one again."""
-        self._waited = self.idle
-        if not self.idle:
-            self.last = Target(self._way[self._step], float(self._commands[self._step]))
-            self._step += 1
-            self.ended += self.idle
-        return self.last
 
 
 class Weaver:
@@ -112,7 +74,7 @@ class Weaver:
         self._low, self._high = action_bounds(environment)
         self._steps = self._held = 0
         self._arms = {
-            gripper: _Arm(gripper, row, Target(info["gripper_poses"][gripper], float(sources[0].commands[gripper][0])))
+            gripper: Arm(gripper, row, Target(info["gripper_poses"][gripper], float(sources[0].commands[gripper][0])))
             for gripper, row in plan.segments.items()
         }
 
@@ -182,7 +144,7 @@ class Weaver:
             arm.begin(np.concatenate([wait, way]), targets, source.commands[part.gripper][first:last])
             self.pieces.append(Piece(part, source.episode, self._steps))
 
-    def _way(self, arm: _Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
+    def _way(self, arm: Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
         """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""
         config, speed = self._config, top_speed(source.grippers[arm.gripper])
         corners = over(arm.last.pose, end, lift_m)
@@ -201,6 +163,7 @@ class Weaver:
     ) -> Sequence[Poses]:
         """The group's targets where they belong now; of the turns that look alike the least for the hands, in reach."""
         segment = self._arms[group[0].gripper].row[group[0].index]
+        rows = [self._regrasped(part, row, source, first, info) for part, row in zip(group, rows, strict=True)]
         if not segment.object:
             return rows
         there, here = source.objects[segment.object][first], info["object_poses"][segment.object]
@@ -215,6 +178,17 @@ class Weaver:
             reasons.append(why)
         raise UnreachableError(f"'{segment.signal or 'the end'}': {reasons[0]}")
 
+    def _regrasped(
+        self, part: Part, row: Poses, source: SourceDemonstration, first: int, info: Mapping[str, Any]
+    ) -> Poses:
+        """A part's targets for what the gripper holds, as it holds it now."""
+        segment = self._arms[part.gripper].row[part.index]
+        if not segment.holds:
+            return row
+        there = source.grippers[part.gripper][first], source.objects[segment.holds][first]
+        here = info["gripper_poses"][part.gripper], info["object_poses"][segment.holds]
+        return regrasped(row, source=there, now=here, turns=segment.turns)
+
     def _out_of_reach(self, group: Sequence[Part], moved: Sequence[Poses]) -> str | None:
         for part, targets in zip(group, moved, strict=True):
             for target in (*targets[::_REACH_EVERY], targets[-1]):
@@ -226,21 +200,13 @@ class Weaver:
         if self._chosen is not None:
             return self._chosen
         if self._config.per_subtask:
-            return self._select(part, info)
+            return self._selected(part, info)
         about = [Part(part.gripper, i) for i, s in enumerate(self._arms[part.gripper].row) if s.object]
-        self._chosen = self._select(about[0] if about else part, info)
+        self._chosen = self._selected(about[0] if about else part, info)
         return self._chosen
 
-    def _select(self, part: Part, info: Mapping[str, Any]) -> SourceDemonstration:
-        segment = self._arms[part.gripper].row[part.index]
+    def _selected(self, part: Part, info: Mapping[str, Any]) -> SourceDemonstration:
         starts = [span(source, self._plan, self._offsets, part)[0] for source in self._sources]
+        segment = self._arms[part.gripper].row[part.index]
         pairs = list(zip(self._sources, starts, strict=True))
-        if self._config.select == "nearest-object" and segment.object:
-            here = info["object_poses"][segment.object]
-            far = [object_distance(s.objects[segment.object][t], here, segment.turns) for s, t in pairs]
-        elif self._config.select == "nearest-robot":
-            here = info["gripper_poses"][part.gripper]
-            far = [robot_distance(s.grippers[part.gripper][t], here) for s, t in pairs]
-        else:
-            return self._sources[int(self._rng.integers(len(self._sources)))]
-        return self._sources[choose(far, self._rng)]
+        return select(self._config.select, pairs, part.gripper, segment, info, self._rng)
