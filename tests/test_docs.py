@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from etude.acquisition.scores import SCORES
+from etude.loop.arms import ARMS, Arm
 from etude.policies.inputs import ImageInputs
 from etude.policies.remote import RemoteMapping
 from etude.search import SEARCHERS
@@ -122,6 +124,21 @@ def test_the_page_on_generating_runs_and_what_is_made_replays(tmp_path: Path):
         tmp_path,
     )
     assert f"{yields['overall']['k']}/{yields['overall']['k']}" in replayed.stdout, replayed.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_on_practising_runs_and_names_every_arm_and_setting(tmp_path: Path):
+    page = ROOT / "docs" / "practising.md"
+    text = page.read_text()
+    (own,) = blocks(page, "toml")
+    (tmp_path / "arms.toml").write_text(own)
+    assert [name for name in ARMS if not re.search(rf"\b{name}\b", text)] == []
+    settings = {field.name for field in fields(Arm)} - {"name"}
+    assert set(re.findall(r"^\| (\w+) \| .*\|$", text, re.MULTILINE)) >= settings
+    run_all(commands(page), tmp_path)
+    chosen = sorted((tmp_path / "runs").rglob("choose/index.html"))
+    assert [path.parent.parent.name for path in chosen] == ["bold", "gradient"]
 
 
 @pytest.mark.slow

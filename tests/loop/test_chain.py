@@ -50,13 +50,13 @@ MOMENTS = (
     "kill:round-01/targeted/evaluate.partial/manifest.json",
     "kill:round-01/targeted/fresh-search.partial/archive.parquet",
     "kill:round-01/targeted/follow.partial/.followed.json.*.tmp",
-    "kill:round-01/targeted/videos.partial/00-before.mp4",
     f"kill:round-01/gradient/generate.partial/{DATA}/file-005.parquet",
     "full:round-01/gradient/score.partial/.evidence.parquet.*.tmp",
     "kill:round-01/gradient/score.partial/.scores.json.*.tmp",
     "interrupt:round-01/gradient/choose.partial/chosen.json",
     "kill:round-01/gradient/choose.partial/before.json",
     "kill:round-01/gradient/train.partial/state/training.safetensors",
+    "kill:round-01/targeted/videos.partial/00-before.mp4",
     "kill:report.partial/data",
 )
 

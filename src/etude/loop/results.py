@@ -19,7 +19,7 @@ from etude.loop.needs import NEEDS
 from etude.loop.practising import DIAGNOSE, SCORE
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
-from etude.loop.rounds import practice_rounds
+from etude.loop.rounds import practice_rounds, write_round_pages
 from etude.loop.stage import MANIFEST, load_manifest
 from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
 from etude.search import Archive, FollowedPocket
@@ -44,7 +44,8 @@ def gather(
     rows = tuple(SearchRow.of(row) for row in archive.rows)
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
-    arms = {name.replace("-", "_"): _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
+    found = {name: _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
+    arms = {name.replace("-", "_"): arm for name, arm in found.items()}
     if any(arm.fresh_search for arm in arms.values()):  # to compare with
         arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
@@ -63,7 +64,7 @@ def gather(
         config=chain.config.to_json(),
         provenance=record["provenance"],
         command=record["command"],
-        pages=stage_pages(chain.directory),
+        pages=stage_pages(chain.directory) | write_round_pages(found, chain.directory, chain.task.space),
     )
 
 
@@ -159,10 +160,12 @@ class _Shot:
     path: Path
 
 
-def films(chain: Chain, pupils: Mapping[str, Pupil], after: str = "targeted") -> tuple[VideoPair, ...]:
-    """Film the baseline and an arm on the same cases: some that it fixed, lost, and still fails."""
-    if after not in pupils or not chain.task.cameras:
+def films(chain: Chain, pupils: Mapping[str, Pupil]) -> tuple[VideoPair, ...]:
+    """Film the baseline and the arm that the verdict is about on the same cases: some fixed, lost, still failing."""
+    practising = [name for name in pupils if name != "baseline" and chain.config.arm(name).practises]
+    if not practising or not chain.task.cameras:
         return ()
+    after = "targeted" if "targeted" in practising else practising[-1]
     folder = pupils[after].train.parent / "videos"
     chosen = [
         (category, test, before, outcome)

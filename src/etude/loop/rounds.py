@@ -1,16 +1,17 @@
 """Read back what an arm practised, round by round, for the report."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.core import PerturbationSpace
-from etude.core.files import read_json
+from etude.core.files import read_json, write_bytes
 from etude.loop.choosing import BEFORE, CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, Chosen
 from etude.loop.practising import GENERATE, REGIME_STAGE, SCORE
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.regime import Regime
-from etude.loop.report import PracticeRound
+from etude.loop.report import ArmResults, PracticeRound, round_page
 from etude.loop.stage import load_manifest
 
 
@@ -18,6 +19,27 @@ def practice_rounds(pupil: Pupil, space: PerturbationSpace) -> tuple[PracticeRou
     """Every round in which an arm made demonstrations."""
     folders = [stage.parent for stage in pupil.stages if stage in pupil.collections and stage.name == GENERATE]
     return tuple(_round(index, folder, space) for index, folder in enumerate(folders, 1))
+
+
+def write_round_pages(arms: Mapping[str, ArmResults], directory: Path, space: PerturbationSpace) -> dict[str, str]:
+    """Write the picture of every round that was aimed by scores, as a page in the folder of its choice.
+
+    Args:
+        arms: Arm, by the name of its folder -> what it practised.
+        directory: Of the chain.
+        space: Of the perturbations.
+
+    Returns:
+        Folder of the stage -> link to its page from the report's folder.
+    """
+    links: dict[str, str] = {}
+    for name, arm in arms.items():
+        for practice in arm.practice:
+            if practice.scores:
+                folder = Path(f"round-{practice.index:02d}", name, CHOOSE)
+                write_bytes(directory / folder / "index.html", round_page(name, practice, space).encode())
+                links[folder.as_posix()] = f"../{folder.as_posix()}/index.html"
+    return links
 
 
 def _round(index: int, folder: Path, space: PerturbationSpace) -> PracticeRound:

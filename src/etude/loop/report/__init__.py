@@ -3,6 +3,7 @@
 from etude.loop.report.folders import kind_of, write_page
 from etude.loop.report.gallery import gallery
 from etude.loop.report.results import ArmResults, Budget, Plain, PracticeRound, RunResults, SearchRow, VideoPair
+from etude.loop.report.run.practice import round_page
 from etude.loop.report.run.replicates import write_overview
 from etude.loop.report.run.summary import summary
 from etude.loop.report.run.terminal import table
@@ -21,6 +22,7 @@ __all__ = [
     "gallery",
     "judge",
     "kind_of",
+    "round_page",
     "summary",
     "table",
     "write_overview",

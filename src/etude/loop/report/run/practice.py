@@ -1,9 +1,11 @@
 """What every arm practised, round by round."""
 
+from etude.core import PerturbationSpace
+from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import section
-from etude.loop.report.drawing.markup import Html
+from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.wording import arm_title
-from etude.loop.report.results import RunResults
+from etude.loop.report.results import PracticeRound, RunResults
 from etude.loop.report.run.arms import colour
 from etude.loop.report.sections.practice import round_part
 
@@ -12,6 +14,14 @@ _NOTE = (
     "the round; solid: in the next, with the share of draws that moved. Ticks below: candidates in grey, the chosen in "
     "colour."
 )
+
+
+def round_page(arm: str, practice: PracticeRound, space: PerturbationSpace) -> str:
+    """The page of one round by itself."""
+    title = f"{arm_title(arm)}, round {practice.index}"
+    facts = f"{len(practice.scores)} candidates · {len(space.factors)} factors"
+    part = section("practice", "What was practised", _NOTE, round_part("", practice, space, "arm4"))
+    return document(title, heading(title, facts, {}, part), tag("main", part))
 
 
 def practice_section(run: RunResults) -> Html:

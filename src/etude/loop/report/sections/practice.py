@@ -14,14 +14,15 @@ def round_part(title: str, practice: PracticeRound, space: PerturbationSpace, co
     """A round in sentences, and in one picture where it was aimed by scores.
 
     Args:
-        title: Arm and round.
+        title: Arm and round; "" where the page says it.
         practice: The round.
         space: Of the perturbations.
         colour_class: Class of the arm's colour.
     """
     sentences = " ".join(words for words in (_regime(practice), _made(practice), _chosen(practice)) if words)
     pictures = _pictures(practice, space, colour_class)
-    return join([tag("h3", title), tag("p", sentences), grid(pictures) if pictures else Html("")])
+    head = tag("h3", title) if title else Html("")
+    return join([head, tag("p", sentences), grid(pictures) if pictures else Html("")])
 
 
 def _regime(practice: PracticeRound) -> str:
