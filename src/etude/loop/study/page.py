@@ -89,8 +89,8 @@ def _sections(analysis: Analysis) -> list[Html]:
             "differences",
             "Differences",
             "In points, on the same cases. The interval is the wider of two: paired t over replicates, and a bootstrap "
-            "that draws replicates and then their cases, which is too narrow where replicates are few. Pictures reach "
-            "from −60 to +60 points.",
+            "that draws replicates and then their cases (too narrow where replicates are few, but never narrower than "
+            "the score interval of all cases). Pictures reach from −60 to +60 points.",
             difference_table(analysis),
             tag("h3", "Above what any retraining gains"),
             controls_table(analysis),

@@ -168,8 +168,8 @@ def _hypotheses(plan: StudyPlan) -> dict[str, str]:
     return {
         "primary": (
             f"{which} exceeds uniform on the exam by at least {100 * plan.margin:g} points after equally many "
-            f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the wider "
-            "of paired t over replicates and nested bootstrap. A claim rests on at least "
+            f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the widest "
+            "of paired t over replicates, nested bootstrap, and the score interval of all cases. A claim rests on at least "
             f"{plan.least_replicates} confirming replicates with at least {plan.least_cases} exam cases each."
         ),
         "fewer demonstrations": (
