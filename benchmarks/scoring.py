@@ -2,7 +2,8 @@
 
 Beside it, on the same rows with the same features: one batched forward and backward pass of the head, the least that a
 gradient costs (ours may take 1.1 times as long: a ratio of at least 0.91), and one backward pass per candidate and draw
-(at least 10 times slower; measured on a few candidates, as a rate). The encoder's one forward pass is told.
+(at least 10 times slower; measured on a few candidates, as a rate): on the same features, and as one would write it
+with nothing but the policy's own loss, which sees the images anew. The encoder's one forward pass is told.
 
     python -m benchmarks.scoring                         an untrained policy of the default size, made-up windows
     python -m benchmarks.scoring CHECKPOINT DATASET      a trained one, and the episodes of a dataset
@@ -84,6 +85,18 @@ def main(checkpoint: Path | None = None, dataset: Path | None = None, repeats: i
             unit="row",
             repeats=3,
         ).show(10)
+
+        def from_images() -> int:
+            for batch in ready:
+                RowGradients(scorable, lambda batch: batch, draws).evidence(batch)
+            return rows(ready)
+
+        def own_loss() -> int:
+            return by_own_loss(model, ready[0], parameters)
+
+        model.policy.config.noise_draws = 1  # flow's own loss would take several at a time
+        own = Side(f"the policy's own loss, draw by draw ({SUBSET})", own_loss)
+        compare(figure, Side("scores, images encoded once", from_images), own, unit="row", repeats=3).show(10)
         begin = time.perf_counter()
         score()
         print(f"all scores {time.perf_counter() - begin:.2f} s, the encoder's one forward pass {encoding_s:.2f} s")
@@ -144,6 +157,16 @@ def by_candidate_and_draw(
             gradients = torch.autograd.grad(losses.mean(), parameters)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
         sum(float(gradient.square().sum()) for gradient in total)
+    return SUBSET * SETTINGS.anchors * SETTINGS.draws
+
+
+def by_own_loss(model: ChunkModel, batch: dict[str, Any], parameters: list[torch.nn.Parameter]) -> int:
+    """Gradients of some candidates with nothing but the policy's forward pass, in its own draws."""
+    for candidate in range(SUBSET):
+        part = slice(candidate * SETTINGS.anchors, (candidate + 1) * SETTINGS.anchors)
+        anchors = {name: values[part] for name, values in batch.items() if isinstance(values, Tensor)}
+        for _ in range(SETTINGS.draws):
+            torch.autograd.grad(model.kind.loss(model.policy, anchors), parameters)
     return SUBSET * SETTINGS.anchors * SETTINGS.draws
 
 
