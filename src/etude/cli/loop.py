@@ -40,7 +40,8 @@ class Options(WorkerOptions):
 
     Attributes:
         task: Task, with settings if they differ from those of the preset: NAME:key=value,key=value.
-        preset: How big: smoke (a minute, to try it), demo (a quarter of an hour), full (hours).
+        preset: How big: smoke (a minute, to try it), state (minutes; a policy without cameras), demo (a quarter of an
+            hour), full (hours).
         run: Name of the run, a folder in --runs-dir.
         seed: Fixes all randomness.
         arms: Ways of choosing what to practise, instead of the preset's.

@@ -169,8 +169,8 @@ def _hypotheses(plan: StudyPlan) -> dict[str, str]:
         "primary": (
             f"{which} exceeds uniform on the exam by at least {100 * plan.margin:g} points after equally many "
             f"accepted demonstrations and gradient steps, with a {level} interval above 0{many}: the widest "
-            "of paired t over replicates, nested bootstrap, and the score interval of all cases. A claim rests on at least "
-            f"{plan.least_replicates} confirming replicates with at least {plan.least_cases} exam cases each."
+            "of paired t over replicates, nested bootstrap, and the score interval of all cases. A claim rests on at "
+            f"least {plan.least_replicates} confirming replicates with at least {plan.least_cases} exam cases each."
         ),
         "fewer demonstrations": (
             f"It reaches what uniform ends with after {plan.fewer:g} times fewer demonstrations, read off the mean "
