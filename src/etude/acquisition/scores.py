@@ -93,13 +93,13 @@ def require_scores(names: Iterable[str], given: Iterable[Need]) -> None:
         UnknownNameError: There is no such score.
         ConfigError: One needs more; the message says what, and which scores remain.
     """
-    given = set[str](given)
+    known = set[str](given)
     for name in names:
         if name not in SCORES:
             raise UnknownNameError("score", name, SCORES)
-        missing = [need for need in SCORES[name].needs if need not in given]
+        missing = [need for need in SCORES[name].needs if need not in known]
         if missing:
-            remain = [other for other, score in SCORES.items() if given.issuperset(score.needs)]
+            remain = [other for other, score in SCORES.items() if known.issuperset(score.needs)]
             raise ConfigError(
                 f"score '{name}' needs {' and '.join(_MISSING[need] for need in missing)}. "
                 f"Without that there are: {', '.join(remain)}."
