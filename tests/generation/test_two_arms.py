@@ -42,10 +42,10 @@ def demonstration(task: SimTask, seed: int) -> SourceDemonstration:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.sheet.name)
 def test_two_arms_do_in_a_new_place_what_was_shown_in_another(task: SimTask) -> None:
-    environment, plan, case = task.environment(), task.segments, Case(Perturbation(), 1)
+    environment, plan, case = task.environment(), task.segments, Case(Perturbation(), 2)
     assert plan is not None
     assert isinstance(environment, PoseControlledEnv)
-    made = generate(environment, plan, [demonstration(task, 0)], case, stream(1, "generate"), GenerationConfig())
+    made = generate(environment, plan, [demonstration(task, 0)], case, stream(2, "generate"), GenerationConfig())
     assert made.outcome.success
     begins = {piece.part: piece.begin for piece in made.pieces}
     assert set(begins) == {Part(gripper, index) for gripper in plan.segments for index in (0, 1)}
