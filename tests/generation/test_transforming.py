@@ -5,7 +5,7 @@ import pytest
 
 from etude.core.se3 import exp_rotation, inverse, pose
 from etude.generation.stitching import over, steps_for, stitch, top_speed
-from etude.generation.transforming import angle_rad, distance_m, regrasped, same_poses, transform
+from etude.generation.transforming import angle_rad, distance_m, same_poses, transform
 
 
 def any_pose(rng: np.random.Generator) -> np.ndarray:
@@ -39,18 +39,6 @@ def test_what_the_gripper_does_is_the_same_seen_from_the_object(rng: np.random.G
     source, now = any_pose(rng), any_pose(rng)
     there, here = inverse(source) @ targets, inverse(now) @ transform(targets, source=source, now=now)
     np.testing.assert_allclose(here, there, atol=1e-12)
-
-
-def test_what_is_held_goes_where_it_went_however_it_is_held(rng: np.random.Generator, targets: np.ndarray):
-    hands, grasp, slip = [any_pose(rng), any_pose(rng)], any_pose(rng), pose(np.array([0.01, 0.0, 0.0]), np.eye(3))
-    source, now = (hands[0], hands[0] @ grasp), (hands[1], hands[1] @ grasp @ slip)
-    moved = regrasped(targets, source=source, now=now)
-    np.testing.assert_allclose(moved @ grasp @ slip, targets @ grasp, atol=1e-12)
-    same = regrasped(targets, source=source, now=(hands[1], hands[1] @ grasp))
-    np.testing.assert_allclose(same, targets, atol=1e-12)
-    half = pose(np.zeros(3), exp_rotation(np.array([0.0, 0.0, np.pi])))
-    turned = regrasped(targets, source=source, now=(hands[1], hands[1] @ grasp @ half), turns=2)
-    np.testing.assert_allclose(turned, targets, atol=1e-12)
 
 
 def test_a_cube_turned_by_a_quarter_is_the_same_cube(rng: np.random.Generator):

@@ -39,7 +39,6 @@ class Segment:
         offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
         within_m: It begins where the gripper has come so near to the object; what it did before, in the free, is left
             out, and the way there is straight. Moved with the object, that might lie out of reach.
-        holds: Object in the gripper: it is what goes where it went, however else it lies between the fingers now.
     """
 
     signal: str = ""
@@ -47,7 +46,6 @@ class Segment:
     turns: int = 1
     offsets: tuple[int, int] = (0, 0)
     within_m: float = inf
-    holds: str = ""
 
     def __post_init__(self) -> None:
         if self.turns < 1:

@@ -32,24 +32,6 @@ def transform(targets: Poses, *, source: Pose, now: Pose) -> Poses:
     return (now @ inverse(source)) @ targets
 
 
-def regrasped(targets: Poses, *, source: tuple[Pose, Pose], now: tuple[Pose, Pose], turns: int = 1) -> Poses:
-    """Move a hand so that what it holds goes where it went, though it lies a little differently between the fingers.
-
-    Args:
-        targets: X_world_gripper asked for in the source demonstration, (T, 4, 4).
-        source: X_world_gripper and X_world_object there, at the segment's start.
-        now: The same here, at this moment.
-        turns: Into how many equal turns about its own z axis the object falls on itself.
-
-    Returns:
-        X_world_gripper to ask for, (T, 4, 4).
-    """
-    there = inverse(source[0]) @ source[1]  # X_gripper_object
-    same = [inverse(now[0]) @ X for X in same_poses(now[1], turns)]
-    here = min(same, key=lambda X: angle_rad(there, X))
-    return targets @ (there @ inverse(here))
-
-
 def same_poses(now: Pose, turns: int) -> Iterator[Pose]:
     """The poses, (4, 4), in which an object that falls on itself after 1 / `turns` of a turn looks as it does now."""
     for k in range(turns):

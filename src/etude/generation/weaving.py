@@ -21,7 +21,7 @@ from etude.generation.noise import Bounded, action_bounds, arm_scales
 from etude.generation.selecting import select
 from etude.generation.source import SourceDemonstration
 from etude.generation.stitching import over, steps_for, stitch, top_speed
-from etude.generation.transforming import angle_rad, regrasped, same_poses, transform
+from etude.generation.transforming import angle_rad, same_poses, transform
 
 type Pose = Float64[NDArray[np.float64], "4 4"]
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
@@ -163,7 +163,6 @@ class Weaver:
     ) -> Sequence[Poses]:
         """The group's targets where they belong now; of the turns that look alike the least for the hands, in reach."""
         segment = self._arms[group[0].gripper].row[group[0].index]
-        rows = [self._regrasped(part, row, source, first, info) for part, row in zip(group, rows, strict=True)]
         if not segment.object:
             return rows
         there, here = source.objects[segment.object][first], info["object_poses"][segment.object]
@@ -177,17 +176,6 @@ class Weaver:
                 return moved
             reasons.append(why)
         raise UnreachableError(f"'{segment.signal or 'the end'}': {reasons[0]}")
-
-    def _regrasped(
-        self, part: Part, row: Poses, source: SourceDemonstration, first: int, info: Mapping[str, Any]
-    ) -> Poses:
-        """A part's targets for what the gripper holds, as it holds it now."""
-        segment = self._arms[part.gripper].row[part.index]
-        if not segment.holds:
-            return row
-        there = source.grippers[part.gripper][first], source.objects[segment.holds][first]
-        here = info["gripper_poses"][part.gripper], info["object_poses"][segment.holds]
-        return regrasped(row, source=there, now=here, turns=segment.turns)
 
     def _out_of_reach(self, group: Sequence[Part], moved: Sequence[Poses]) -> str | None:
         for part, targets in zip(group, moved, strict=True):
