@@ -51,7 +51,7 @@ MOMENTS = (
     "kill:round-01/targeted/fresh-search.partial/archive.parquet",
     "kill:round-01/targeted/follow.partial/.followed.json.*.tmp",
     f"kill:round-01/gradient/generate.partial/{DATA}/file-005.parquet",
-    "full:round-01/gradient/score.partial/.evidence.parquet.*.tmp",
+    "full:round-01/gradient/score.partial/evidence.parquet",
     "kill:round-01/gradient/score.partial/.scores.json.*.tmp",
     "interrupt:round-01/gradient/choose.partial/chosen.json",
     "kill:round-01/gradient/choose.partial/before.json",

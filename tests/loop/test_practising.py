@@ -153,3 +153,20 @@ def test_frames_inside_pockets_weigh_more_where_the_arm_says_so(tmp_path: Path):
     assert result == {"accepted": 3, "frames": 33, "effective": 3}
     assert chances(thetas, [pocket], Rate(1, 9), SPACE) == [0.8] * 4
     assert chances(thetas, [], Rate(1, 9), SPACE) == [1 / 9] * 4
+
+
+@pytest.mark.slow
+def test_scores_that_need_more_than_the_policy_get_it(tmp_path: Path):
+    arms = ("align", "disagreement", "failure-split")
+    config = replace(CONFIG, arms=arms, rounds=2, examine_rounds=False)
+    chain = Chain(config=config, task=TASK, seed=4, directory=tmp_path, executor=SerialExecutor())
+    pupils = chain.run()
+    for name in arms:
+        assert results(pupils[name], "accepted") == [4, 4]
+        scores = read_json(chain.round_directory(2, name) / "score" / "scores.json")
+        assert scores["score"] == name
+        assert np.isfinite(scores["scores"]).all()
+    assert results(pupils["disagreement"], "train_steps") == [2, 1, 1, 1]  # a second policy besides, which is charged
+    assert results(pupils["align"], "generated") == [4, 12, 4, 12]
+    for name in ("align", "failure-split"):
+        assert len(results(pupils[name], "rollouts")) == 2

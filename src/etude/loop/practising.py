@@ -99,36 +99,39 @@ class Practice:
             "suites": load_manifest(self.chain.suites_directory).hash,
             "uniform_share": self.chain.config.uniform_share,
         }
-        draw, before = TargetedSampler(space=self.space, uniform_fraction=1.0), None
+        pupil, draw, aimed = self.aimed(pupil, arm, search)
+        before, maker = None, self.chain.sources.maker(self.made_by)
         if self.made_by != "expert":
             inputs |= {"maker": self.made_by, "sources": self.chain.sources.annotate().hash}
             pupil = pupil.charged(self.chain.sources.directory)
-        if arm.draw in ("pockets", "plan"):
-            draw = self._in_pockets(search)
-        if arm.draw == "plan" and self.chain.config.diagnosis_rollouts:
-            diagnosis = search.parent / DIAGNOSE
-            inputs["diagnosis"] = self.chain.diagnose(pupil, search, diagnosis, self.title).hash
-            pupil = pupil.charged(diagnosis)
-            draw = TargetedSampler(space=self.space, plan=load_diagnosis(diagnosis).plan)
-        if arm.draw == "needs" and load_pockets(search):
-            needs = search.parent / NEEDS
-            inputs["needs"] = self.measured(pupil, search, needs).hash
-            pupil = pupil.charged(needs)
-            draw = TargetedSampler(space=self.space, plan=Diagnosis.load(needs / PRACTICE).plan)
-        if arm.draw == "distributions":
-            before, inputs["distributions"] = self.distributions()
-            draw = Mutations(self.space, before)
-        count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
-        away = KeepsAway(draw, self.chain.exclusion)
-        maker = self.chain.sources.maker(self.made_by)
-        if before:  # they choose what is made from what; in the first round that is anything from any
+        if arm.draw == "distributions":  # they choose what is made from what; in the first round anything from any
+            before, aimed = self.distributions()
             written = self.last_choice / DISTRIBUTIONS if self.index > 1 else None
+            draw = Mutations(self.space, before)
             maker = self.chain.sources.maker(self.made_by, select="random", distributions=written)
-        self.chain.collect(generate, self.title, count, away, inputs, maker=maker, candidates=arm.oversample > 1)
+        count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
+        away, several = KeepsAway(draw, self.chain.exclusion), arm.oversample > 1
+        self.chain.collect(generate, self.title, count, away, inputs | aimed, maker=maker, candidates=several)
         if arm.score:
             pupil = self.scored(pupil, arm, search)
         given = pupil.given(generate)
         return self.chosen(given, arm, search, before) if arm.score or arm.pocket_weight != 1 else given
+
+    def aimed(self, pupil: Pupil, arm: Arm, search: Path) -> tuple[Pupil, TargetedSampler, dict[str, Any]]:
+        """Where an arm that follows a search practises, and what that was decided from."""
+        if arm.draw == "plan" and self.chain.config.diagnosis_rollouts:
+            folder = search.parent / DIAGNOSE
+            found = {"diagnosis": self.chain.diagnose(pupil, search, folder, self.title).hash}
+            plan = load_diagnosis(folder).plan
+            return pupil.charged(folder), TargetedSampler(space=self.space, plan=plan), found
+        if arm.draw == "needs" and load_pockets(search):
+            folder = search.parent / NEEDS
+            found = {"needs": self.measured(pupil, search, folder).hash}
+            plan = Diagnosis.load(folder / PRACTICE).plan
+            return pupil.charged(folder), TargetedSampler(space=self.space, plan=plan), found
+        pockets = load_pockets(search) if arm.draw in ("pockets", "plan") else ()
+        share = self.chain.config.uniform_share if pockets else 1.0
+        return pupil, TargetedSampler(space=self.space, pockets=pockets, uniform_fraction=share), {}
 
     def measured(self, pupil: Pupil, search: Path, folder: Path) -> Manifest:
         """How many demonstrations each pocket takes, and the round's budget divided by it."""
@@ -242,13 +245,14 @@ class Practice:
         self.chain.train(start, folder, name, steps=steps, warm_start=True, new_share=self.arm.new_share)
         return folder
 
-    def distributions(self) -> tuple[MutationDistributions, Any]:
+    def distributions(self) -> tuple[MutationDistributions, dict[str, Any]]:
         """As the last round left them, and what tells them apart; at first nearly everything is equally likely."""
         if self.index == 1:
             sources = self.chain.sources.episodes(self.made_by)
-            return MutationDistributions.start(self.space.names, sources), {"start": list(sources)}
-        last = self.last_choice
-        return MutationDistributions.load(last / DISTRIBUTIONS, self.space.names), load_manifest(last).hash
+            start = MutationDistributions.start(self.space.names, sources)
+            return start, {"distributions": {"start": list(sources)}}
+        last = MutationDistributions.load(self.last_choice / DISTRIBUTIONS, self.space.names)
+        return last, {"distributions": load_manifest(self.last_choice).hash}
 
     @property
     def last_choice(self) -> Path:
@@ -264,8 +268,3 @@ class Practice:
     def space(self) -> PerturbationSpace:
         """Of the world."""
         return self.chain.task.space
-
-    def _in_pockets(self, search: Path) -> TargetedSampler:
-        pockets = load_pockets(search)
-        share = self.chain.config.uniform_share if pockets else 1.0
-        return TargetedSampler(space=self.space, pockets=pockets, uniform_fraction=share)

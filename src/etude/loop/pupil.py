@@ -22,8 +22,8 @@ class Pupil:
     stages: tuple[Path, ...]
 
     def charged(self, *stages: Path) -> "Pupil":
-        """The same, with more stages that it pays for."""
-        return replace(self, stages=(*self.stages, *stages))
+        """The same, with more stages that it pays for; for each once."""
+        return replace(self, stages=tuple(dict.fromkeys((*self.stages, *stages))))
 
     def given(self, collection: Path) -> "Pupil":
         """The same, with new demonstrations, which it pays for."""
