@@ -72,7 +72,8 @@ def test_an_estimate_tells_every_pocket_draws_it_and_divides_a_budget(
     again, _ = run(*command, "--resume", "--json")
     (need,) = json.loads(again)["needs"]
     assert set(need["measured"]) == {"0", "2", "4"}
-    run("collect", TASK, "--episodes", 4, "--plan", out / "practice.json", "--out", tmp_path / "aimed", "--processes", 1)
+    plan, aimed = out / "practice.json", tmp_path / "aimed"
+    run("collect", TASK, "--episodes", 4, "--plan", plan, "--out", aimed, "--processes", 1)
     _, refused = run(*command, code=2)
     assert "--resume" in refused
 
