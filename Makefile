@@ -27,7 +27,7 @@ setup: $(stamp)  ## install everything into .venv (uv too, if this machine has n
 # Where pyenv has a 3.12 but its shims are not on the PATH, uv still finds it.
 $(stamp): export PATH := $(PATH)$(patsubst %,:%,$(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin)))
 $(stamp): $(wanted)
-	@uv=$$(scripts/find-uv) && "$$uv" sync --inexact
+	@uv=$$(scripts/find-uv) && "$$uv" sync --inexact --compile-bytecode
 	@touch $@
 
 demo: setup  ## run the whole loop and print its table (RUN=demo SEED=0 PRESET=demo; continues a run that was stopped)
@@ -39,7 +39,9 @@ smoke:  ## the same loop in its smallest form, about a minute
 test: setup  ## run the tests, but for the slow ones and those that need an accelerator
 	$(bin)/python -m pytest -m "not slow and not gpu"
 
-test-all: setup  ## run every test that this machine can
+# With transformers installed everything that imports LeRobot starts three seconds later: only here.
+test-all: setup  ## run every test that this machine can, with LeRobot's largest policies too
+	@uv=$$(scripts/find-uv) && "$$uv" sync --inexact --compile-bytecode --extra pi --extra groot
 	$(bin)/python -m pytest
 
 check: setup  ## lint, formatting, types, layering
