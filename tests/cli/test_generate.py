@@ -79,6 +79,16 @@ def test_a_rounds_distributions_say_where(run: Run, sources: Path, tmp_path: Pat
     assert set(record.case.theta.values) == set(names)
 
 
+def test_attempts_that_all_fail_end_with_where_and_the_yields(run: Run, sources: Path, tmp_path: Path):
+    hurried = f"{TASK},max_steps=3"
+    command = ("generate", "--source", sources, "--task", hurried, "--executor", "serial", "--out", tmp_path / "d")
+    told, err = run(*command, "--attempts", 2, code=2)
+    assert "only 0 of 2 attempts" in err
+    assert "etude train" not in told
+    assert f"page: {tmp_path / 'd/meta/etude/yields.html'}" in told
+    assert json.loads((tmp_path / "d/meta/etude/yields.json").read_text())["overall"]["n"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

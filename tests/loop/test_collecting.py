@@ -103,6 +103,20 @@ def test_a_hopeless_expert_is_told_after_a_hundred_attempts(tmp_path: Path):
     assert (tmp_path / "d-failed.mp4").stat().st_size > 0
 
 
+def test_attempts_that_all_fail_are_told_at_the_end(tmp_path: Path):
+    hurried = PointTask(max_steps=1)
+    with pytest.raises(StageFailedError, match=r"only 0 of 3 attempts.*\(3\).*max_steps=2 .*on film: "):
+        collect(
+            hurried,
+            tmp_path / "d",
+            attempts=3,
+            draw=lambda rng: Perturbation({"goal.x_m": 0.5, "light.intensity": rng.uniform(0.2, 1.0)}),
+            seed=0,
+            executor=SERIAL,
+        )
+    assert (tmp_path / "d-failed.mp4").stat().st_size > 0
+
+
 def test_another_seed_or_task_is_refused_and_spoils_nothing(whole: tuple[Path, Collected], tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         gather(tmp_path / "d", executor=StopsAfter(6))

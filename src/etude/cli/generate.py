@@ -1,5 +1,6 @@
 """`etude generate`: new demonstrations from annotated ones, as a LeRobot dataset."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,14 +13,17 @@ from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
-from etude.core import ConfigError, Task
+from etude.core import ConfigError, Outcome, StageFailedError, Task
 
 if TYPE_CHECKING:
     from etude.loop.generating import GeneratorMaker
-    from etude.loop.yields import Yields
+    from etude.loop.making import Made
+    from etude.loop.progress import Update
+    from etude.loop.yields import AttemptLog, Yields
 
 SETTINGS = Path("meta/etude/generate.json")
 _LOG, _YIELDS, _PAGE = "meta/etude/attempts.jsonl", "meta/etude/yields.json", "meta/etude/yields.html"
+_SHOWN = 8  # factors, those with the worst part
 type Select = Literal["random", "nearest-object", "nearest-robot"]
 
 
@@ -93,7 +97,7 @@ def run(options: Options) -> None:
     """Generate."""
     from etude.data import find_dataset
     from etude.loop.collecting import collect
-    from etude.loop.yields import AttemptLog, AttemptRecord, Yields
+    from etude.loop.yields import AttemptLog, Yields
     from etude.sim import make_task
 
     sources = find_dataset(str(options.source))
@@ -109,36 +113,27 @@ def run(options: Options) -> None:
         make_executor(options) as executor,
         watch()("attempts" if options.attempts else "demonstrations", wanted) as update,
     ):
-        saved = 0
-
-        def on_attempt(number: int, made: Any) -> None:
-            remember_settings(options.out / SETTINGS, settings)
-            log.add(AttemptRecord.of(number, made))
-            if options.attempts:
-                update(number + 1, f"{saved} accepted")
-
-        def on_saved(index: int, outcome: Any) -> None:
-            nonlocal saved
-            saved = index + 1
-            if options.json:
-                show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
-            if options.accepted:
-                update(saved, "")
-
-        collected = collect(
-            task,
-            options.out,
-            accepted=options.accepted,
-            attempts=options.attempts,
-            draw=draw,
-            seed=options.seed,
-            executor=executor,
-            maker=maker,
-            generator="generated",
-            keep_failed=options.keep_failed,
-            on_saved=on_saved,
-            on_attempt=on_attempt,
-        )
+        telling = _Telling(options, settings, log, update)
+        try:
+            collected = collect(
+                task,
+                options.out,
+                accepted=options.accepted,
+                attempts=options.attempts,
+                draw=draw,
+                seed=options.seed,
+                executor=executor,
+                maker=maker,
+                generator="generated",
+                keep_failed=options.keep_failed,
+                on_saved=telling.on_saved,
+                on_attempt=telling.on_attempt,
+            )
+        except StageFailedError:
+            _write(options, Yields.of(log.read(telling.made), task.space), task)
+            if not options.json:
+                show(f"page: {options.out / _PAGE}")
+            raise
     yields = Yields.of(log.read(collected.attempts), task.space)
     _write(options, yields, task)
     if options.json:
@@ -149,6 +144,35 @@ def run(options: Options) -> None:
         f"{used} source demonstrations: {options.out}"
     )
     _show(options, yields)
+
+
+class _Telling:
+    """Writes down every attempt, and says how far it is."""
+
+    def __init__(self, options: Options, settings: Mapping[str, Any], log: "AttemptLog", update: "Update") -> None:
+        self._options, self._settings, self._log, self._update = options, settings, log, update
+        self.made = self._saved = 0
+
+    def on_attempt(self, number: int, made: "Made") -> None:
+        from etude.loop.yields import AttemptRecord
+
+        self.made = number + 1
+        remember_settings(self._options.out / SETTINGS, self._settings)
+        self._log.add(AttemptRecord.of(number, made))
+        if not made.outcome.success:
+            self._tell()
+
+    def on_saved(self, index: int, outcome: Outcome) -> None:
+        self._saved = index + 1
+        if self._options.json:
+            show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._options.attempts:
+            self._update(self.made, f"{self._saved} accepted")
+        else:
+            self._update(self._saved, f"{self.made} attempts")
 
 
 def _task_of(sources: Path) -> str:
@@ -223,11 +247,14 @@ def _show(options: Options, yields: "Yields") -> None:
         table.add_row(title, f"{rate.k}/{rate.n}", share, f"{rate.low:.0%}–{rate.high:.0%}")
     show(table)
     if yields.factors:
+        worst = sorted(yields.factors, key=lambda name: min(rate.high for _, _, rate in yields.factors[name]))[:_SHOWN]
         parts = Table("by part of its range", "from", *[""] * BINS, "to", box=None, pad_edge=False)
-        for name, bins in yields.factors.items():
-            rates = [f"{rate.k}/{rate.n}" for _, _, rate in bins]
+        for name in worst:
+            bins = yields.factors[name]
+            rates = [f"{rate.k}/{rate.n}" if rate.n else "–" for _, _, rate in bins]
             parts.add_row(name, f"{bins[0][0]:.3g}", *rates, f"{bins[-1][1]:.3g}")
-        show("", parts)
+        more = len(yields.factors) - len(worst)
+        show("", parts, *([f"and {more} more factors, whose worst part is better: on the page"] if more else []), "")
     for where, count in list(yields.stuck.items())[:5]:
         show(f"failed: {where}: {count}")
     show(f"page: {options.out / _PAGE}")

@@ -74,8 +74,8 @@ def collect(
 
     Raises:
         ConfigError: The dataset holds more episodes already, or nothing says when to stop.
-        StageFailedError: Almost nothing succeeds on what `draw` draws; the message says where attempts fail, and where
-            a film of one is.
+        StageFailedError: Almost nothing succeeds on what `draw` draws, or nothing did in all `attempts`; the message
+            says where attempts fail, and where a film of one is.
     """
     if accepted is None and attempts is None:
         raise ConfigError("say how many demonstrations are wanted, or how many attempts to make.")
@@ -89,7 +89,7 @@ def collect(
         jobs = (_Job(task, case, maker, generator, keep_failed) for case in _cases(draw, seed, made, attempts))
         results = executor.map(_make, jobs)
         stack.callback(getattr(results, "close", lambda: None))
-        failures = Failures(task, maker)
+        failures, film = Failures(task, maker), out.with_name(f"{out.name}-failed.mp4")
         while (accepted is None or writer.episodes < accepted) and (result := next(results, None)) is not None:
             if on_attempt is not None:
                 on_attempt(made, result)
@@ -100,7 +100,9 @@ def collect(
                     on_saved(index, result.outcome)
             if not result.outcome.success:
                 failures.add(result)
-                failures.require_hope(writer.episodes, made, film=out.with_name(f"{out.name}-failed.mp4"))
+                failures.require_hope(writer.episodes, made, film=film)
+        if not writer.episodes:
+            failures.require_hope(0, made, film=film, over=True)
         return Collected(attempts=made, accepted=writer.episodes, frames=writer.frames)
 
 

@@ -29,23 +29,26 @@ class Failures:
         if self._shown is None or (self._maker.again(self._task, self._shown) is None):
             self._shown = made
 
-    def require_hope(self, accepted: int, attempts: int, *, film: Path) -> None:
+    def require_hope(self, accepted: int, attempts: int, *, film: Path, over: bool = False) -> None:
         """Raise when enough has been tried and next to nothing has succeeded.
 
         Args:
             accepted: Successes in all.
             attempts: Attempts in all.
             film: Where a film of one failure goes, if there is something to see.
+            over: Whether no more will be made, so that what there is has to be enough.
 
         Raises:
             StageFailedError: There is no hope; the message says where attempts fail.
         """
-        if attempts < _ENOUGH or accepted >= attempts * _HOPE:
+        if not over and (attempts < _ENOUGH or accepted >= attempts * _HOPE):
             return
         places = ", ".join(f"{place} ({count})" for place, count in self._places.most_common(3))
+        late = any(place.startswith("timeout") for place in self._places)
+        time = f", or give it more time (max_steps={2 * self._task.max_steps} in the task)" if late else ""
         raise StageFailedError(
-            f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}: {places}; "
-            f"narrow the ranges it is asked to work in.{self._film(film)}"
+            f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}"
+            f"{f': {places}' if places else ''}; narrow the ranges it is asked to work in{time}.{self._film(film)}"
         )
 
     def _film(self, path: Path) -> str:
