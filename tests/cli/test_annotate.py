@@ -151,3 +151,22 @@ def test_a_picture_in_the_terminal_keeps_its_colours_and_fits() -> None:
     assert lines[0].startswith("\x1b[38;2;255;0;0;48;2;255;0;0m▀")
     assert lines[-1].startswith("\x1b[38;2;0;0;255;48;2;0;0;255m▀")
     assert lines[0].count("▀") == 8
+
+
+@pytest.mark.parametrize(("flag", "valid"), [("objects", "cube_blue, cube_red"), ("signals", "grasp_1, stack_1")])
+def test_names_that_the_task_does_not_have_are_refused(
+    run: Run, demonstrations: Path, tmp_path: Path, flag: str, valid: str
+) -> None:
+    _, err = run("annotate", demonstrations, "--auto", f"--{flag}", "nobody=x", "--out", tmp_path / "d", code=2)
+    assert f"--{flag} nobody=" in err
+    assert valid in err
+    assert not (tmp_path / "d").exists()
+
+
+def test_what_is_wrong_with_a_file_is_told_of_the_file(run: Run, tmp_path: Path) -> None:
+    write_isaaclab(tmp_path / "theirs.hdf5")
+    _, err = run(
+        "annotate", tmp_path / "theirs.hdf5", "--auto", "--task", "so101-sort", "--out", tmp_path / "d", code=2
+    )
+    assert f"'{tmp_path / 'theirs.hdf5'}'" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["theirs.hdf5"]

@@ -99,6 +99,7 @@ def run(options: Options) -> None:
         rows = [[s.signal for s in row if s.signal] for row in segment_plan(task).segments.values()]
         if options.manual and not any(rows):
             raise ConfigError(f"--manual: demonstrations of {task.name} are of one piece, nothing to mark; use --auto.")
+        _require_known(options, task)
         wanted = _wanted(options, meta.total_episodes)
         settings = _settings(options, task, wanted)
         require_same_settings(options.out / SETTINGS, settings)
@@ -147,9 +148,9 @@ def _source(options: Options) -> "Generator[DatasetMeta]":
     try:
         import_demonstrations(plan, {imported: list(range(len(sources)))}, resume=True)
         yield DatasetMeta.open(imported)
-    except EtudeError:
+    except EtudeError as error:
         shutil.rmtree(imported, ignore_errors=True)
-        raise
+        raise EtudeError(str(error).replace(str(imported), options.dataset)) from error
     shutil.rmtree(imported)
 
 
@@ -170,6 +171,24 @@ def _wanted(options: Options, total: int) -> list[int]:
     if not options.episodes:
         return list(range(total))
     return sorted(parse_episodes(options.episodes, total, "--episodes", options.dataset))
+
+
+def _require_known(options: Options, task: Task) -> None:
+    """Refuse names that the task does not have: nobody would look for them.
+
+    Raises:
+        ConfigError: There are such.
+    """
+    from etude.generation.cutting import segment_plan
+
+    rows = segment_plan(task).segments.values()
+    objects = {segment.object for row in rows for segment in row if segment.object}
+    for flag, names, kind in (("objects", objects, "objects"), ("signals", set(task.subtasks), "sub-tasks")):
+        for name in (text.partition("=")[0] for text in getattr(options, flag)):
+            if name not in names:
+                raise ConfigError(
+                    f"--{flag} {name}=…: {task.name} has no such name; its {kind} are {', '.join(sorted(names))}."
+                )
 
 
 def _settings(options: Options, task: Task, wanted: Sequence[int]) -> dict[str, Any]:
@@ -217,7 +236,7 @@ def _show(options: Options, task: Task, done: "Done", wanted: int) -> None:
         show(f"left out: episode {episode} {why}")
     if done.stopped:
         show(f"stopped after {done.kept + len(done.left_out)} of {wanted} episodes; go on with --resume")
-    if done.kept:
+    elif done.kept:
         for episode, why in _uncut(options.out, task):
             show(f"cannot be cut: episode {episode} of {options.out}: {why}")
         show(f"{done.kept} of {wanted} demonstrations annotated: {options.out}")
