@@ -239,7 +239,7 @@ class MutationDistributions:
             found = MutationDistributions.from_json(record)
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
             raise EtudeError(
-                f"'{path}' holds no mutation distributions ({error!r}): name the distributions.json of a round."
+                f"'{path}' holds no mutation distributions: name the distributions.json of a round."
             ) from error
         if factors is not None and found.factors != tuple(factors):
             raise MismatchError(

@@ -119,7 +119,8 @@ class Need:
             return f"about {about} demonstrations ({low}–{high})"
         if not self.measured:
             return "not measured"
-        return f"cannot be told from so little: at least {rounded(self.low)} demonstrations"
+        least = rounded(self.low)
+        return "cannot be told from so little" + (f": at least {least} demonstrations" if least else "")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; null for what is infinite."""

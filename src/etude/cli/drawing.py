@@ -56,7 +56,10 @@ class ThetaDraw:
             reason = self.space.infeasible(theta)
             if reason is None:
                 return theta
-        raise InfeasibleError(f"with these factors fixed no draw of {_TRIES} was feasible, the last because {reason}")
+        raise InfeasibleError(
+            f"with these factors fixed no draw of {_TRIES} was feasible, the last because {reason}; give --theta other "
+            "values, or fewer"
+        )
 
 
 def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) -> ThetaDraw:
