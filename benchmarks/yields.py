@@ -15,10 +15,10 @@ import numpy as np
 from etude.core import Case, EtudeError, Perturbation, Rate, Step, Task, derive_seed, rollout, stream
 from etude.generation.annotation import Annotation, annotate_episode
 from etude.generation.config import GenerationConfig
+from etude.generation.cutting import segment_plan, why_uncut
 from etude.generation.generate import generate
 from etude.generation.human import HumanLike
-from etude.generation.source import SourceDemonstration, why_uncut
-from etude.loop.generating import segment_plan
+from etude.generation.source import SourceDemonstration
 from etude.sim import make_task
 
 WORLDS = {

@@ -15,7 +15,7 @@ from PIL import Image
 from etude.cli import main
 from etude.cli.marking import half_blocks
 from etude.data import DatasetMeta
-from etude.generation.source import load_sources
+from etude.generation.loading import load_sources
 from etude.sim import make_task
 
 TASK = "franka-stack:cubes=2,distractors=0,image_size=32,cameras=front"

@@ -14,7 +14,7 @@ from etude.data import ACTION, DatasetMeta, read_numbers
 from etude.generation.annotated import read_left_out
 from etude.generation.annotating import annotate_dataset
 from etude.generation.annotation import Annotation, Parted, annotate_episode
-from etude.generation.source import load_sources
+from etude.generation.loading import load_sources
 from etude.loop.collecting import collect
 
 TASK = GraspTask()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etude.core import Part, Segment, SegmentPlan
-from etude.generation.cutting import draw_offsets, span, why_crossing
+from etude.generation.cutting import draw_offsets, span, why_uncut
 from etude.generation.source import SourceDemonstration
 
 PLAN = SegmentPlan(
@@ -52,6 +52,6 @@ def test_offsets_are_drawn_over_all_of_their_ranges():
     ],
 )
 def test_windows_that_might_cross_are_told(a: int, b: int, why: str):
-    told = why_crossing(source(a, b), PLAN)
+    told = why_uncut(source(a, b), PLAN)
     assert why in told
     assert bool(why) == bool(told)

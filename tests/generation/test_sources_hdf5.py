@@ -15,8 +15,8 @@ from etude.data import STATE, DatasetMeta, read_numbers
 from etude.data.hdf5.exporting import export_hdf5
 from etude.data.hdf5.planning import ImportConfig
 from etude.generation.annotating import annotate_dataset
+from etude.generation.loading import load_sources
 from etude.generation.recorded import Recording
-from etude.generation.source import load_sources
 from etude.loop.collecting import collect
 from etude.sim import make_task
 

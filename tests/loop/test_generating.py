@@ -10,14 +10,15 @@ from loop.tiny import StopsAfter
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, Executor, Perturbation, StageFailedError
+from etude.core import ConfigError, EtudeError, Executor, Perturbation, StageFailedError
 from etude.data import ACTION, DatasetMeta, read_numbers
 from etude.evaluation import Replay, Runner
+from etude.generation import loading
 from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import segment_plan
 from etude.loop.collecting import FAILED, Collected, collect
-from etude.loop.generating import GeneratorMaker, read_sources
+from etude.loop.generating import GeneratorMaker
 from etude.loop.yields import AttemptLog, AttemptRecord, Yields
 
 TASK, SERIAL = GraspTask(), SerialExecutor()
@@ -130,15 +131,15 @@ def test_a_task_that_is_not_cut_is_refused():
 
 
 def test_sources_too_short_to_be_cut_are_left_out(sources: Path, monkeypatch: pytest.MonkeyPatch):
-    from etude.loop import generating
-
     left_out: dict[int, str] = {}
-    monkeypatch.setattr(generating, "why_crossing", lambda s, plan: "too short" if s.episode == 1 else "")  # pyright: ignore[reportUnknownLambdaType]
-    assert [s.episode for s in read_sources(sources, TASK, left_out.__setitem__)] == [0, 2, 3]
+    monkeypatch.setattr(loading, "why_uncut", lambda s, plan: "too short" if s.episode == 1 else "")  # pyright: ignore[reportUnknownLambdaType]
+    plan = segment_plan(TASK)
+    kept = loading.load_sources(sources, plan, task=TASK, on_left_out=left_out.__setitem__)
+    assert [s.episode for s in kept] == [0, 2, 3]
     assert left_out == {1: "too short"}
-    monkeypatch.setattr(generating, "why_crossing", lambda s, plan: "too short")  # pyright: ignore[reportUnknownLambdaType]
-    with pytest.raises(ConfigError, match="is long enough between its sub-tasks"):
-        read_sources(sources, SHORT)
+    monkeypatch.setattr(loading, "why_uncut", lambda s, plan: "too short")  # pyright: ignore[reportUnknownLambdaType]
+    with pytest.raises(EtudeError, match=r"no demonstration that can be cut .*episode 0: too short"):
+        loading.load_sources(sources, plan, task=TASK)
 
 
 def record(attempt: int, x: float, *, success: bool, source: int = 0) -> AttemptRecord:

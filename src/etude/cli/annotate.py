@@ -248,7 +248,7 @@ def _show(options: Options, task: Task, done: "Done", wanted: int) -> None:
 def _uncut(out: Path, task: Task) -> list[tuple[int, str]]:
     """Annotated episodes that a generator will leave out, with the reasons."""
     from etude.generation.cutting import segment_plan
-    from etude.generation.source import load_sources
+    from etude.generation.loading import load_sources
 
     found: list[tuple[int, str]] = []
     with suppress(EtudeError):  # that none is left; all are listed then

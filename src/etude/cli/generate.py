@@ -103,7 +103,7 @@ def run(options: Options) -> None:
     sources = find_dataset(str(options.source))
     task = make_task(options.task or _task_of(sources))
     maker = _maker(options, sources)
-    draw, used = _draw(options, task), _require_sources(maker, task)
+    draw, used = _draw(options, task), _require_sources(options, maker, task)
     settings = _settings(options, task, maker)
     require_free(options.out, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
@@ -172,7 +172,7 @@ class _Telling:
         if self._options.attempts:
             self._update(self.made, f"{self._saved} accepted")
         else:
-            self._update(self._saved, f"{self.made} attempts")
+            self._update(self._saved, f"{self.made} tried")
 
 
 def _task_of(sources: Path) -> str:
@@ -194,18 +194,19 @@ def _maker(options: Options, sources: Path) -> "GeneratorMaker":
     return GeneratorMaker(sources=str(sources), config=config, distributions=str(options.distribution or ""))
 
 
-def _require_sources(maker: "GeneratorMaker", task: Task) -> int:
+def _require_sources(options: Options, maker: "GeneratorMaker", task: Task) -> int:
     """Read the sources once here, so that what is wrong with them shows before anything is written: how many there are.
 
     Those that cannot be cut are told.
     """
-    from etude.loop.generating import read_sources
+    from etude.generation.cutting import segment_plan
+    from etude.generation.loading import load_sources
 
-    left_out: dict[int, str] = {}
-    sources = read_sources(Path(maker.sources), task, left_out.__setitem__)
-    for episode, why in left_out.items():
-        show(f"left out: source episode {episode}: {why}")
-    return len(sources)
+    def tell(episode: int, why: str) -> None:
+        if not options.json:
+            show(f"left out: source episode {episode}: {why}")
+
+    return len(load_sources(Path(maker.sources), segment_plan(task), task=task, on_left_out=tell))
 
 
 def _draw(options: Options, task: Task) -> Draw:

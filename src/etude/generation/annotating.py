@@ -14,8 +14,9 @@ from etude.data.episode import read_typed
 from etude.generation.annotated import AnnotatedWriter
 from etude.generation.annotation import TOLERANCE, Annotation, Result, Skipped, annotate_episode
 from etude.generation.cutting import segment_plan
+from etude.generation.loading import require_same_actions
 from etude.generation.recorded import Recording, annotate_recorded
-from etude.generation.source import Signal, require_same_actions
+from etude.generation.source import Signal
 
 type OnEpisode = Callable[[int, Result], None]
 """(episode of the source, what came of it)."""

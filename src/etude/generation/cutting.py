@@ -47,7 +47,21 @@ def span(source: SourceDemonstration, plan: SegmentPlan, offsets: Offsets, part:
     return first + _frames_away(source, part.gripper, row[part.index], first, last), last
 
 
-def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
+def why_uncut(source: SourceDemonstration, plan: SegmentPlan) -> str:
+    """Why a plan cannot cut a demonstration, in words; "" where it can."""
+    for row in plan.segments.values():
+        ends = [(segment.signal, source.rise(segment.signal)) for segment in row if segment.signal]
+        for signal, frame in ends:
+            if frame is None:
+                return f"the signal '{signal}' never rises"
+        for (before, first), (after, then) in pairwise([("", 0), *ends]):
+            if first is not None and then is not None and then <= first:
+                when = f"not after '{before}' (frame {first})" if before else "where the episode begins"
+                return f"the signal '{after}' rises at frame {then}, {when}"
+    return _why_crossing(source, plan)
+
+
+def _why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
     """Why windows of a demonstration's cuts cross, so that a segment might be empty, in words; "" where they do not."""
     for gripper, row in plan.segments.items():
         windows = [("the beginning", 0, 0), *(_window(source, segment) for segment in row)]
@@ -55,7 +69,7 @@ def why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
             if latest >= earliest:
                 return (
                     f"gripper '{gripper}' may be cut at {before} as late as frame {latest}, and at {after} as early as "
-                    f"frame {earliest}"
+                    f"frame {earliest}: it is too fast in between"
                 )
     return ""
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import exp_rotation, log_rotation
+from etude.core.se3 import interpolate
 from etude.generation.transforming import angle_rad, distance_m
 
 type Pose = Float64[NDArray[np.float64], "4 4"]
@@ -24,12 +24,7 @@ def stitch(begin: Pose, end: Pose, steps: int) -> Poses:
     Returns:
         (steps, 4, 4).
     """
-    turn = log_rotation(begin[:3, :3].T @ end[:3, :3])
-    way = np.tile(end, (steps, 1, 1))
-    for i, fraction in enumerate(np.arange(1, steps) / steps):
-        way[i, :3, :3] = begin[:3, :3] @ exp_rotation(fraction * turn)
-        way[i, :3, 3] = (1 - fraction) * begin[:3, 3] + fraction * end[:3, 3]
-    return way
+    return np.stack([*(interpolate(begin, end, i / steps) for i in range(1, steps)), end])
 
 
 def over(begin: Pose, end: Pose, lift_m: float) -> list[Pose]:

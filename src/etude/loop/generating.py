@@ -11,10 +11,11 @@ from etude.acquisition.distributions import MutationDistributions
 from etude.core import Case, ConfigError, PolicyFactory, PoseControlled, Task, stream
 from etude.data import EpisodeRecorder, encode
 from etude.generation.config import GenerationConfig
-from etude.generation.cutting import segment_plan, why_crossing
+from etude.generation.cutting import segment_plan
 from etude.generation.generate import Attempt, PoseControlledEnvironment, generate
+from etude.generation.loading import load_sources
 from etude.generation.replaying import Script, replay
-from etude.generation.source import OnLeftOut, SourceDemonstration, load_sources
+from etude.generation.source import SourceDemonstration
 from etude.loop.making import Made, where
 
 
@@ -69,35 +70,9 @@ class GeneratorMaker:
 
 
 @lru_cache(maxsize=2)
-def read_sources(dataset: Path, task: Task, on_left_out: OnLeftOut | None = None) -> tuple[SourceDemonstration, ...]:
-    """The demonstrations of an annotated dataset that can be cut for a task.
-
-    Args:
-        dataset: Its folder.
-        task: The world of the new ones.
-        on_left_out: Called for every episode that cannot be cut, with the reason.
-
-    Raises:
-        EtudeError: It is not annotated, or none of its demonstrations can be cut.
-        MismatchError: It is of another robot or action space, or has other objects or sub-tasks.
-        ConfigError: The task does not say how to cut.
-    """
-    plan = segment_plan(task)
-    kept: list[SourceDemonstration] = []
-    crossing = ""
-    for source in load_sources(dataset, plan, task=task, on_left_out=on_left_out):
-        if why := why_crossing(source, plan):
-            crossing = crossing or f"episode {source.episode}: {why}"
-            if on_left_out is not None:
-                on_left_out(source.episode, why)
-        else:
-            kept.append(source)
-    if not kept:
-        raise ConfigError(
-            f"none of the demonstrations of '{dataset}' is long enough between its sub-tasks to be cut ({crossing}): "
-            "give slower ones."
-        )
-    return tuple(kept)
+def read_sources(dataset: Path, task: Task) -> tuple[SourceDemonstration, ...]:
+    """The demonstrations of an annotated dataset that can be cut for a task; see load_sources."""
+    return tuple(load_sources(dataset, segment_plan(task), task=task))
 
 
 @lru_cache(maxsize=1)
