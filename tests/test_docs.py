@@ -194,8 +194,8 @@ def test_the_page_on_what_pockets_take_runs_and_its_plan_is_carried_out(tmp_path
 @pytest.mark.timeout(900)
 def test_the_page_on_training_elsewhere_runs_and_waits_where_it_says(tmp_path: Path):
     lines = commands(ROOT / "docs" / "elsewhere.md")
-    codes = [run(line, tmp_path).returncode for line in lines]
-    assert codes == [3, 0, 3, 0, 0]
+    done = [run(line, tmp_path) for line in lines]
+    assert [one.returncode for one in done] == [3, 0, 3, 0, 0], "\n".join(one.stderr for one in done)
     handed = tmp_path / "runs/vla/round-01/uniform/hand-over"
     named = set(re.findall(r"^      ([\w.]+)", (ROOT / "docs" / "elsewhere.md").read_text(), re.MULTILINE))
     assert {"lerobot", "weights.json", "instructions.md"} <= named
