@@ -114,6 +114,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_dataset(
     first, second = (load_sources(root, TASK.segments) for root in (annotated, tmp_path / "stopped"))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.targets["hand"], other.targets["hand"])
+    for file in ("meta/info.json", *(f"data/chunk-000/file-00{i}.parquet" for i in range(len(first)))):
+        assert (annotated / file).read_bytes() == (tmp_path / "stopped" / file).read_bytes()
 
 
 def test_parted_episodes_are_listed_and_the_others_kept(

@@ -96,7 +96,7 @@ class DatasetSpec:
         for name in ("cameras", "state_names", "action_names", "subtasks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "image_size", _plain_size(self.image_size))
-        object.__setattr__(self, "extras", dict(self.extras))
+        object.__setattr__(self, "extras", dict(sorted(self.extras.items())))  # the order that the sidecar keeps
         if self.fps <= 0:
             raise ConfigError(f"fps = {self.fps} must be positive.")
         if not self.state_names or not self.action_names:

@@ -42,7 +42,7 @@ def histogram(
     low, high = float(edges[0]), float(edges[-1])
     counts = [np.histogram(np.clip(values, low, high), edges)[0] for _, _, values in kept]
     tallest = max(1, int(np.sum(counts, axis=0).max()))
-    frame = Frame(Scale(low, high, 40, 284), Scale(0, tallest, 128, 8), title, "cases")
+    frame = Frame(Scale(low, high, 40, 284), Scale(0, tallest, 128, 8), title, "how many")
     marks: list[Html] = []
     base = np.zeros(len(edges) - 1)
     for (name, colour, _), count in zip(kept, counts, strict=True):
