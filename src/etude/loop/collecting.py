@@ -1,6 +1,6 @@
 """Make demonstrations in many processes, with a task's expert or another maker, into one dataset."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from etude.core import Case, ConfigError, EtudeError, Executor, Outcome, Perturbation, Task, derive_seed, stream
-from etude.data import DatasetSpec, DatasetWriter
+from etude.core import Case, ConfigError, EtudeError, Executor, Outcome, Perturbation, Rate, Task, derive_seed, stream
+from etude.data import DatasetMeta, DatasetSpec, DatasetWriter
 from etude.loop.failures import Failures
 from etude.loop.making import ExpertMaker, Made, Maker
+from etude.loop.quotas import Quotas
 
 FAILED = "failed"
 """Where in a dataset's folder the failures are kept, as a dataset."""
@@ -30,11 +31,13 @@ class Collected:
         attempts: Episodes tried, the failed ones included.
         accepted: Demonstrations in the dataset.
         frames: Control steps in the dataset.
+        parts: Accepted of attempted in every part of the space, where it was divided.
     """
 
     attempts: int
     accepted: int
     frames: int
+    parts: tuple[Rate, ...] = ()
 
 
 def collect(
@@ -43,7 +46,7 @@ def collect(
     *,
     accepted: int | None = None,
     attempts: int | None = None,
-    draw: Draw,
+    draw: Draw | Sequence[Draw | None],
     seed: int,
     executor: Executor,
     maker: Maker | None = None,
@@ -62,7 +65,8 @@ def collect(
         out: Dataset folder: new, or one that a call with the same arguments left unfinished.
         accepted: Episodes wanted in all; None for as many as succeed.
         attempts: How often to try in all; None for as often as it takes.
-        draw: Draws the perturbation of each attempt.
+        draw: Draws the perturbation of each attempt; several for as many parts of the space, which get equal numbers of
+            `accepted`, None where a part has no feasible world. A part where next to nothing succeeds stays a hole.
         seed: Root of the attempts' randomness.
         executor: Where the episodes run.
         maker: Who makes an attempt; the task's expert if None.
@@ -73,37 +77,45 @@ def collect(
             again with those since the last episode.
 
     Raises:
-        ConfigError: The dataset holds more episodes already, or nothing says when to stop.
+        ConfigError: The dataset holds more episodes already, nothing says when to stop, or `accepted` is not divisible by
+            the number of parts.
         StageFailedError: Almost nothing succeeds on what `draw` draws, or nothing did in all `attempts`; the message
             says where attempts fail, and where a film of one is.
     """
     if accepted is None and attempts is None:
         raise ConfigError("say how many demonstrations are wanted, or how many attempts to make.")
-    maker = maker or ExpertMaker()
+    maker, draws = maker or ExpertMaker(), [draw] if callable(draw) else list(draw)
+    quotas = _quotas(draws, accepted)
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(out, task))
         failed = stack.enter_context(_writer(out / FAILED, task)) if keep_failed else None
         if accepted is not None and writer.episodes > accepted:
             raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
-        made = max(_attempts_behind(w, seed) for w in (writer, failed) if w)
-        jobs = (_Job(task, case, maker, generator, keep_failed) for case in _cases(draw, seed, made, attempts))
-        results = executor.map(_make, jobs)
+        behind = max(_attempts_behind(w, seed) for w in (writer, failed) if w)
+        quotas.restore(_were_accepted(out, seed, behind))
+        cases = _cases(draws, quotas, seed, behind, attempts)
+        results = executor.map(_make, (_Job(i, task, case, maker, generator, keep_failed) for i, case in cases))
         stack.callback(getattr(results, "close", lambda: None))
         failures, film = Failures(task, maker), out.with_name(f"{out.name}-failed.mp4")
-        while (accepted is None or writer.episodes < accepted) and (result := next(results, None)) is not None:
+        while not quotas.over and (job_result := next(results, None)) is not None:
+            attempt, result = job_result
+            if not quotas.wants(attempt):  # its part was not yet full, or hopeless, when it was begun
+                continue
             if on_attempt is not None:
-                on_attempt(made, result)
-            made += 1
+                on_attempt(quotas.attempts, result)
+            quotas.add(attempt, success=result.outcome.success)
             if result.episode is not None:
                 index = (writer if result.outcome.success else failed or writer).commit(result.episode)
                 if on_saved is not None and result.outcome.success:
                     on_saved(index, result.outcome)
             if not result.outcome.success:
                 failures.add(result)
-                failures.require_hope(writer.episodes, made, film=film)
+                if len(draws) == 1 or not writer.episodes:
+                    failures.require_hope(writer.episodes, quotas.attempts, film=film)
         if not writer.episodes:
-            failures.require_hope(0, made, film=film, over=True)
-        return Collected(attempts=made, accepted=writer.episodes, frames=writer.frames)
+            failures.require_hope(0, quotas.attempts, film=film, over=True)
+        parts = quotas.rates if len(draws) > 1 else ()
+        return Collected(attempts=quotas.attempts, accepted=writer.episodes, frames=writer.frames, parts=parts)
 
 
 def dataset_spec(task: Task) -> DatasetSpec:
@@ -128,6 +140,7 @@ def attempt_stream(seed: int, index: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class _Job:
+    attempt: int
     task: Task
     case: Case
     maker: Maker
@@ -135,8 +148,8 @@ class _Job:
     keep_failed: bool
 
 
-def _make(job: _Job) -> Made:
-    return job.maker.make(job.task, job.case, name=job.name, keep_failed=job.keep_failed)
+def _make(job: _Job) -> tuple[int, Made]:
+    return job.attempt, job.maker.make(job.task, job.case, name=job.name, keep_failed=job.keep_failed)
 
 
 def _writer(root: Path, task: Task) -> DatasetWriter:
@@ -144,9 +157,30 @@ def _writer(root: Path, task: Task) -> DatasetWriter:
     return DatasetWriter.resume(root, spec) if (root / "meta").exists() else DatasetWriter.create(root, spec)
 
 
-def _cases(draw: Draw, seed: int, first: int, end: int | None) -> Iterator[Case]:
-    for index in count(first) if end is None else range(first, end):
-        yield Case(draw(attempt_stream(seed, index)), derive_seed(seed, "attempt", index))
+def _quotas(draws: Sequence[Draw | None], accepted: int | None) -> Quotas:
+    parts = len(draws)
+    if parts > 1 and (accepted is None or accepted % parts):
+        raise ConfigError(f"{accepted} demonstrations are not divisible into {parts} equal parts.")
+    without = [part for part, draw in enumerate(draws) if draw is None]
+    return Quotas(parts, None if accepted is None else accepted // parts, without=without)
+
+
+def _cases(
+    draws: Sequence[Draw | None], quotas: Quotas, seed: int, first: int, end: int | None
+) -> Iterator[tuple[int, Case]]:
+    for attempt in count(first) if end is None else range(first, end):
+        if quotas.over:
+            return
+        draw = draws[quotas.part(attempt)]
+        if draw is not None and quotas.wants(attempt):
+            yield attempt, Case(draw(attempt_stream(seed, attempt)), derive_seed(seed, "attempt", attempt))
+
+
+def _were_accepted(root: Path, seed: int, attempts: int) -> Iterator[bool]:
+    """Of the first attempts, whether a dataset has what they made: its sidecar has their seeds."""
+    episodes = DatasetMeta.open(root).episodes if attempts else ()
+    seeds = {episode.case.seed for episode in episodes if episode.case}
+    return (derive_seed(seed, "attempt", attempt) in seeds for attempt in range(attempts))
 
 
 def _attempts_behind(writer: DatasetWriter, seed: int) -> int:
