@@ -39,6 +39,8 @@ class Segment:
         offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
         within_m: It begins where the gripper has come so near to the object; what it did before, in the free, is left
             out, and the way there is straight. Moved with the object, that might lie out of reach.
+        settle_steps: Control steps that the gripper holds still, beside those that were shown, where its fingers have
+            been told to close or open: on an object that is smaller than the one shown they close later.
     """
 
     signal: str = ""
@@ -46,6 +48,7 @@ class Segment:
     turns: int = 1
     offsets: tuple[int, int] = (0, 0)
     within_m: float = inf
+    settle_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.turns < 1:
@@ -54,6 +57,8 @@ class Segment:
             raise ConfigError(f"offsets = {self.offsets}: write the smaller first.")
         if not self.within_m > 0:
             raise ConfigError(f"within_m = {self.within_m:g} must be positive.")
+        if self.settle_steps < 0:
+            raise ConfigError(f"settle_steps = {self.settle_steps} must be at least 0.")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from etude.generation.config import GenerationConfig
 from etude.generation.cutting import draw_offsets, span
 from etude.generation.noise import Bounded, action_bounds, arm_scales
 from etude.generation.selecting import select
+from etude.generation.settling import rests, settled_frames
 from etude.generation.source import SourceDemonstration
 from etude.generation.stitching import over, steps_for, stitch, top_speed
 from etude.generation.transforming import angle_rad, same_poses, transform
@@ -138,11 +139,19 @@ class Weaver:
         lift_m = self._config.lift_m if len(group) == 1 else 0.0  # what is held together is not lifted apart
         ways = [self._way(self._arms[p.gripper], to[0], source, lift_m) for p, to in zip(group, moved, strict=True)]
         longest = max(len(way) for way in ways)
+        waits = [t for p, last in zip(group, lasts, strict=True) for t in self._rests(source, p, first, last)]
+        settle_steps = max(self._arms[part.gripper].row[part.index].settle_steps for part in group)
         for part, way, targets, last in zip(group, ways, moved, lasts, strict=True):
             arm = self._arms[part.gripper]
             wait = np.repeat(arm.last.pose[None], longest - len(way), axis=0)  # a group's segments begin in step
-            arm.begin(np.concatenate([wait, way]), targets, source.commands[part.gripper][first:last])
+            frames = settled_frames(len(targets), waits, settle_steps)
+            commands = source.commands[part.gripper][first:last]
+            arm.begin(np.concatenate([wait, way]), targets[frames], commands[frames])
             self.pieces.append(Piece(part, source.episode, self._steps))
+
+    def _rests(self, source: SourceDemonstration, part: Part, first: int, last: int) -> list[int]:
+        commands = source.commands[part.gripper]
+        return rests(commands[first:last], float(np.ptp(commands))).tolist()
 
     def _way(self, arm: Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
         """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""

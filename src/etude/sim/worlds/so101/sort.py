@@ -39,6 +39,7 @@ _LOW, _HIGH = lerobot_limits()
 _MAX_STEPS = 200  # about three times what the expert takes
 _JITTER_DEG = 1.0  # standard deviation of the joints at the start
 _SETTLE_SUBSTEPS = 20
+_JAWS_STEPS = 8  # that the jaws need longer for the smallest cube than for the usual one, with some to spare
 _ARM = slice(0, len(SO101_FEATURES))
 
 
@@ -48,7 +49,12 @@ GOAL = "goal"
 """The pad where the cube belongs in this episode, as an object: its frame's x axis points away from the arm's base, so
 that what was shown for one pad is, for the other, turned about the base, where the arm reaches as well."""
 SEGMENTS = SegmentPlan(
-    segments={GRIPPER: (Segment(signal="grasp", object="cube", turns=4, offsets=(0, 2)), Segment(object=GOAL))}
+    segments={
+        GRIPPER: (
+            Segment(signal="grasp", object="cube", turns=4, offsets=(0, 2), settle_steps=_JAWS_STEPS),
+            Segment(object=GOAL),
+        )
+    }
 )
 
 
