@@ -9,10 +9,14 @@ import pytest
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.cli import main
+from etude.cli.stratifying import Strata
+from etude.core import Rate
 from etude.data import DatasetMeta
 from etude.sim import make_task
 
 TASK = "franka-lift:distractors=0,cameras=none"
+
+EVENLY = ("--accepted", "8", "--space", "uniform", "--stratify")
 
 type Run = Callable[..., tuple[str, str]]
 
@@ -89,6 +93,38 @@ def test_attempts_that_all_fail_end_with_where_and_the_yields(run: Run, sources:
     assert json.loads((tmp_path / "d/meta/etude/yields.json").read_text())["overall"]["n"] == 2
 
 
+def test_equal_numbers_are_made_in_every_part(run: Run, sources: Path, tmp_path: Path):
+    out = tmp_path / "d"
+    command = ("generate", "--source", sources, "--space", "uniform", "--executor", "serial", "--out", out)
+    stratified = (*command, "--stratify", "cube.scale:2")
+    told, _ = run(*stratified, "--accepted", 4, "--json")
+    parts = json.loads(told.splitlines()[-1])["parts"]
+    assert parts == json.loads((out / "meta/etude/parts.json").read_text())
+    assert [(part["wanted"], part["rate"]["k"]) for part in parts] == [(2, 2), (2, 2)]
+    middle = parts[0]["ranges"]["cube.scale"][1]
+    scales = [episode.case.theta.values["cube.scale"] for episode in DatasetMeta.open(out).episodes if episode.case]
+    assert sum(scale < middle for scale in scales) == 2
+    told, _ = run(*stratified, "--accepted", 4, "--resume")
+    assert "2 of 2 parts of the space have the 2 demonstrations wanted" in told
+    _, err = run(*stratified, "--accepted", 6, "--resume", code=2)
+    assert "accepted" in err
+
+
+def test_holes_are_told():
+    strata = Strata.of(make_task(TASK).space, ["cube.scale:2"], (), 4)
+    first, *holes = strata.told([Rate(2, 3), Rate(1, 50)])
+    assert first == "1 of 2 parts of the space have the 2 demonstrations wanted"
+    assert len(holes) == 1
+    assert re.fullmatch(r"hole: cube\.scale [\d.]+ to [\d.]+: 1/50 attempts succeeded", holes[0])
+
+
+def test_one_factor_at_a_time_is_varied(run: Run, sources: Path, tmp_path: Path):
+    command = ("generate", "--source", sources, "--space", "factors", "--executor", "serial", "--out", tmp_path / "d")
+    run(*command, "--attempts", 4)
+    episodes = [e.case.theta.values for e in DatasetMeta.open(tmp_path / "d").episodes if e.case]
+    assert {len(values) for values in episodes} == {1}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -100,6 +136,17 @@ def test_attempts_that_all_fail_end_with_where_and_the_yields(run: Run, sources:
         (("--attempts", "3", "--noise", "7"), "noise = 7 is out of range"),
         (("--attempts", "3", "--task", "so101-sort"), "other actions"),
         (("--attempts", "3", "--theta", "light.intensity=99"), "outside its range"),
+        (("--attempts", "3", "--space", "uniform", "--stratify", "light.intensity"), "--accepted, not --attempts"),
+        (("--accepted", "8", "--stratify", "light.intensity"), "--space nominal does not vary it"),
+        (("--accepted", "8", "--space", "factors", "--stratify", "light.intensity"), "choose --space uniform"),
+        (("--accepted", "8", "--distribution", "x", "--stratify", "light.intensity"), "leave out --stratify"),
+        ((*EVENLY, "light.intensity", "--theta", "light.intensity=0.5"), "--theta fixes it"),
+        ((*EVENLY, "light.intensity:3"), "--accepted 8: not divisible into the 3 parts of --stratify; choose 6 or 9."),
+        ((*EVENLY, "light.intensity:many"), "expected FACTOR or FACTOR:BINS with 2 to 20 bins"),
+        ((*EVENLY, "light.intensity:1"), "2 to 20 bins"),
+        ((*EVENLY, "light.intensity", "light.intensity:2"), "names factor 'light.intensity' twice"),
+        ((*EVENLY, "light.intensty"), "light.intensty"),
+        ((*EVENLY, "light.intensity:2", "cube.scale:2", "table.friction:2"), "3 factors"),
     ],
 )
 def test_bad_options_are_told_and_leave_nothing(

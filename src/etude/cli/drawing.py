@@ -84,6 +84,31 @@ def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) ->
     return draw
 
 
+def draw_one_factor(space: PerturbationSpace, theta: Sequence[str]) -> Draw:
+    """Draws that vary one factor alone, any with the same probability, over its range.
+
+    Args:
+        space: What can vary.
+        theta: `--theta`: what all draws have.
+
+    Raises:
+        EtudeError: Settings as of `make_draw`, or a factor of which hardly any value is feasible.
+    """
+    from etude.evaluation import vary_one
+
+    fixed = make_draw(space, "nominal", theta).fixed
+    free = [factor for factor in space.factors if factor.name not in fixed.values]
+    if not free:
+        raise ConfigError("--space factors: --theta fixes all of them.")
+    for factor in free:
+        vary_one(space, factor, fixed, np.random.default_rng(0))  # what is impossible shows before anything is written
+
+    def draw(rng: np.random.Generator) -> Perturbation:
+        return vary_one(space, free[rng.integers(len(free))], fixed, rng)
+
+    return draw
+
+
 def keep_away(draw: Draw, path: Path, task: Task) -> "KeepsAway":
     """The same draws, but for those too near a case of an exam whose pockets lie beside it, or in its run's search.
 

@@ -5,15 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.table import Table
 from tyro.conf import arg
 
-from etude.cli.drawing import Draw, Spread, make_draw
+from etude.cli.cases import CaseSpread
+from etude.cli.drawing import Draw, draw_one_factor, make_draw
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
+from etude.cli.stratifying import Strata, parse_bins
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
+from etude.cli.yields import show_yields
 from etude.core import ConfigError, Outcome, StageFailedError, Task
+from etude.core.files import write_json
 
 if TYPE_CHECKING:
     from etude.loop.generating import GeneratorMaker
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 SETTINGS = Path("meta/etude/generate.json")
 _LOG, _YIELDS, _PAGE = "meta/etude/attempts.jsonl", "meta/etude/yields.json", "meta/etude/yields.html"
-_SHOWN = 8  # factors, those with the worst part
+_PARTS = "meta/etude/parts.json"
 type Select = Literal["random", "nearest-object", "nearest-robot"]
 
 
@@ -37,6 +40,8 @@ class Options(WorkerOptions):
     Examples:
         etude generate --source data/sources --task franka-stack --accepted 200 --out data/generated
         etude generate --source data/sources --task franka-stack --attempts 500 --space uniform --out data/broad
+        etude generate --source data/sources --task franka-stack --accepted 80 --space uniform --stratify \
+front_camera.yaw_rad:4 --out data/even
         etude generate --source data/sources --task franka-stack --accepted 80 --select nearest-object --per-subtask \
 --noise 0.03 --out data/varied
         etude generate --source data/sources --task franka-stack --accepted 80 --distribution \
@@ -49,9 +54,12 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
         accepted: How many demonstrations to make, with as many attempts as that takes.
         out: Folder of the dataset.
         seed: Fixes all randomness.
-        space: Where perturbations come from: the nominal world, or all of the feasible space.
+        space: Where perturbations come from: the nominal world, all of the feasible space, or one factor at a time.
         theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
         distribution: A round's distributions.json: which source demonstrations, and where they are mutated to.
+        stratify: Make equal numbers of demonstrations in every part of a factor's range, which is divided into 4 equal
+            parts unless said otherwise, or of two factors' ranges; a part where next to nothing succeeds is given up,
+            and told as a hole.
         select: How the source demonstration is chosen: any, or among the three whose object lay, or whose gripper was,
             most alike.
         per_subtask: Choose it anew for every segment; else once for every attempt.
@@ -69,9 +77,10 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
     accepted: int | None = None
     out: Path
     seed: int = 0
-    space: Spread = "nominal"
+    space: CaseSpread = "nominal"
     theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
     distribution: Annotated[Path | None, arg(metavar="FILE")] = None
+    stratify: Annotated[tuple[str, ...], arg(metavar="FACTOR[:BINS] …")] = ()
     select: Select = "random"
     per_subtask: bool = False
     noise: float = 0.0
@@ -91,6 +100,21 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
         require_at_least(0, seed=self.seed)
         if self.distribution and (self.theta or self.space != "nominal"):
             raise ConfigError("--distribution says where all perturbations come from: leave out --theta and --space.")
+        if self.stratify:
+            self._require_stratified()
+
+    def _require_stratified(self) -> None:
+        if self.distribution:
+            raise ConfigError("--distribution says where all perturbations come from: leave out --stratify.")
+        if self.accepted is None:
+            raise ConfigError(
+                "--stratify makes equal numbers of demonstrations: say how many in all with --accepted, not --attempts."
+            )
+        if self.space != "uniform":
+            raise ConfigError(
+                f"--stratify {' '.join(self.stratify)}: --space {self.space} does not vary it in every attempt; choose "
+                "--space uniform."
+            )
 
 
 def run(options: Options) -> None:
@@ -103,7 +127,8 @@ def run(options: Options) -> None:
     sources = find_dataset(str(options.source))
     task = make_task(options.task or _task_of(sources))
     maker = _maker(options, sources)
-    draw, used = _draw(options, task), _require_sources(options, maker, task)
+    strata, draw = _strata(options, task), _draw(options, task)
+    used = _require_sources(options, maker, task)
     settings = _settings(options, task, maker)
     require_free(options.out, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
@@ -120,7 +145,7 @@ def run(options: Options) -> None:
                 options.out,
                 accepted=options.accepted,
                 attempts=options.attempts,
-                draw=draw,
+                draw=strata.draws if strata else draw,
                 seed=options.seed,
                 executor=executor,
                 maker=maker,
@@ -136,14 +161,20 @@ def run(options: Options) -> None:
             raise
     yields = Yields.of(log.read(collected.attempts), task.space)
     _write(options, yields, task)
+    if strata:
+        write_json(options.out / _PARTS, strata.to_json(collected.parts))
     if options.json:
-        show_json({"yields": yields.to_json()})
+        show_json({"yields": yields.to_json(), **({"parts": strata.to_json(collected.parts)} if strata else {})})
         return
     show(
         f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts with "
         f"{used} source demonstrations: {options.out}"
     )
-    _show(options, yields)
+    if strata:
+        show(*strata.told(collected.parts))
+    show_yields(yields)
+    show(f"page: {options.out / _PAGE}")
+    show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
 
 
 class _Telling:
@@ -210,12 +241,20 @@ def _require_sources(options: Options, maker: "GeneratorMaker", task: Task) -> i
 
 
 def _draw(options: Options, task: Task) -> Draw:
+    if options.space == "factors":
+        return draw_one_factor(task.space, options.theta)
     if options.distribution is None:
         return make_draw(task.space, options.space, options.theta)
     from etude.acquisition.distributions import MutationDistributions
     from etude.loop.placing import Mutations
 
     return Mutations(task.space, MutationDistributions.load(options.distribution, task.space.names))
+
+
+def _strata(options: Options, task: Task) -> Strata | None:
+    if not options.stratify:
+        return None
+    return Strata.of(task.space, options.stratify, options.theta, options.accepted or 0)
 
 
 def _settings(options: Options, task: Task, maker: "GeneratorMaker") -> dict[str, Any]:
@@ -228,6 +267,8 @@ def _settings(options: Options, task: Task, maker: "GeneratorMaker") -> dict[str
         "distribution": maker.distributions,
         "config": asdict(maker.config),
         "keep_failed": options.keep_failed,
+        # How much is wanted of every part says which attempts are made: that cannot change.
+        **({"stratify": parse_bins(options.stratify), "accepted": options.accepted} if options.stratify else {}),
     }
 
 
@@ -236,27 +277,3 @@ def _write(options: Options, yields: "Yields", task: Task) -> None:
 
     yields.save(options.out / _YIELDS)
     write_yields_page(options.out / _PAGE, yields, task.name, task.space)
-
-
-def _show(options: Options, yields: "Yields") -> None:
-    from etude.loop.yields import BINS
-
-    table = Table("", "accepted", "yield", "95 %", box=None, pad_edge=False)
-    rows = {"all": yields.overall, **{f"  source episode {s}": rate for s, rate in yields.sources.items()}}
-    for title, rate in rows.items():
-        share = f"{rate.value:.0%}" if rate.n else ""
-        table.add_row(title, f"{rate.k}/{rate.n}", share, f"{rate.low:.0%}–{rate.high:.0%}")
-    show(table)
-    if yields.factors:
-        worst = sorted(yields.factors, key=lambda name: min(rate.high for _, _, rate in yields.factors[name]))[:_SHOWN]
-        parts = Table("by part of its range", "from", *[""] * BINS, "to", box=None, pad_edge=False)
-        for name in worst:
-            bins = yields.factors[name]
-            rates = [f"{rate.k}/{rate.n}" if rate.n else "–" for _, _, rate in bins]
-            parts.add_row(name, f"{bins[0][0]:.3g}", *rates, f"{bins[-1][1]:.3g}")
-        more = len(yields.factors) - len(worst)
-        show("", parts, *([f"and {more} more factors, whose worst part is better: on the page"] if more else []), "")
-    for where, count in list(yields.stuck.items())[:5]:
-        show(f"failed: {where}: {count}")
-    show(f"page: {options.out / _PAGE}")
-    show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")

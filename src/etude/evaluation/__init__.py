@@ -13,6 +13,7 @@ from etude.evaluation.factors import (
     one_at_a_time,
     paired_json,
     varied,
+    vary_one,
 )
 from etude.evaluation.film import Film, Filming, film, record_video, side_by_side
 from etude.evaluation.gallery import film_cases, worth_seeing
@@ -69,6 +70,7 @@ __all__ = [
     "sweep",
     "sweep_picture",
     "varied",
+    "vary_one",
     "worth_seeing",
     "write_outcomes",
 ]

@@ -73,10 +73,25 @@ def one_at_a_time(
     """
     fixed = base or Perturbation()
     return [
-        Case(_draw(space, space[name], fixed, stream(seed, "factor", name, index)), case_seed)
+        Case(vary_one(space, space[name], fixed, stream(seed, "factor", name, index)), case_seed)
         for name in names
         for index, case_seed in enumerate(same_seeds(count, seed))
     ]
+
+
+def vary_one(space: PerturbationSpace, factor: Factor, base: Perturbation, rng: np.random.Generator) -> Perturbation:
+    """Draw one factor uniformly over its feasible values, beside what `base` has.
+
+    Raises:
+        InfeasibleError: Hardly any value is feasible.
+    """
+    reason = ""
+    for _ in range(_TRIES):
+        theta = Perturbation({**base.values, factor.name: float(rng.uniform(factor.low, factor.high))})
+        reason = space.infeasible(theta)
+        if reason is None:
+            return theta
+    raise InfeasibleError(f"of {_TRIES} draws of '{factor.name}' alone none was feasible, the last because {reason}")
 
 
 def matched_cases(cases: Sequence[Case], base: Perturbation | None = None) -> list[Case]:
@@ -179,13 +194,3 @@ def paired_json(paired: Paired) -> Mapping[str, Any]:
     """The counts of a paired comparison, with what they say."""
     counts = {"wins": paired.wins, "losses": paired.losses, "ties": paired.ties}
     return {**counts, "difference": paired.difference, "p": paired.p}
-
-
-def _draw(space: PerturbationSpace, factor: Factor, base: Perturbation, rng: np.random.Generator) -> Perturbation:
-    reason = ""
-    for _ in range(_TRIES):
-        theta = Perturbation({**base.values, factor.name: float(rng.uniform(factor.low, factor.high))})
-        reason = space.infeasible(theta)
-        if reason is None:
-            return theta
-    raise InfeasibleError(f"of {_TRIES} draws of '{factor.name}' alone none was feasible, the last because {reason}")

@@ -77,8 +77,8 @@ def collect(
             again with those since the last episode.
 
     Raises:
-        ConfigError: The dataset holds more episodes already, nothing says when to stop, or `accepted` is not divisible by
-            the number of parts.
+        ConfigError: The dataset holds more episodes already, nothing says when to stop, or `accepted` is not divisible
+            by the number of parts.
         StageFailedError: Almost nothing succeeds on what `draw` draws, or nothing did in all `attempts`; the message
             says where attempts fail, and where a film of one is.
     """
