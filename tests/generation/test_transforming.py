@@ -1,5 +1,7 @@
 """Laws of a segment that moves with its object."""
 
+from math import inf
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,8 @@ def test_a_long_way_takes_as_many_steps_as_the_speed_asks_for():
     a, far = np.eye(4), pose(np.array([0.5, 0.0, 0.0]), np.eye(3))
     assert steps_for(a, a, least=5, speed=(0.02, 0.1)) == 5
     assert steps_for(a, far, least=5, speed=(0.02, 0.1)) == 25
+    aside = pose(np.array([0.5, 0.5, 0.0]), np.eye(3))  # along both axes at once, each at the speed of one
+    assert steps_for(a, aside, least=5, speed=(0.02, 0.1)) == 25
     turned = pose(np.zeros(3), exp_rotation(np.array([0.0, 0.0, 1.0])))
     assert steps_for(a, turned, least=5, speed=(0.02, 0.1)) == 10
 
@@ -84,12 +88,13 @@ def at(x: float, z: float) -> np.ndarray:
         (at(0, 0.02), at(0.3, 0.02), [0.07, 0.07, 0.02]),  # up, aside, down
         (at(0, 0.25), at(0.3, 0.02), [0.25, 0.02]),  # high enough already
         (at(0, 0.02), at(0.3, 0.25), [0.25, 0.25]),
-        (at(0, 0.25), at(0.3, 0.24), [0.29, 0.29, 0.24]),
+        (at(0, 0.25), at(0.3, 0.24), [0.25, 0.24]),
+        (at(0, 0.03), at(0.3, 0.02), [0.07, 0.07, 0.02]),
         (at(0, 0.02), at(0.03, 0.02), [0.02]),  # too short to rise for
     ],
 )
 def test_a_way_rises_before_it_goes_aside(begin: np.ndarray, end: np.ndarray, heights: list[float]):
-    corners = over(begin, end, 0.05)
+    corners = over(begin, end, 0.07)
     np.testing.assert_allclose([corner[2, 3] for corner in corners], heights)
     np.testing.assert_array_equal(corners[-1], end)
-    assert len(over(begin, end, 0.0)) == 1
+    assert len(over(begin, end, -inf)) == 1

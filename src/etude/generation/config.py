@@ -17,7 +17,8 @@ class GenerationConfig:
             None on fingers, and none on the way between segments.
         interpolation_steps: Control steps from one segment to the next, at least; where the way is so long that the arm
             would have to be faster than it ever is in the source, there are more.
-        lift_m: How far the way rises above its lower end before it goes aside, to meet nothing; 0 goes straight.
+        lift_m: How far above the lowest that the gripper is in the source the way rises before it goes aside, to meet
+            nothing; 0 goes straight.
         fixed_steps: Control steps of rest before a segment begins.
         hold_steps: Control steps to wait for the success after the last segment.
     """
@@ -26,7 +27,7 @@ class GenerationConfig:
     per_subtask: bool = False
     noise: float = 0.0
     interpolation_steps: int = 5
-    lift_m: float = 0.05
+    lift_m: float = 0.1
     fixed_steps: int = 0
     hold_steps: int = 25
 

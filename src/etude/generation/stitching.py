@@ -1,6 +1,6 @@
 """The way from where one segment ends to where the next begins: straight, then a pause if one is asked for."""
 
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 from jaxtyping import Float64
@@ -27,18 +27,23 @@ def stitch(begin: Pose, end: Pose, steps: int) -> Poses:
     return np.stack([*(interpolate(begin, end, i / steps) for i in range(1, steps)), end])
 
 
-def over(begin: Pose, end: Pose, lift_m: float) -> list[Pose]:
+def over(begin: Pose, end: Pose, clear_m: float) -> list[Pose]:
     """The corners of a way that rises before it goes aside, and comes down at its end; `end` is the last.
 
-    It goes no higher than its higher end, if that is `lift_m` above the lower one; and straight where it is shorter
-    than it would have to rise.
+    It goes aside at `clear_m`, or at the height of its higher end; and straight where it is shorter than it would have
+    to rise.
+
+    Args:
+        begin: (4, 4).
+        end: (4, 4).
+        clear_m: Height at which nothing is in the way [m]; −inf goes straight.
 
     Returns:
         One to three poses, (4, 4) each.
     """
     low, high = sorted([float(begin[2, 3]), float(end[2, 3])])
-    top = max(high, low + lift_m)
-    if not lift_m or distance_m(begin, end) <= lift_m:
+    top = max(high, clear_m)
+    if clear_m == -inf or distance_m(begin, end) <= clear_m - low:
         return [end]
     above = [corner.copy() for corner in (begin, end)]
     for corner in above:
@@ -47,15 +52,18 @@ def over(begin: Pose, end: Pose, lift_m: float) -> list[Pose]:
 
 
 def steps_for(begin: Pose, end: Pose, *, least: int, speed: tuple[float, float]) -> int:
-    """How many control steps the way takes at a speed [m, rad per step], and no fewer than `least`."""
+    """How many control steps the way takes at a speed [m along the fastest axis, rad], and no fewer than `least`."""
     metres, radians = speed
-    needed = max(distance_m(begin, end) / metres, angle_rad(begin, end) / radians)
+    needed = max(float(np.abs(end[:3, 3] - begin[:3, 3]).max()) / metres, angle_rad(begin, end) / radians)
     return max(least, ceil(needed))
 
 
 def top_speed(poses: Poses) -> tuple[float, float]:
-    """The fastest that a gripper moved and turned in one control step, [m, rad], never nothing."""
-    moves = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
+    """The fastest that a gripper moved along an axis and turned in one control step, [m, rad], never nothing.
+
+    Axis by axis, as scripts and sticks limit speed: a way straight up is then no faster than any in the source.
+    """
+    moves = np.abs(np.diff(poses[:, :3, 3], axis=0)).max(axis=1)
     cosines = (np.einsum("tij,tij->t", poses[1:, :3, :3], poses[:-1, :3, :3]) - 1.0) / 2.0
     turns = np.arccos(np.clip(cosines, -1.0, 1.0))
     return max(float(moves.max(initial=0.0)), 1e-3), max(float(turns.max(initial=0.0)), 1e-2)

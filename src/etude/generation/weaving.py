@@ -6,7 +6,7 @@ right   | held, waiting ........ | way | segment 0 | way | segment 1  |
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,8 +155,9 @@ class Weaver:
 
     def _way(self, arm: Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
         """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""
-        config, speed = self._config, top_speed(source.grippers[arm.gripper])
-        corners = over(arm.last.pose, end, lift_m)
+        config, seen = self._config, source.grippers[arm.gripper]
+        speed, clear_m = top_speed(seen), float(seen[:, 2, 3].min()) + lift_m if lift_m else -inf
+        corners = over(arm.last.pose, end, clear_m)
         legs = list(pairwise([arm.last.pose, *corners]))
         least = ceil(config.interpolation_steps / len(legs))
         ways = [stitch(a, b, steps_for(a, b, least=least, speed=speed)) for a, b in legs]

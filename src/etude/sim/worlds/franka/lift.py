@@ -22,6 +22,7 @@ from etude.sim.worlds.franka.control import ACTION_NAMES
 from etude.sim.worlds.franka.cubes import CUBE_TURNS, GRIPPER, HELD_WITHIN_M, CubeTable, CubeWorld, Point, Scene
 from etude.sim.worlds.franka.grasping import TOP_SPEED_M, CubeExpert, Look, Motion, is_held, limited, pick
 
+_WITHIN_M = 0.06
 SUBTASKS = ("reach", "grasp", "lift")
 """Cube between the fingers, open or closed; lifted off the table; held so high that it counts."""
 type FailureMode = Literal["no_reach", "missed_grasp", "knocked_away", "dropped", "timeout"]
@@ -59,8 +60,10 @@ class FrankaLift(SimTask):
             subtasks=SUBTASKS,
             failure_modes=FAILURE_MODES,
             space=self._table().space,
-            # One segment: the way up begins where the grasp is.
-            segments=SegmentPlan(segments={GRIPPER: (Segment(object="cube_red", turns=CUBE_TURNS),)}),
+            # One segment, from near the cube on: the way up begins where the grasp is.
+            segments=SegmentPlan(
+                segments={GRIPPER: (Segment(object="cube_red", turns=CUBE_TURNS, within_m=_WITHIN_M),)}
+            ),
         )
 
     def world(self) -> CubeWorld:

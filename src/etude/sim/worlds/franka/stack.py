@@ -6,7 +6,6 @@ usual grasp, and the hand has to turn by a quarter or grip off-centre.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 from etude.core import ConfigError, PerturbationSpace, Segment, SegmentPlan
 from etude.sim.task import SimTask
@@ -22,11 +21,11 @@ CUBE_NAMES = tuple(CUBE_RGB)
 """Bottom to top of the finished stack."""
 
 _MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert takes
-# Cut where the way to the next segment, which is straight, meets nothing: the cube in hand, or the empty hand, is above
-# the others by then. Without that 38 of 100 three-cube attempts succeed, with it 99.
-_OFFSETS = {"grasp": (4, 6), "stack": (7, 9)}
-# The empty hand's way to a cube is made anew: a person's is slow, and an episode short.
-_WITHIN_M = {"grasp": 0.1, "stack": inf}
+# Only what has to do with the object is replayed. The way there, and the first of the way from there, is made anew: it
+# led to where the source's next object lay, and a policy cannot tell from what it sees where that was. Of 200
+# demonstrations made from 20 with longer segments a policy learned to solve 66 of 150 cases, with these 98.
+_OFFSETS = (0, 1)
+_WITHIN_M = {"grasp": 0.06, "stack": 0.09}
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",
@@ -96,7 +95,7 @@ def stack_segments(cubes: int) -> SegmentPlan:
                     signal="" if last else f"{verb}_{k}",
                     object=CUBE_NAMES[about],
                     turns=CUBE_TURNS,
-                    offsets=(0, 0) if last else _OFFSETS[verb],
+                    offsets=(0, 0) if last else _OFFSETS,
                     within_m=_WITHIN_M[verb],
                 )
             )
