@@ -60,12 +60,13 @@ def run_tiny(
 
 
 def everything(run: Path) -> dict[str, Any]:
-    """All that a run leaves, but for what may differ between equal runs: wall times, and the command that was typed."""
+    """All that a run leaves, but for what may differ between equal runs: wall times, the command that was typed, the
+    commit of a checkout that somebody works on meanwhile."""
     return {str(path.relative_to(run)): _lasting(path) for path in sorted(run.rglob("*")) if path.is_file()}
 
 
 def _lasting(path: Path) -> Any:
-    # Wall times; films are not compressed to the bit; the command that was typed.
+    # Pages and settings tell wall times and the command that was typed; films are not compressed to the bit.
     if path.name in ("index.html", "settings.json") or path.parent.name == "videos":
         return None
     if path.name not in ("manifest.json", "summary.json", "run.json"):
@@ -75,6 +76,7 @@ def _lasting(path: Path) -> Any:
         for time in ("wall_s", "score_s"):
             spent.pop(time, None)
     record.pop("command", None)
+    record.get("provenance", {}).pop("commit", None)
     return record
 
 
