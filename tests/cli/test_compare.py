@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.running import Run
 
-from etude.cli import main
 from etude.core import Case, Paired, Perturbation, Suite
 from etude.evaluation import read_outcomes
 from etude.sim import make_task
@@ -21,24 +20,6 @@ TASK = "franka-lift:cameras=none,distractors=0"
 SEEN = "franka-lift:image_size=32,distractors=0"
 WEAK = {"elsewhere": 0.3, "pockets": [{"bounds": {"cube_red.x_m": [0.4, 0.6]}, "failure": 0.9, "mode": "stuck"}]}
 ETUDE = Path(sys.executable).with_name("etude")
-
-type Run = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here; its stdout and stderr."""
-
-    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        if code == 2:
-            assert err.startswith("etude: "), err
-            assert err.count("\n") == 1, err
-        return out, err
-
-    return run_command
 
 
 @pytest.fixture

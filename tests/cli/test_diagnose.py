@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from cli.running import Run
 from data.recordings import SPEC, write
 from toys import PlantedPolicy, PointTask
 
-from etude.cli import main
 from etude.core import Diagnosis, Perturbation, stream
 from etude.loop import wiring
 from etude.sim import registry
@@ -26,25 +25,13 @@ LIFT = "franka-lift:cameras=none,distractors=0"
 WEAK = {"elsewhere": 0.02, "pockets": [{"bounds": {"cube_red.x_m": [0.38, 0.5]}, "mode": "stuck"}]}
 HERE = ["--processes", "1"]
 
-type Run = Callable[..., tuple[str, str]]
-
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here, in a world where `weak` fails in the dark; its stdout and stderr."""
+def run(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
+    """Run a command here, in a world and with a policy that are quick."""
     monkeypatch.setattr(registry, "_OWN", {**registry._OWN, "toy-point": PointTask})
     monkeypatch.setattr(wiring, "_NAMED", {**wiring._NAMED, "weak": lambda _task: PlantedPolicy(failure=1.0)})
-
-    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        if code == 2:
-            assert err.startswith("etude: "), err
-            assert err.count("\n") == 1, err
-        return out, err
-
-    return run_command
+    return run
 
 
 def evaluated(run: Run, folder: Path, policy: str = "weak", episodes: int = 160) -> Path:

@@ -1,13 +1,12 @@
 """`etude estimate` of a search on a tiny world, and what it refuses."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.running import Run
 from toys import PlantedPolicy, PointTask
 
-from etude.cli import main
 from etude.core import Pocket, Rate
 from etude.core.files import write_json
 from etude.loop import wiring
@@ -17,25 +16,13 @@ TASK = PointTask(max_steps=12).name
 HERE = ["--processes", "1", "--threads", "1"]
 SMALL = ["--counts", "0", "2", "4", "--cases", "3", "--steps", "2", "--batch-size", "4"]
 
-type Run = Callable[..., tuple[str, str]]
-
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here; its stdout and stderr."""
+def run(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
+    """Run a command here, in a world and with a policy that are quick."""
     monkeypatch.setattr(registry, "_OWN", {**registry._OWN, "toy-point": PointTask})
     monkeypatch.setattr(wiring, "_NAMED", {**wiring._NAMED, "weak": lambda _task: PlantedPolicy(failure=1.0)})
-
-    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        if code == 2:
-            assert err.startswith("etude: "), err
-            assert err.count("\n") == 1, err
-        return out, err
-
-    return run_command
+    return run
 
 
 def searched(folder: Path, policy: str, pockets: int = 1) -> Path:

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.running import Run
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.cli import main
@@ -17,24 +17,6 @@ from etude.sim import make_task
 TASK = "franka-lift:distractors=0,cameras=none"
 
 EVENLY = ("--accepted", "8", "--space", "uniform", "--stratify")
-
-type Run = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here; its stdout and stderr."""
-
-    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        if code == 2:
-            assert err.startswith("etude: "), err
-            assert err.count("\n") == 1, err
-        return out, err
-
-    return run_command
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from cli.running import Run
 from data.recordings import CAMERAS, SIZE, write
 
-from etude.cli import main
 from etude.data import FeatureStatistics
 from etude.policies import Features
 from etude.policies.checkpoint import build_policy
 
-type Run = Callable[..., tuple[str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run_command(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main(["score", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        return out, err
-
-    return run_command
+def run(run: Run) -> Run:
+    """Run `etude score` here; its stdout and stderr."""
+    return partial(run, "score")
 
 
 @pytest.fixture(scope="module")

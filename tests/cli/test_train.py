@@ -2,12 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cli.running import Run
 
 from etude.cli import main
 from etude.core.files import read_json
@@ -16,23 +17,11 @@ from etude.policies.checkpoint import load_model
 TASK = "franka-stack:cubes=2,image_size=24"
 SMALL = ["--steps", "4", "--batch-size", "4", "--threads", "1"]
 
-type Run = Callable[..., tuple[str, str]]
-
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run) -> Run:
     """Run `etude train` here; its stdout and stderr."""
-
-    def run_train(*arguments: object, code: int = 0) -> tuple[str, str]:
-        found = main(["train", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert found == code, err
-        if code == 2:
-            assert err.startswith("etude: "), err
-            assert err.count("\n") == 1, err
-        return out, err
-
-    return run_train
+    return partial(run, "train")
 
 
 @pytest.fixture(scope="module")
