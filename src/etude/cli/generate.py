@@ -19,6 +19,7 @@ from etude.core import ConfigError, Outcome, StageFailedError, Task
 from etude.core.files import write_json
 
 if TYPE_CHECKING:
+    from etude.loop.collecting import Collected
     from etude.loop.generating import GeneratorMaker
     from etude.loop.making import Made
     from etude.loop.progress import Update
@@ -162,10 +163,16 @@ def run(options: Options) -> None:
             raise
     yields = Yields.of(log.read(collected.attempts), task.space)
     _write(options, yields, task)
-    if strata:
-        write_json(options.out / _PARTS, strata.to_json(collected.parts))
+    _tell(options, collected, yields, strata, used)
+
+
+def _tell(options: Options, collected: "Collected", yields: "Yields", strata: Strata | None, used: int) -> None:
+    """What was made of how many source demonstrations, and what to do with it."""
+    parts = strata.to_json(collected.parts) if strata else None
+    if parts is not None:
+        write_json(options.out / _PARTS, parts)
     if options.json:
-        show_json({"yields": yields.to_json(), **({"parts": strata.to_json(collected.parts)} if strata else {})})
+        show_json({"yields": yields.to_json(), **({} if parts is None else {"parts": parts})})
         return
     show(
         f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts with "

@@ -1,13 +1,13 @@
 """Demonstrations as a person would give them, as a maker of collections."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from etude.core import Case, ConfigError, Environment, PolicyFactory, PoseControlled, Task, rollout
-from etude.data import EpisodeRecorder, encode
+from etude.data import EpisodeRecorder
 from etude.generation.human import HumanLike, HumanStyle
 from etude.generation.replaying import Script
-from etude.loop.making import Made, where
+from etude.loop.making import Made, recorded
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,8 @@ class HumanMaker:
         environment, hand = _world(task, self.style)
         recorder = EpisodeRecorder(task.cameras, generator=name)
         outcome = rollout(environment, hand, case, [recorder])
-        stuck = "" if outcome.success else where(outcome)
-        kept = encode(recorder.episode, task.fps) if outcome.success or keep_failed else None
-        return Made(
-            outcome=outcome, episode=kept, stuck=stuck, actions=None if stuck == "" else recorder.episode.action
-        )
+        made = recorded(recorder, outcome, task.fps, keep_failed=keep_failed)
+        return made if outcome.success else replace(made, actions=recorder.episode.action)
 
     def again(self, task: Task, made: Made) -> PolicyFactory | None:
         """A replay."""

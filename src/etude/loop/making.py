@@ -73,14 +73,17 @@ class ExpertMaker:
         environment, expert = _world(task)
         recorder = EpisodeRecorder(task.cameras, generator=name)
         outcome = rollout(environment, expert, case, [recorder])
-        if not (outcome.success or keep_failed):
-            return Made(outcome=outcome, stuck=where(outcome))
-        stuck = "" if outcome.success else where(outcome)
-        return Made(outcome=outcome, episode=encode(recorder.episode, task.fps), stuck=stuck)
+        return recorded(recorder, outcome, task.fps, keep_failed=keep_failed)
 
     def again(self, task: Task, made: Made) -> PolicyFactory | None:
         """The expert."""
         return Expert(task)
+
+
+def recorded(recorder: EpisodeRecorder, outcome: Outcome, fps: int, *, keep_failed: bool) -> Made:
+    """What became of an attempt that was recorded from its reset to its end; its episode where that is to be kept."""
+    episode = encode(recorder.episode, fps) if outcome.success or keep_failed else None
+    return Made(outcome=outcome, episode=episode, stuck="" if outcome.success else where(outcome))
 
 
 def where(outcome: Outcome) -> str:
