@@ -15,8 +15,8 @@ from etude.acquisition.draws import ScoreSettings, SharedDraws
 from etude.acquisition.evidence import Evidence
 from etude.acquisition.gradients import RowGradients
 from etude.acquisition.record import read_evidence
-from etude.acquisition.scores import SCORES
-from etude.acquisition.scoring import score_all, score_episodes
+from etude.acquisition.scores import SCORES, Grounds
+from etude.acquisition.scoring import score_episodes
 from etude.core import ConfigError, EtudeError, MismatchError, ShapeError, UnknownNameError
 from etude.data import FeatureStatistics
 from etude.policies import Features
@@ -224,37 +224,35 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = ScoreSettings(anchors=4, draws=3)
 
 
+def score(name: str, dataset: Path, policy: Path | None = None, **options: Any) -> np.ndarray:
+    """One score of the dataset's episodes, on these grounds."""
+    grounds = {field: options.pop(field) for field in ("ensemble", "pockets", "failure") if field in options}
+    options = {"settings": SMALL, **options}
+    return score_episodes([name], dataset, Grounds(policy=policy, **grounds), **options).values[name]
+
+
 def test_an_episode_has_the_same_score_alone_among_others_and_after_a_break(
     checkpoint: Path, dataset: Path, tmp_path: Path
 ):
     record = tmp_path / "evidence.parquet"
-    whole = score_episodes("norm", checkpoint, dataset, settings=SMALL)
+    whole = score("norm", dataset, checkpoint)
     assert whole.shape == (4,)
     assert (whole > 0).all()
     one_by_one = ScoreSettings(anchors=4, draws=3, rows=1)
-    np.testing.assert_allclose(score_episodes("norm", checkpoint, dataset, settings=one_by_one), whole, rtol=1e-5)
-    some = score_episodes("norm", checkpoint, dataset, episodes=[3, 1], settings=one_by_one, record=record)
+    np.testing.assert_allclose(score("norm", dataset, checkpoint, settings=one_by_one), whole, rtol=1e-5)
+    some = score("norm", dataset, checkpoint, episodes=[3, 1], settings=one_by_one, record=record)
     np.testing.assert_allclose(some, whole[[3, 1]], rtol=1e-5)
     assert sorted(read_evidence(record)) == [1, 3]
     told: list[tuple[int, int]] = []
-    rest = score_episodes(
-        "norm", checkpoint, dataset, settings=one_by_one, record=record, progress=lambda *n: told.append(n)
-    )
+    rest = score("norm", dataset, checkpoint, settings=one_by_one, record=record, progress=lambda *n: told.append(n))
     np.testing.assert_allclose(rest, whole, rtol=1e-5)
     assert told == [(3, 4), (4, 4)]
 
 
 def test_every_score_has_a_value_for_every_episode(checkpoint: Path, dataset: Path, tmp_path: Path):
     failure = [0.0, 0.5, 0.25, 1.0]
-    scores = score_all(
-        list(SCORES),
-        checkpoint,
-        dataset,
-        settings=SMALL,
-        pockets=dataset,
-        ensemble=[save(tmp_path / "other", seed=1)],
-        failure=failure,
-    )
+    grounds = Grounds(policy=checkpoint, pockets=dataset, ensemble=[save(tmp_path / "other", seed=1)], failure=failure)
+    scores = score_episodes(list(SCORES), dataset, grounds, settings=SMALL)
     assert set(scores.values) == set(SCORES)
     assert all(values.shape == (4,) and np.isfinite(values).all() for values in scores.values.values())
     np.testing.assert_array_equal(scores.values["failure-split"], np.array(failure) * scores.values["split"])
@@ -264,16 +262,21 @@ def test_every_score_has_a_value_for_every_episode(checkpoint: Path, dataset: Pa
     np.testing.assert_array_equal(scores.lengths, [9, 4, 12, 20])
 
 
+def test_scores_that_ask_no_policy_are_the_same_without_one(checkpoint: Path, dataset: Path):
+    np.testing.assert_array_equal(score("random", dataset), score("random", dataset, checkpoint))
+    np.testing.assert_array_equal(score("random", dataset, episodes=[3, 1]), score("random", dataset)[[3, 1]])
+    np.testing.assert_array_equal(score("failure", dataset, failure=[0.0, 0.5, 0.25, 1.0]), [0.0, 0.5, 0.25, 1.0])
+
+
 def test_policies_that_are_the_same_do_not_disagree(checkpoint: Path, dataset: Path):
-    values = score_episodes("disagreement", checkpoint, dataset, settings=SMALL, ensemble=[checkpoint])
-    np.testing.assert_array_equal(values, 0.0)
+    np.testing.assert_array_equal(score("disagreement", dataset, checkpoint, ensemble=[checkpoint]), 0.0)
 
 
 def test_a_policy_without_a_loss_of_its_actions_says_which_scores_remain(dataset: Path, tmp_path: Path):
     folder = save(tmp_path / "vinn", "vinn")
     with pytest.raises(ConfigError, match="'vinn' has no loss .* failure, disagreement and random remain"):
-        score_episodes("norm", folder, dataset, settings=SMALL)
-    assert len(set(score_episodes("random", folder, dataset, settings=SMALL))) == 4
+        score("norm", dataset, folder)
+    assert len(set(score("random", dataset, folder))) == 4
 
 
 @pytest.mark.parametrize(
@@ -282,20 +285,21 @@ def test_a_policy_without_a_loss_of_its_actions_says_which_scores_remain(dataset
         ("gradient", {}, "unknown score 'gradient'.*Valid: align.*split"),
         ("align", {}, "needs a dataset of demonstrations inside the pockets.*there are: norm, split, loss, random"),
         ("failure-split", {}, "needs an estimate of p"),
-        ("disagreement", {}, "needs other checkpoints"),
+        ("disagreement", {}, "needs a policy and other checkpoints"),
         ("norm", {"episodes": [4]}, "has no episode 4: its episodes are 0 to 3"),
         ("failure", {"failure": [0.5]}, r"expected \(4,\) in \[0, 1\]"),
+        ("norm", {"policy": None, "failure": [0.5] * 4}, "--policy CHECKPOINT.*there are: failure, random"),
     ],
 )
 def test_what_cannot_be_scored_is_told(name: str, options: dict[str, Any], told: str, checkpoint: Path, dataset: Path):
     with pytest.raises((ConfigError, UnknownNameError, EtudeError, ShapeError), match=told):
-        score_episodes(name, checkpoint, dataset, settings=SMALL, **options)
+        score(name, dataset, **{"policy": checkpoint, **options})
 
 
 def test_a_dataset_that_does_not_show_what_the_policy_looks_at_is_refused(dataset: Path, tmp_path: Path):
     trained().save(tmp_path / "checkpoint")
     with pytest.raises(MismatchError, match="state_size is 3, the policy's is 2"):
-        score_episodes("norm", tmp_path / "checkpoint", dataset, settings=SMALL)
+        score("norm", dataset, tmp_path / "checkpoint")
 
 
 @pytest.mark.parametrize("settings", [{"anchors": 3}, {"anchors": 0}, {"draws": 0}, {"rows": 0}])

@@ -76,16 +76,15 @@ def test_json_is_one_line_and_a_scoring_goes_on_where_it_was_stopped(
     assert "cannot resume with other settings: seed was 0 and is now 1" in complaint
 
 
-def test_chances_of_failing_come_from_a_table(run: Run, dataset: Path, policy: Path, tmp_path: Path):
+def test_chances_of_failing_come_from_a_table_and_need_no_policy(run: Run, dataset: Path, tmp_path: Path):
     chances = tmp_path / "chances.csv"
     chances.write_text("episode_index,p_fail\n" + "".join(f"{i},{i / 10}\n" for i in range(5)))
     out = tmp_path / "scores"
-    run(dataset, "--policy", policy, "--score", "failure", "--failure", chances, "--out", out)
+    told, _ = run(dataset, "--score", "failure", "random", "--failure", chances, "--out", out)
     assert pq.read_table(out / "scores.parquet").to_pydict()["failure"] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert "None" not in told + (out / "index.html").read_text()
     chances.write_text("episode_index,p_fail\n0,0.5\n")
-    _, complaint = run(
-        dataset, "--policy", policy, "--score", "failure", "--failure", chances, "--out", tmp_path / "b", code=2
-    )
+    _, complaint = run(dataset, "--score", "failure", "--failure", chances, "--out", tmp_path / "b", code=2)
     assert "says nothing of episode 1 (4 of 5 are missing)" in complaint
     assert not (tmp_path / "b").exists()
 
@@ -106,6 +105,12 @@ def test_what_cannot_be_scored_is_one_line(
     _, complaint = run(dataset, "--policy", policy, *options, "--out", tmp_path / "scores", code=2)
     assert told in complaint
     assert not (tmp_path / "scores").exists()
+
+
+def test_a_score_that_needs_a_policy_says_so(run: Run, dataset: Path, tmp_path: Path):
+    _, complaint = run(dataset, "--out", tmp_path / "scores", code=2)
+    assert "score 'norm' needs a policy whose loss can be differentiated (--policy CHECKPOINT)" in complaint
+    assert "there are: random" in complaint
 
 
 def test_a_policy_server_has_no_loss_and_the_complaint_says_what_remains(run: Run, dataset: Path, tmp_path: Path):

@@ -9,7 +9,6 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from etude.acquisition.draws import ScoreSettings, SharedDraws
-from etude.core import EtudeError
 from etude.data import FrameCache, Mixture, MixtureSource
 from etude.policies.batches import to_tensors
 from etude.policies.features import IMAGE_PREFIX, Features
@@ -37,7 +36,6 @@ class Anchors:
         self.draws = SharedDraws.of(settings, model.horizon, model.features.action_size)
         self._mixture = Mixture([MixtureSource(self._cache)], horizon=model.horizon, batch_size=1)
         self._at_once = max(1, settings.rows // (settings.anchors * settings.draws))
-        self._dataset = dataset
         self._texts = [str(next(iter(row.get("tasks") or [""]))) for row in self._cache.meta.rows]
 
     @property
@@ -49,21 +47,6 @@ class Anchors:
     def action_scale(self) -> NDArray[np.float32]:
         """Deviation of each number of an action over the dataset, (A,)."""
         return self._cache.action.std(0)
-
-    def chosen(self, episodes: Indices | None) -> Indices:
-        """The episodes meant: all of them where none are named.
-
-        Raises:
-            EtudeError: One that the dataset does not have.
-        """
-        count = len(self.lengths)
-        if episodes is None:
-            return np.arange(count)
-        strange = episodes[(episodes < 0) | (episodes >= count)]
-        if len(strange) or not len(episodes):
-            what = f"has no episode {strange[0]}" if len(strange) else "was asked for no episode"
-            raise EtudeError(f"'{self._dataset}' {what}: its episodes are 0 to {count - 1}.")
-        return episodes
 
     def batches(self, episodes: Indices) -> Iterator[tuple[Indices, dict[str, Any]]]:
         """Some episodes at a time, with their windows in the data's units, (episodes · m, …), episode by episode.

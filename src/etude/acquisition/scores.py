@@ -1,7 +1,8 @@
 """The scores there are: what each needs, and how it follows from what was measured."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,34 @@ from etude.core import ConfigError, UnknownNameError
 
 type Need = Literal["loss", "pockets", "ensemble", "failure"]
 type Values = Float64[NDArray[np.float64], " N"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounds:
+    """What episodes are judged by; each score takes some of it and leaves the rest alone.
+
+    Attributes:
+        policy: Checkpoint of the policy as it is now.
+        ensemble: Checkpoints to compare it with, for `disagreement`.
+        pockets: Dataset of demonstrations inside failing pockets, for `align`.
+        failure: Estimated p(fail | θ) of each episode, (N,), for `failure` and `failure-split`.
+    """
+
+    policy: Path | None = None
+    ensemble: Sequence[Path] = ()
+    pockets: Path | None = None
+    failure: Sequence[float] | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The needs that it meets."""
+        met: dict[Need, bool] = {
+            "loss": self.policy is not None,
+            "pockets": self.pockets is not None,
+            "ensemble": self.policy is not None and bool(self.ensemble),
+            "failure": self.failure is not None,
+        }
+        return frozenset(need for need, there in met.items() if there)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,15 +108,15 @@ SCORES: Mapping[str, Score] = {
 """Name -> score."""
 
 _MISSING: Mapping[str, str] = {
-    "loss": "a policy whose loss can be differentiated: a checkpoint",
+    "loss": "a policy whose loss can be differentiated (--policy CHECKPOINT)",
     "pockets": "a dataset of demonstrations inside the pockets (--pockets DATASET)",
-    "ensemble": "other checkpoints to compare with (--ensemble CHECKPOINT …)",
+    "ensemble": "a policy and other checkpoints to compare it with (--policy CHECKPOINT --ensemble CHECKPOINT …)",
     "failure": "an estimate of p(fail | θ) for each episode (--failure FILE)",
 }
 
 
 def require_scores(names: Iterable[str], given: Iterable[Need]) -> None:
-    """Raise unless the scores can be computed from what is given.
+    """Raise unless the scores can be computed from what is given; see `Grounds.needs`.
 
     Raises:
         UnknownNameError: There is no such score.

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from etude.acquisition.anchors import Anchors, Indices
 from etude.acquisition.disagreement import disagree
 from etude.acquisition.draws import ScoreSettings
 from etude.acquisition.evidence import Evidence
-from etude.acquisition.gradients import head_gradients
+from etude.acquisition.gradients import Direction, HeadGradients, head_gradients
 from etude.acquisition.record import read_evidence, write_evidence
-from etude.acquisition.scores import SCORES, Measured, Need, Values, require_scores
-from etude.core import ShapeError, stream
+from etude.acquisition.scores import SCORES, Grounds, Measured, Values, require_scores
+from etude.core import EtudeError, ShapeError, stream
+from etude.data import DatasetMeta
 from etude.policies.checkpoint import load_model
 from etude.policies.model import ChunkModel
 from etude.policies.threads import torch_threads
@@ -41,101 +42,62 @@ class Scores:
 
 
 def score_episodes(
-    name: str,
-    checkpoint: Path,
-    dataset: Path,
-    *,
-    episodes: Sequence[int] | None = None,
-    settings: ScoreSettings | None = None,
-    pockets: Path | None = None,
-    ensemble: Sequence[Path] = (),
-    failure: Sequence[float] | None = None,
-    record: Path | None = None,
-    progress: Told | None = None,
-) -> Float64[NDArray[np.float64], " N"]:
-    """Score episodes: the more, the more there is to learn from one.
-
-    Args:
-        name: One of SCORES.
-        checkpoint: The policy as it is now.
-        dataset: The episodes.
-        episodes: Which of them; by default all.
-        settings: How closely they are looked at.
-        pockets: Demonstrations inside failing pockets, for `align`.
-        ensemble: Other checkpoints, for `disagreement`.
-        failure: Estimated p(fail | θ) of each episode, (N,), for `failure` and `failure-split`.
-        record: File that what was measured is kept in as it goes; what it holds is not measured again.
-        progress: Told how far it is.
-    Raises:
-        ConfigError: The score needs what is not given, or the policy has no loss to differentiate.
-        MismatchError: The dataset does not fit the policy.
-    """
-    return score_all(
-        [name],
-        checkpoint,
-        dataset,
-        episodes=episodes,
-        settings=settings,
-        pockets=pockets,
-        ensemble=ensemble,
-        failure=failure,
-        record=record,
-        progress=progress,
-    ).values[name]
-
-
-def score_all(
     names: Sequence[str],
-    checkpoint: Path,
     dataset: Path,
+    grounds: Grounds,
     *,
     episodes: Sequence[int] | None = None,
     settings: ScoreSettings | None = None,
-    pockets: Path | None = None,
-    ensemble: Sequence[Path] = (),
-    failure: Sequence[float] | None = None,
     record: Path | None = None,
     progress: Told | None = None,
 ) -> Scores:
-    """Score episodes in several ways, all from one pass over them; see `score_episodes`."""
+    """Score episodes: the more, the more there is to learn from one. All scores come from one pass over them.
+
+    Args:
+        names: Of SCORES.
+        dataset: The episodes.
+        grounds: What they are judged by; a score that asks no policy is had without one.
+        episodes: Which of them; by default all.
+        settings: How closely they are looked at.
+        record: File that what was measured is kept in as it goes; what it holds is not measured again.
+        progress: Told how far it is.
+
+    Raises:
+        ConfigError: A score needs what is not given, or the policy has no loss to differentiate.
+        MismatchError: The dataset does not fit the policy.
+    """
     settings = settings or ScoreSettings()
-    given: dict[Need, bool] = {
-        "loss": True,
-        "pockets": pockets is not None,
-        "ensemble": bool(ensemble),
-        "failure": failure is not None,
-    }
-    require_scores(names, [need for need, there in given.items() if there])
+    require_scores(names, grounds.needs)
     needed = {need for name in names for need in SCORES[name].needs}
-    model = load_model(checkpoint)
-    anchors = Anchors(dataset, model, settings)
-    chosen = anchors.chosen(None if episodes is None else np.asarray(episodes, np.int64))
-    chances = None if failure is None else _chances(failure, len(chosen))
+    lengths = np.array(DatasetMeta.open(dataset).lengths)
+    chosen = _chosen(dataset, len(lengths), episodes)
+    chances = None if grounds.failure is None else _chances(grounds.failure, len(chosen))
     loss = disagreement = None
-    with torch_threads(settings.threads):
-        if "loss" in needed:
-            aim = pockets if "pockets" in needed else None
-            loss = _measure(model, anchors, chosen, settings, aim, record, progress)
-        if "ensemble" in needed:
-            disagreement = disagree([model, *map(load_model, ensemble)], anchors, chosen)
-    unguided = stream(settings.seed, "random scores").random(len(anchors.lengths))[chosen]
+    if grounds.policy is not None and needed & {"loss", "ensemble"}:
+        model = load_model(grounds.policy)
+        anchors = Anchors(dataset, model, settings)
+        with torch_threads(settings.threads):
+            if "loss" in needed:
+                direction = _mean_gradient(model, grounds.pockets, settings) if "pockets" in needed else None
+                gradients = head_gradients(model, anchors.draws, settings)
+                loss = _measure(gradients, anchors, chosen, direction, record, progress)
+            if "ensemble" in needed:
+                disagreement = disagree([model, *map(load_model, grounds.ensemble)], anchors, chosen)
+    unguided = stream(settings.seed, "random scores").random(len(lengths))[chosen]
     measured = Measured(random=unguided, loss=loss, disagreement=disagreement, failure=chances)
     values = {name: SCORES[name].values(measured) for name in names}
-    return Scores(episodes=chosen, lengths=anchors.lengths[chosen], values=values)
+    return Scores(episodes=chosen, lengths=lengths[chosen], values=values)
 
 
 def _measure(
-    model: ChunkModel,
+    gradients: HeadGradients,
     anchors: Anchors,
     episodes: Indices,
-    settings: ScoreSettings,
-    pockets: Path | None,
+    direction: Direction | None,
     record: Path | None,
     progress: Told | None,
 ) -> Evidence:
     """What the loss says of each episode, in order."""
-    gradients = head_gradients(model, anchors.draws, settings)
-    direction = _mean_gradient(model, pockets, settings) if pockets else None
     known = read_evidence(record)
     left = np.array([episode for episode in episodes.tolist() if episode not in known], np.int64)
     for part, batch in anchors.batches(left):
@@ -147,15 +109,26 @@ def _measure(
     return Evidence.join([known[episode] for episode in episodes.tolist()])
 
 
-def _mean_gradient(model: ChunkModel, dataset: Path, settings: ScoreSettings) -> dict[str, torch.Tensor]:
+def _mean_gradient(model: ChunkModel, dataset: Path | None, settings: ScoreSettings) -> Direction:
     """The gradient of the mean loss over a dataset's episodes."""
+    assert dataset is not None
     anchors = Anchors(dataset, model, settings)
     gradients, total = head_gradients(model, anchors.draws, settings), dict[str, torch.Tensor]()
-    for part, batch in anchors.batches(anchors.chosen(None)):
+    for part, batch in anchors.batches(np.arange(len(anchors.lengths))):
         share = len(part) / len(anchors.lengths)
         for name, gradient in gradients.mean(batch).items():
             total[name] = total.get(name, torch.zeros_like(gradient)) + share * gradient
     return total
+
+
+def _chosen(dataset: Path, count: int, episodes: Sequence[int] | None) -> Indices:
+    """The episodes meant: all of them where none are named."""
+    chosen = np.arange(count) if episodes is None else np.asarray(episodes, np.int64)
+    strange = chosen[(chosen < 0) | (chosen >= count)]
+    if len(strange) or not len(chosen):
+        what = f"has no episode {strange[0]}" if len(strange) else "was asked for no episode"
+        raise EtudeError(f"'{dataset}' {what}: its episodes are 0 to {count - 1}.")
+    return chosen
 
 
 def _chances(failure: Sequence[float], count: int) -> Values:

@@ -1,5 +1,6 @@
 """`etude score`: which demonstrations a policy would learn most from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,8 @@ from etude.cli.usage import require_at_least
 from etude.core import ConfigError
 
 if TYPE_CHECKING:
+    from etude.acquisition.draws import ScoreSettings
+    from etude.acquisition.scores import Grounds
     from etude.acquisition.scoring import Scores
     from etude.loop.scoring import Summary
 
@@ -23,20 +26,22 @@ class Options:
     """Score the episodes of a dataset: the more, the more a policy would learn from one.
 
     Scores: norm (squared norm of the gradient of the policy's own loss on its head), split (the same from two halves,
-    so that label noise cancels), align (with the gradient on demonstrations inside pockets), loss, disagreement (of an
-    ensemble), failure (p(fail | θ), as given), failure-split (their product), random. Writes scores.parquet, one row
-    per episode, and scores.json; a scoring that was stopped goes on with --resume.
+    so that label noise cancels), align (with the gradient on demonstrations inside --pockets), loss, disagreement (with
+    an --ensemble), failure (p(fail | θ), from the table --failure), failure-split (their product), random. All but
+    failure and random need a --policy. Writes scores.parquet, one row per episode, and scores.json; a scoring that was
+    stopped goes on with --resume.
 
     Examples:
         etude score data/more --policy runs/first --out scores/more
         etude score data/more --policy runs/first --score norm split loss --reference --out scores/compared
         etude score data/more --policy runs/first --score align --pockets data/pockets --out scores/aligned
         etude score data/more --policy runs/pi0 --head "*action_out_proj*" --out scores/pi0
+        etude score data/more --score failure random --failure chances.csv --out scores/free
 
     Attributes:
         dataset: The episodes: a folder, or OWNER/NAME on the Hub.
-        policy: A checkpoint folder, or a training's output.
         out: Folder for the scores.
+        policy: The policy as it is now: a checkpoint folder, or a training's output.
         score: Which scores.
         anchors: Moments of each episode that are looked at; even.
         draws: Pairs of noise and time at each of them, the same for all episodes.
@@ -53,8 +58,8 @@ class Options:
     """
 
     dataset: Annotated[Positional[str], arg(metavar="DATASET")]
-    policy: Annotated[str, arg(metavar="CHECKPOINT")]
     out: Path
+    policy: Annotated[str | None, arg(metavar="CHECKPOINT")] = None
     score: Annotated[tuple[str, ...], arg(metavar="NAME …")] = ("norm",)
     anchors: int = 8
     draws: int = 16
@@ -91,19 +96,19 @@ def run(options: Options) -> None:
         summarise,
         write_scores,
     )
-    from etude.loop.wiring import find_checkpoint
 
-    require_scores(options.score, _given(options))
-    checkpoint, dataset = find_checkpoint(Path(options.policy)), find_dataset(options.dataset)
+    dataset = find_dataset(options.dataset)
+    grounds = _grounds(options, dataset)
+    require_scores(options.score, grounds.needs)
     settings = ScoreSettings(
         anchors=options.anchors, draws=options.draws, head=options.head, seed=options.seed, threads=options.threads
     )
     with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
-        scores = _score(options, checkpoint, dataset, settings, out / "evidence.parquet")
+        scores = _score(options.score, dataset, grounds, settings, out / "evidence.parquet")
         references: dict[str, float] = {}
         if options.reference:
             wide = replace(settings, draws=REFERENCE_DRAWS)
-            reference = _score(options, checkpoint, dataset, wide, out / "reference.parquet", "reference")
+            reference = _score(options.score, dataset, grounds, wide, out / "reference.parquet", "reference")
             references = {
                 name: rank_correlation(values, reference.values[name]) for name, values in scores.values.items()
             }
@@ -116,20 +121,30 @@ def run(options: Options) -> None:
         _tell(options, scores, summary)
 
 
-def _given(options: Options) -> list[Any]:
-    """What scores may need, as far as it is there.
+def _grounds(options: Options, dataset: Path) -> "Grounds":
+    """What the episodes are judged by.
 
     Raises:
         ConfigError: The policy is a server, or none that is trained.
     """
-    if "://" in options.policy or options.policy in ("expert", "random") or options.policy.startswith("replay:"):
+    from etude.acquisition.scores import Grounds
+    from etude.data import DatasetMeta
+    from etude.loop.scoring import read_chances
+    from etude.loop.wiring import find_checkpoint
+
+    policy = options.policy
+    if policy and ("://" in policy or policy in ("expert", "random") or policy.startswith("replay:")):
         raise ConfigError(
-            f"--policy {options.policy}: has no loss that could be differentiated here, and no checkpoint to compare; "
-            "scores failure and random remain, and they need no policy of their own: give any checkpoint that looks at "
-            "this dataset."
+            f"--policy {policy}: has no loss that could be differentiated here, and no checkpoint to compare; scores "
+            "failure and random remain: leave --policy out."
         )
-    optional = {"pockets": options.pockets, "ensemble": options.ensemble, "failure": options.failure}
-    return ["loss", *(name for name, value in optional.items() if value)]
+    count = DatasetMeta.open(dataset).total_episodes
+    return Grounds(
+        policy=find_checkpoint(Path(policy)) if policy else None,
+        ensemble=[find_checkpoint(path) for path in options.ensemble],
+        pockets=options.pockets,
+        failure=read_chances(options.failure, count) if options.failure else None,
+    )
 
 
 def _settings(options: Options) -> dict[str, Any]:
@@ -140,25 +155,19 @@ def _settings(options: Options) -> dict[str, Any]:
 
 
 def _score(
-    options: Options, checkpoint: Path, dataset: Path, settings: Any, record: Path, title: str = "scoring"
+    names: Sequence[str],
+    dataset: Path,
+    grounds: "Grounds",
+    settings: "ScoreSettings",
+    record: Path,
+    title: str = "scoring",
 ) -> "Scores":
-    from etude.acquisition.scoring import score_all
+    from etude.acquisition.scoring import score_episodes
     from etude.data import DatasetMeta
-    from etude.loop.scoring import read_chances
-    from etude.loop.wiring import find_checkpoint
 
-    count = DatasetMeta.open(dataset).total_episodes
-    with watch()(title, count) as update:
-        return score_all(
-            options.score,
-            checkpoint,
-            dataset,
-            settings=settings,
-            pockets=options.pockets,
-            ensemble=[find_checkpoint(path) for path in options.ensemble],
-            failure=read_chances(options.failure, count) if options.failure else None,
-            record=record,
-            progress=lambda done, _: update(done, ""),
+    with watch()(title, DatasetMeta.open(dataset).total_episodes) as update:
+        return score_episodes(
+            names, dataset, grounds, settings=settings, record=record, progress=lambda done, _: update(done, "")
         )
 
 
@@ -184,4 +193,5 @@ def _tell(options: Options, scores: "Scores", summary: "Summary") -> None:
         )
     show(table, *summary.lines())
     show(f"{options.out / 'scores.parquet'}: one row per episode")
-    show_next(f"etude train --dataset {options.dataset} --warm-start {options.policy} --out runs/practised")
+    start = f" --warm-start {options.policy}" if options.policy else ""
+    show_next(f"etude train --dataset {options.dataset}{start} --out runs/practised")

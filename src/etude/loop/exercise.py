@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.acquisition.scores import SCORES, Measured
-from etude.core import Perturbation, PerturbationSpace, Pocket, Rate, stream
+from etude.acquisition.scores import SCORES, Grounds
+from etude.core import Perturbation, PerturbationSpace, Pocket, Rate
 from etude.data import DatasetMeta
 from etude.loop.elsewhere import checkpoint_of
 
@@ -18,7 +18,7 @@ type Told = Callable[[int, int], None]
 """(candidates scored, candidates in all)."""
 
 EVIDENCE = "evidence.parquet"
-_ASK_A_POLICY = {"loss", "ensemble", "pockets"}
+_ASK_A_POLICY = {"loss", "ensemble"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,29 +66,34 @@ def score_candidates(exercise: Exercise, out: Path, told: Told) -> Scores:
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scoring import score_episodes
 
-    episodes, failure = DatasetMeta.open(exercise.dataset).episodes, None
-    if "failure" in SCORES[exercise.score].needs:
-        thetas = [episode.case.theta for episode in episodes if episode.case]
-        failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
-    remain = tuple(name for name, score in SCORES.items() if not _ASK_A_POLICY & {*score.needs})
-    if exercise.score in remain:
-        unguided = stream(exercise.seed, "random scores").random(len(episodes))
-        known = None if failure is None else np.asarray(failure, np.float64)
-        return SCORES[exercise.score].values(Measured(random=unguided, failure=known))
+    scores = score_episodes(
+        [exercise.score],
+        exercise.dataset,
+        _grounds(exercise),
+        settings=ScoreSettings(seed=exercise.seed),
+        record=out / EVIDENCE,
+        progress=told,
+    )
+    return scores.values[exercise.score]
+
+
+def _grounds(exercise: Exercise) -> Grounds:
+    """What the score needs, and no more."""
+    remain = [name for name, score in SCORES.items() if not _ASK_A_POLICY & {*score.needs}]
 
     def checkpoint(train: Path) -> Path:
         return checkpoint_of(train, f"the score {exercise.score}", remain)
 
-    return score_episodes(
-        exercise.score,
-        checkpoint(exercise.train),
-        exercise.dataset,
-        settings=ScoreSettings(seed=exercise.seed),
+    asks = exercise.score not in remain
+    failure = None
+    if "failure" in SCORES[exercise.score].needs:
+        thetas = [episode.case.theta for episode in DatasetMeta.open(exercise.dataset).episodes if episode.case]
+        failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
+    return Grounds(
+        policy=checkpoint(exercise.train) if asks else None,
+        ensemble=[checkpoint(train) for train in exercise.companions] if asks else (),
         pockets=exercise.aim,
-        ensemble=[checkpoint(train) for train in exercise.companions],
         failure=failure,
-        record=out / EVIDENCE,
-        progress=told,
     )
 
 
