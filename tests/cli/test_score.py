@@ -11,7 +11,7 @@ import pytest
 from cli.running import Run
 from data.recordings import CAMERAS, SIZE, write
 
-from etude.data import FeatureStatistics
+from etude.data import DatasetMeta, FeatureStatistics
 from etude.policies import Features
 from etude.policies.checkpoint import build_policy
 
@@ -74,6 +74,24 @@ def test_json_is_one_line_and_a_scoring_goes_on_where_it_was_stopped(
     assert (out / "scores.parquet").read_bytes() == whole
     _, complaint = run(dataset, "--policy", policy, *options, "--seed", 1, "--out", out, "--resume", code=2)
     assert "cannot resume with other settings: seed was 0 and is now 1" in complaint
+
+
+def test_the_best_become_a_dataset_of_their_own(run: Run, dataset: Path, policy: Path, tmp_path: Path):
+    out = tmp_path / "scores"
+    run(dataset, "--policy", policy, "--draws", 2, "--out", out)
+    norm = pq.read_table(out / "scores.parquet").to_pydict()["norm"]
+    best = sorted(range(5), key=lambda episode: -norm[episode])
+    for count in (3, 2):
+        told, _ = run(dataset, "--policy", policy, "--draws", 2, "--out", out, "--resume", "--keep", count, "--json")
+        assert json.loads(told)["kept"] == best[:count]
+        kept, whole = DatasetMeta.open(out / "best"), DatasetMeta.open(dataset)
+        assert list(kept.lengths) == [whole.lengths[episode] for episode in best[:count]]
+        assert [each.case for each in kept.episodes] == [whole.episodes[episode].case for episode in best[:count]]
+    told, _ = run(dataset, "--score", "random", "--keep", 1, "--out", tmp_path / "random")
+    assert f"etude train --dataset {tmp_path / 'random' / 'best'} --out" in " ".join(told.split())
+    _, complaint = run(dataset, "--score", "random", "--keep", 6, "--out", tmp_path / "more", code=2)
+    assert f"--keep 6: '{dataset}' has 5 episodes" in complaint
+    assert not (tmp_path / "more").exists()
 
 
 def test_chances_of_failing_come_from_a_table_and_need_no_policy(run: Run, dataset: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """`etude score`: which demonstrations a policy would learn most from."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from etude.acquisition.scoring import Scores
     from etude.loop.scoring import Summary
 
-_SHOWN = 5
+_SHOWN, _BEST = 5, "best"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +38,15 @@ class Options:
         etude score data/more --policy runs/first --score align --pockets data/pockets --out scores/aligned
         etude score data/more --policy runs/pi0 --head "*action_out_proj*" --out scores/pi0
         etude score data/more --score failure random --failure chances.csv --out scores/free
+        etude score data/more --policy runs/first --out scores/more --resume --keep 20
 
     Attributes:
         dataset: The episodes: a folder, or OWNER/NAME on the Hub.
         out: Folder for the scores.
         policy: The policy as it is now: a checkpoint folder, or a training's output.
-        score: Which scores.
+        score: Which scores; the first decides about the order.
+        keep: Also write the N episodes that score highest as a dataset, OUT/best, the highest first; --resume --keep N
+            does so after a scoring.
         anchors: Moments of each episode that are looked at; even.
         draws: Pairs of noise and time at each of them, the same for all episodes.
         head: Names of the parameters that gradients are taken of, "*" standing for anything; by default the policy's
@@ -61,6 +65,7 @@ class Options:
     out: Path
     policy: Annotated[str | None, arg(metavar="CHECKPOINT")] = None
     score: Annotated[tuple[str, ...], arg(metavar="NAME …")] = ("norm",)
+    keep: Annotated[int | None, arg(metavar="N")] = None
     anchors: int = 8
     draws: int = 16
     head: Annotated[str | None, arg(metavar="PATTERN")] = None
@@ -76,6 +81,7 @@ class Options:
     def __post_init__(self) -> None:
         require_at_least(2, anchors=self.anchors)
         require_at_least(1, draws=self.draws, threads=self.threads)
+        require_at_least(1, keep=1 if self.keep is None else self.keep)
         require_at_least(0, seed=self.seed)
         if self.anchors % 2:
             raise ConfigError(f"--anchors {self.anchors}: must be even, for one half of them checks the other.")
@@ -93,6 +99,7 @@ def run(options: Options) -> None:
         SCORES_FILE,
         SUMMARY_FILE,
         rank_correlation,
+        ranked,
         summarise,
         write_scores,
     )
@@ -100,6 +107,7 @@ def run(options: Options) -> None:
     dataset = find_dataset(options.dataset)
     grounds = _grounds(options, dataset)
     require_scores(options.score, grounds.needs)
+    _require_enough(options, dataset)
     settings = ScoreSettings(
         anchors=options.anchors, draws=options.draws, head=options.head, seed=options.seed, threads=options.threads
     )
@@ -115,10 +123,14 @@ def run(options: Options) -> None:
         write_scores(out / SCORES_FILE, scores, dataset)
         summary = summarise(scores, dataset, references)
         summary.write(out / SUMMARY_FILE)
+        best = ranked(scores.values[options.score[0]])
+        kept = scores.episodes[best[: options.keep or 0]].tolist()
+        if kept:
+            _keep(options.dataset, kept, out / _BEST)
     if options.json:
-        show_json({"out": str(options.out), **summary.to_json()})
+        show_json({"out": str(options.out), "kept": kept, **summary.to_json()})
     else:
-        _tell(options, scores, summary)
+        _tell(options, scores, summary, kept)
 
 
 def _grounds(options: Options, dataset: Path) -> "Grounds":
@@ -147,6 +159,14 @@ def _grounds(options: Options, dataset: Path) -> "Grounds":
     )
 
 
+def _require_enough(options: Options, dataset: Path) -> None:
+    from etude.data import DatasetMeta
+
+    count = DatasetMeta.open(dataset).total_episodes
+    if options.keep and options.keep > count:
+        raise ConfigError(f"--keep {options.keep}: '{options.dataset}' has {count} episodes; keep fewer.")
+
+
 def _settings(options: Options) -> dict[str, Any]:
     names = ("policy", "anchors", "draws", "head", "reference", "seed")
     paths = {name: str(value) if (value := getattr(options, name)) else None for name in ("pockets", "failure")}
@@ -171,12 +191,23 @@ def _score(
         )
 
 
-def _tell(options: Options, scores: "Scores", summary: "Summary") -> None:
+def _keep(dataset: str, episodes: Sequence[int], out: Path) -> None:
+    """Write episodes as a dataset, in place of those that were kept before."""
+    from etude.cli.data.writing import new_folder, open_dataset
+    from etude.data.editing.selecting import Selection, write_selections
+
+    shutil.rmtree(out, ignore_errors=True)
+    with new_folder(out, len(episodes)) as (folder, on_saved):
+        write_selections(folder, [Selection(meta=open_dataset(dataset), episodes=episodes)], on_saved=on_saved)
+
+
+def _tell(options: Options, scores: "Scores", summary: "Summary", kept: Sequence[int]) -> None:
     from rich.table import Table
 
+    from etude.loop.scoring import ranked
+
     first = options.score[0]
-    values = scores.values[first]
-    order = (-values).argsort(kind="stable")
+    order = ranked(scores.values[first])
     shown = [*order[:_SHOWN], *order[max(_SHOWN, len(order) - _SHOWN) :]]
     table = Table(
         "rank", "episode", "frames", *options.score, title=f"highest and lowest {first}", title_justify="left"
@@ -193,5 +224,7 @@ def _tell(options: Options, scores: "Scores", summary: "Summary") -> None:
         )
     show(table, *summary.lines())
     show(f"{options.out / 'scores.parquet'}: one row per episode")
+    if kept:
+        show(f"{options.out / _BEST}: the {len(kept)} highest by {first}, episodes {', '.join(map(str, kept))}")
     start = f" --warm-start {options.policy}" if options.policy else ""
-    show_next(f"etude train --dataset {options.dataset}{start} --out runs/practised")
+    show_next(f"etude train --dataset {options.out / _BEST if kept else options.dataset}{start} --out runs/practised")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from etude.core import ConfigError
@@ -98,6 +98,11 @@ def summarise(scores: "Scores", dataset: Path, references: Mapping[str, float]) 
         },
         references=references,
     )
+
+
+def ranked(values: Values) -> Int64[NDArray[np.int64], " N"]:
+    """Positions, the highest score first; of equal ones the earlier."""
+    return np.argsort(-values, kind="stable")
 
 
 def rank_correlations(values: Mapping[str, Values]) -> list[tuple[str, str, float]]:
