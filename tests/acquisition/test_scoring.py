@@ -302,7 +302,7 @@ def test_a_dataset_that_does_not_show_what_the_policy_looks_at_is_refused(datase
         score("norm", dataset, tmp_path / "checkpoint")
 
 
-@pytest.mark.parametrize("settings", [{"anchors": 3}, {"anchors": 0}, {"draws": 0}, {"rows": 0}])
-def test_settings_that_cannot_work_are_refused(settings: dict[str, int]):
+@pytest.mark.parametrize("settings", [{"anchors": 3}, {"anchors": 0}, {"draws": 0}, {"rows": 0}, {"device": "tpu"}])
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]):
     with pytest.raises(ConfigError, match=f"{next(iter(settings))} = "):
         ScoreSettings(**settings)

@@ -9,9 +9,9 @@ from training.demonstrations import CONFIG, Demonstrations, tiny_flow
 
 from etude.core import ConfigError
 from etude.data import WindowBatch
+from etude.policies.placing import resolve_device
 from etude.training import advising
 from etude.training.advising import LARGEST, advise_batch_size
-from etude.training.placing import resolve_device
 
 
 def batch(size: int) -> WindowBatch:

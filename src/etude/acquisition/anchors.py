@@ -31,6 +31,7 @@ class Anchors:
 
     def __init__(self, dataset: Path, model: ChunkModel, settings: ScoreSettings) -> None:
         inputs = model.inputs.fitted.inputs if model.inputs else None
+        self._device = next(model.module.parameters()).device
         self._cache = FrameCache.open(dataset, image_size=inputs.early_size if inputs else None)
         model.features.check(_features(self._cache), f"dataset '{dataset}'")
         self.draws = SharedDraws.of(settings, model.horizon, model.features.action_size)
@@ -51,14 +52,14 @@ class Anchors:
     def batches(self, episodes: Indices) -> Iterator[tuple[Indices, dict[str, Any]]]:
         """Some episodes at a time, with their windows in the data's units, (episodes · m, …), episode by episode.
 
-        With "task", a text for each window, for policies that follow words.
+        They are where the policy is. With "task", a text for each window, for policies that follow words.
         """
         for first in range(0, len(episodes), self._at_once):
             part = episodes[first : first + self._at_once]
             frames = self.draws.frames(self.lengths[part])
             of_row = part.repeat(frames.shape[1])
             texts = [self._texts[episode] for episode in of_row.tolist()]
-            yield part, {**to_tensors(self._mixture.windows(of_row, frames.ravel())), "task": texts}
+            yield part, {**to_tensors(self._mixture.windows(of_row, frames.ravel()), self._device), "task": texts}
 
 
 def _features(cache: FrameCache) -> Features:

@@ -25,11 +25,12 @@ def disagree(models: Sequence[ChunkModel], anchors: Anchors, episodes: Indices) 
         told = " and ".join(map(str, horizons))
         raise MismatchError(f"policies that predict {told} actions cannot be compared: give some of equal horizon.")
     scale = torch.from_numpy(anchors.action_scale).clamp(min=1e-2)
-    noise = torch.from_numpy(anchors.draws.noise[:, 0])
+    device = next(models[0].module.parameters()).device
+    noise = torch.from_numpy(anchors.draws.noise[:, 0]).to(device)
     found: list[NDArray[np.float64]] = []
     for part, batch in anchors.batches(episodes):
         start = noise.repeat(len(part), 1, 1)
-        chunks = torch.stack([model.predict(batch, start) for model in models]) / scale  # (models, N · m, H, A)
+        chunks = torch.stack([model.predict(batch, start).cpu() for model in models]) / scale  # (models, N · m, H, A)
         variance = chunks.var(0, correction=0).mean((1, 2)).view(len(part), -1).mean(1)
         found.append(variance.double().numpy())
     return np.concatenate(found)

@@ -1,12 +1,14 @@
 """What all candidates of a scoring share: where in an episode it is looked, and with which noise and times."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from etude.core import ConfigError, stream
+from etude.policies.placing import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class ScoreSettings:
         seed: Fixes anchors, noise and times.
         rows: Rows (anchor × draw) computed at once, at most, and at least one episode: it bounds the memory.
         threads: Threads that torch computes with.
+        device: "auto" is a GPU where there is one, else the processor.
     """
 
     anchors: int = 8
@@ -29,6 +32,7 @@ class ScoreSettings:
     seed: int = 0
     rows: int = 4096
     threads: int = 1
+    device: Device = "cpu"
 
     def __post_init__(self) -> None:
         if self.anchors < 2 or self.anchors % 2:
@@ -36,6 +40,8 @@ class ScoreSettings:
         for name in ("draws", "rows", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
+        if self.device not in get_args(Device.__value__):
+            raise ConfigError(f"device = '{self.device}' must be one of {get_args(Device.__value__)}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Scoring the episodes of a dataset by a checkpoint, a bounded number at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from etude.core import EtudeError, ShapeError, stream
 from etude.data import DatasetMeta
 from etude.policies.checkpoint import load_model
 from etude.policies.model import ChunkModel
+from etude.policies.placing import place, resolve_device
 from etude.policies.threads import torch_threads
 
 type Told = Callable[[int, int], None]
@@ -74,7 +75,7 @@ def score_episodes(
     chances = None if grounds.failure is None else _chances(grounds.failure, len(chosen))
     loss = disagreement = None
     if grounds.policy is not None and needed & {"loss", "ensemble"}:
-        model = load_model(grounds.policy)
+        model, *others = _load([grounds.policy, *(grounds.ensemble if "ensemble" in needed else ())], settings)
         anchors = Anchors(dataset, model, settings)
         with torch_threads(settings.threads):
             if "loss" in needed:
@@ -82,11 +83,19 @@ def score_episodes(
                 gradients = head_gradients(model, anchors.draws, settings)
                 loss = _measure(gradients, anchors, chosen, direction, record, progress)
             if "ensemble" in needed:
-                disagreement = disagree([model, *map(load_model, grounds.ensemble)], anchors, chosen)
+                disagreement = disagree([model, *others], anchors, chosen)
     unguided = stream(settings.seed, "random scores").random(len(lengths))[chosen]
     measured = Measured(random=unguided, loss=loss, disagreement=disagreement, failure=chances)
     values = {name: SCORES[name].values(measured) for name in names}
     return Scores(episodes=chosen, lengths=lengths[chosen], values=values)
+
+
+def _load(checkpoints: Iterable[Path], settings: ScoreSettings) -> list[ChunkModel]:
+    """Policies, where they are to compute."""
+    models = [load_model(checkpoint) for checkpoint in checkpoints]
+    for model in models:
+        place(model, resolve_device(settings.device))
+    return models
 
 
 def _measure(

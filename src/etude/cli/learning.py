@@ -56,7 +56,8 @@ def tell(line: str) -> None:
 
 def describe(exercise: Exercise, config: TrainConfig) -> str:
     """What is trained, on what, and where."""
-    from etude.training.placing import resolve_device, resolve_precision
+    from etude.policies.placing import resolve_device
+    from etude.training.placing import resolve_precision
     from etude.training.team import team_size
 
     episodes, held_out = exercise.episodes

@@ -12,6 +12,7 @@ from etude.cli.output import resumable_folder
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError
+from etude.policies.placing import Device
 
 if TYPE_CHECKING:
     from etude.acquisition.draws import ScoreSettings
@@ -55,6 +56,7 @@ class Options:
         ensemble: Other checkpoints, for disagreement.
         failure: Table (CSV or Parquet) with the columns episode_index and p_fail, for failure and failure-split.
         reference: Also score with 256 draws, and tell how alike the order is.
+        device: Where to compute; `auto` is a GPU where there is one.
         threads: Threads that torch computes with.
         seed: Fixes moments, noise and times.
         resume: Continue a scoring that was begun with the same options.
@@ -73,6 +75,7 @@ class Options:
     ensemble: Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT …")] = ()
     failure: Annotated[Path | None, arg(metavar="FILE")] = None
     reference: bool = False
+    device: Device = "auto"
     threads: int = 1
     seed: int = 0
     resume: bool = False
@@ -108,9 +111,8 @@ def run(options: Options) -> None:
     grounds = _grounds(options, dataset)
     require_scores(options.score, grounds.needs)
     _require_enough(options, dataset)
-    settings = ScoreSettings(
-        anchors=options.anchors, draws=options.draws, head=options.head, seed=options.seed, threads=options.threads
-    )
+    names = ("anchors", "draws", "head", "seed", "threads", "device")
+    settings = ScoreSettings(**{name: getattr(options, name) for name in names})
     with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
         scores = _score(options.score, dataset, grounds, settings, out / "evidence.parquet")
         references: dict[str, float] = {}

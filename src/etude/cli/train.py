@@ -20,7 +20,8 @@ from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, UnknownNameError
 from etude.core.files import read_json
-from etude.training.config import Device, OptimizerName, Precision, TrainConfig
+from etude.policies.placing import Device
+from etude.training.config import OptimizerName, Precision, TrainConfig
 
 if TYPE_CHECKING:
     from etude.training.fitting import Exercise, PolicyChoice

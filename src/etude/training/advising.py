@@ -11,8 +11,9 @@ from torch import Tensor
 from etude.data import WindowBatch
 from etude.policies.batches import to_tensors
 from etude.policies.model import ChunkModel
+from etude.policies.placing import place, resolve_device
 from etude.training.config import TrainConfig
-from etude.training.placing import computing_in, place, resolve_device, resolve_precision
+from etude.training.placing import computing_in, resolve_precision
 
 LARGEST = 256
 """No more is advised, whatever the memory: it seldom learns more in an hour."""

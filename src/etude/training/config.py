@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from etude.core import ConfigError
+from etude.policies.placing import Device
 
 type Precision = Literal["auto", "bfloat16", "float32"]
-type Device = Literal["auto", "cpu", "cuda"]
 type OptimizerName = Literal["adamw", "adam", "sgd", "adam8bit"]
 
 

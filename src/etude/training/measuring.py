@@ -15,11 +15,12 @@ from etude.policies.batches import to_tensors
 from etude.policies.checkpoint import build_policy
 from etude.policies.features import ACTION_KEY, STATE_KEY, Features
 from etude.policies.model import ChunkModel
+from etude.policies.placing import place, resolve_device
 from etude.policies.threads import torch_threads
 from etude.training.advising import Advice, advise_batch_size
 from etude.training.config import TrainConfig
 from etude.training.optimisers import make_optimiser
-from etude.training.placing import computing_in, place, resolve_device, resolve_precision
+from etude.training.placing import computing_in, resolve_precision
 
 _BUDGET_S, _TIMES = 1.5, (2, 10)
 """Each figure is the median of as many repeats as fit into this time, at least and at most so many."""

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from etude.core import MissingDependencyError
-from etude.training.config import Device
-from etude.training.placing import resolve_device
+from etude.policies.placing import Device, resolve_device
 
 _WAIT = timedelta(hours=6)
 """How long the others wait while the first rolls the policy out."""

@@ -18,6 +18,7 @@ from etude.core import ConfigError, Rate, RunExistsError, StageFailedError, deri
 from etude.data import WindowBatch
 from etude.policies.batches import to_tensors
 from etude.policies.model import ChunkModel
+from etude.policies.placing import place
 from etude.policies.threads import torch_threads
 from etude.training.batches import Batches, part_of, prefetch
 from etude.training.checkpoints import CHECKPOINT, Checkpoints, weights_of
@@ -25,7 +26,7 @@ from etude.training.config import TrainConfig
 from etude.training.history import Best, History, write_curves
 from etude.training.interrupts import stop_at_once, wait_for_the_step
 from etude.training.optimisers import average, make_optimiser
-from etude.training.placing import computing_in, place, resolve_precision
+from etude.training.placing import computing_in, resolve_precision
 from etude.training.state import load_state, save_state
 from etude.training.team import Team, gather_team
 
