@@ -13,6 +13,7 @@ NAMES = (
     "overhead",
     "planted",
     "rollouts",
+    "scoring",
     "sequential",
     "training_samples",
     "training_step",

@@ -3,7 +3,8 @@
 Beside it, on the same rows with the same features: one batched forward and backward pass of the head, the least that a
 gradient costs (ours may take 1.1 times as long: a ratio of at least 0.91), and one backward pass per candidate and draw
 (at least 10 times slower; measured on a few candidates, as a rate): on the same features, and as one would write it
-with nothing but the policy's own loss, which sees the images anew. The encoder's one forward pass is told.
+with nothing but the policy's own loss, which sees the images anew. The encoder's one forward pass is told, and how
+fast the same passes are without the gradient of any parameter: no exact score can be faster.
 
     python -m benchmarks.scoring                         an untrained policy of the default size, made-up windows
     python -m benchmarks.scoring CHECKPOINT DATASET      a trained one, and the episodes of a dataset
@@ -71,6 +72,11 @@ def main(checkpoint: Path | None = None, dataset: Path | None = None, repeats: i
                 torch.autograd.grad(gradients.row_losses(batch).mean(), parameters, allow_unused=True)
             return rows(encoded)
 
+        def passes() -> int:
+            for batch in encoded:
+                without_parameters(gradients, batch, parameters)
+            return rows(encoded)
+
         def one_by_one() -> int:
             return by_candidate_and_draw(scorable, encoded[0], draws, parameters)
 
@@ -78,13 +84,9 @@ def main(checkpoint: Path | None = None, dataset: Path | None = None, repeats: i
         compare(
             figure, Side("scores", score), Side("the head's forward + backward", one_pass), unit="row", repeats=repeats
         ).show(1 / 1.1)
-        compare(
-            figure,
-            Side("scores", score),
-            Side(f"one backward per draw ({SUBSET} candidates)", one_by_one),
-            unit="row",
-            repeats=3,
-        ).show(10)
+        apart = Side(f"one backward per draw ({SUBSET} candidates)", one_by_one)
+        compare(figure, Side("scores", score), apart, unit="row", repeats=3).show(10)
+        compare(figure, Side("the passes without parameters", passes), apart, unit="row", repeats=3).show()
 
         def from_images() -> int:
             for batch in ready:
@@ -136,6 +138,16 @@ def windows(model: ChunkModel, dataset: Path | None) -> list[dict[str, Any]]:
 
 def rows(batches: list[dict[str, Any]]) -> int:
     return sum(len(batch["action"]) for batch in batches) * SETTINGS.draws
+
+
+def without_parameters(gradients: RowGradients, batch: dict[str, Any], parameters: list[torch.nn.Parameter]) -> None:
+    """Forward and backward through all layers of the head, to its features."""
+    features = tuple(each.detach().requires_grad_() for each in batch["features"])
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    torch.autograd.grad(gradients.row_losses({**batch, "features": features}).sum(), features)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
 
 
 def by_candidate_and_draw(

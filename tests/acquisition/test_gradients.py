@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.acquisition.draws import ScoreSettings, SharedDraws
 from etude.acquisition.gradients import RowGradients
+from etude.acquisition.rules import RULES, Rows
 from etude.core import ConfigError
 from etude.data import FeatureStatistics
 from etude.policies import Features
@@ -160,6 +162,25 @@ def test_scoring_leaves_the_policy_as_it_was():
     gradients.mean(batch)
     parameters = [p for part in scorable.head for p in part.module.parameters()]
     assert all(p.requires_grad and p.grad is None for p in parameters)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"padding": 4, "dilation": 2}])
+@pytest.mark.parametrize("convolve", [F.conv1d, F.conv_transpose1d])
+def test_convolutions_of_any_geometry_have_the_gradients_of_autograd(convolve: Any, options: dict[str, int]):
+    if convolve is F.conv_transpose1d:
+        options = {key: value for key, value in options.items() if key != "dilation"}
+    rng = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(*shape, generator=rng).double() for shape in ((4, 3, 9), (3, 3, 5), (3,)))
+    parameters = [weight.requires_grad_(), bias.requires_grad_()]
+    given = convolve(x, weight, bias, **options)
+    delta = torch.randn(given.shape, generator=rng).double()
+    found = RULES[convolve]((x, weight, bias), options, delta, Rows(groups=2, axis=0))
+    for group in range(2):
+        part = slice(2 * group, 2 * group + 2)
+        expected = torch.autograd.grad(given[part], parameters, delta[part], retain_graph=True)
+        carried_out = found["weight"].deltas[group].T @ found["weight"].inputs[group]
+        torch.testing.assert_close(carried_out.view_as(weight), expected[0])
+        torch.testing.assert_close(found["bias"].gradients[group], expected[1])
 
 
 class Scaled(nn.Module):

@@ -106,20 +106,25 @@ class Rows:
 
     def summed(self, values: Tensor) -> Plain:
         """The sum over each group of (…, rows, …, D)."""
-        return Plain(self.grouped(values).sum(1))
+        parts = values.unflatten(self.axis, (self.groups, -1)).movedim(self.axis, 0)  # (G, …, D)
+        return Plain(parts.sum(tuple(range(1, parts.ndim - 1))))
+
+    def affine(self, inputs: Tensor, deltas: Tensor) -> dict[str, Gradient]:
+        """Of the weight and the bias of a linear layer, (…, rows, …, I) → (…, rows, …, O)."""
+        d = self.grouped(deltas)
+        return {"weight": Outer(self.grouped(inputs), d), "bias": Plain(d.sum(1))}
 
 
 def linear(args: tuple[Any, ...], kwargs: Mapping[str, Any], delta: Tensor, rows: Rows) -> dict[str, Gradient]:
     """F.linear(x, weight, bias)."""
     del kwargs
-    return {"weight": Outer(rows.grouped(args[0]), rows.grouped(delta)), "bias": rows.summed(delta)}
+    return rows.affine(args[0], delta)
 
 
 def conv1d(args: tuple[Any, ...], kwargs: Mapping[str, Any], delta: Tensor, rows: Rows) -> dict[str, Gradient]:
     """F.conv1d(x, weight, bias, stride, padding, dilation): a linear layer on windows of x."""
     windows = _windows(args[0], args[1].shape[2], *_geometry(args, kwargs))
-    over_time = delta.transpose(1, 2)
-    return {"weight": Outer(rows.grouped(windows), rows.grouped(over_time)), "bias": rows.summed(over_time)}
+    return rows.affine(windows, delta.transpose(1, 2))
 
 
 def conv_transpose1d(
@@ -187,5 +192,5 @@ def _geometry(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[i
 def _windows(x: Tensor, size: int, stride: tuple[int], padding: tuple[int], dilation: tuple[int]) -> Tensor:
     """What each place of a convolution looks at, (B, C, T) → (B, T', C · size)."""
     (s,), (p,), (d,) = stride, padding, dilation
-    lines = F.unfold(x[:, :, None], (1, size), dilation=(1, d), padding=(0, p), stride=(1, s))
-    return lines.transpose(1, 2)
+    windows = F.pad(x, (p, p)).unfold(2, (size - 1) * d + 1, s)[..., ::d]  # (B, C, T', size)
+    return windows.transpose(1, 2).flatten(2)
