@@ -74,6 +74,15 @@ def test_what_one_coordinate_leaves_open_finds_room() -> None:
     assert overlap(CUBES, Perturbation({**at("blue", 0.5, 0.0), "red.x_m": 0.5})) is None
 
 
+def test_a_thing_that_always_lies_in_one_place_needs_no_theta_to_be_in_the_way() -> None:
+    pad = Thing("pad", (0.05, 0.05), (0.5, 0.5), (-0.14, -0.14))
+    near = Perturbation(at("blue", 0.5, -0.08))
+    assert overlap([CUBES[0], pad], near) == "blue and pad overlap (they need a gap of 1 mm)"
+    with pytest.raises(InfeasibleError, match="no free place"):
+        draw_places([CUBES[0], pad], near, stream(0))
+    assert overlap([CUBES[0], pad], Perturbation(at("blue", 0.5, 0.0))) is None
+
+
 def test_the_seed_places_what_theta_leaves_free_without_overlap() -> None:
     by_name = {thing.name: thing for thing in CUBES}
     for seed in range(30):

@@ -25,13 +25,21 @@ class FirstDemonstrations:
     config: LoopConfig
 
     def __call__(self, rng: np.random.Generator) -> Perturbation:
-        """Draw one θ; a narrow layout is left to the seed, but for what is narrower still."""
+        """Draw one feasible θ; a narrow layout is left to the seed, but for what is narrower still.
+
+        Raises:
+            InfeasibleError: Hardly any draw is.
+        """
         space = self.task.space.narrowed(self.config.narrow)
         if not self.config.narrow_layout:
             return space.sample(rng)
         kinds = ("layout", "distractor")
         published = [f.name for f in space.factors if f.kind in kinds and f.name not in self.config.narrow]
-        return space.sample(rng).without(*published)
+        for _ in range(_MAX_TRIES):
+            theta = space.sample(rng).without(*published)
+            if space.infeasible(theta) is None:
+                return theta
+        raise InfeasibleError(f"no published layout leaves room for first demonstrations in {_MAX_TRIES} draws")
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,9 @@ class Thing:
     yaw_rad: tuple[float, float] = (0.0, 0.0)
 
     def is_placed(self, theta: Perturbation) -> bool:
-        """Whether θ sets both coordinates."""
-        return f"{self.name}.x_m" in theta.values and f"{self.name}.y_m" in theta.values
+        """Whether both coordinates are known without the seed."""
+        given = {"x_m": self.x_m, "y_m": self.y_m}
+        return all(f"{self.name}.{key}" in theta.values or low == high for key, (low, high) in given.items())
 
     def is_turned(self, theta: Perturbation) -> bool:
         """Whether its turn is known without the seed."""
