@@ -75,6 +75,11 @@ class Score:
     needs: tuple[Need, ...]
     values: Callable[[Measured], Values]
 
+    @property
+    def asks_policy(self) -> bool:
+        """Whether a policy has to look at the candidates."""
+        return not {"loss", "ensemble"}.isdisjoint(self.needs)
+
 
 def _loss(measured: Measured) -> Evidence:
     assert measured.loss is not None

@@ -74,7 +74,7 @@ def score_episodes(
     chosen = _chosen(dataset, len(lengths), episodes)
     chances = None if grounds.failure is None else _chances(grounds.failure, len(chosen))
     loss = disagreement = None
-    if grounds.policy is not None and needed & {"loss", "ensemble"}:
+    if grounds.policy is not None and any(SCORES[name].asks_policy for name in names):
         model, *others = _load([grounds.policy, *(grounds.ensemble if "ensemble" in needed else ())], settings)
         anchors = Anchors(dataset, model, settings)
         with torch_threads(settings.threads):

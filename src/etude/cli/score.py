@@ -96,32 +96,20 @@ def run(options: Options) -> None:
     """Score."""
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scores import require_scores
-    from etude.data.finding import find_dataset
-    from etude.loop.scoring import (
-        REFERENCE_DRAWS,
-        SCORES_FILE,
-        SUMMARY_FILE,
-        rank_correlation,
-        ranked,
-        summarise,
-        write_scores,
-    )
+    from etude.data import DatasetMeta, find_dataset
+    from etude.loop.scoring import SCORES_FILE, SUMMARY_FILE, ranked, summarise, write_scores
 
     dataset = find_dataset(options.dataset)
-    grounds = _grounds(options, dataset)
+    total = DatasetMeta.open(dataset).total_episodes
+    grounds = _grounds(options, total)
     require_scores(options.score, grounds.needs)
-    _require_enough(options, dataset)
+    if options.keep and options.keep > total:
+        raise ConfigError(f"--keep {options.keep}: '{options.dataset}' has {total} episodes; keep fewer.")
     names = ("anchors", "draws", "head", "seed", "threads", "device")
     settings = ScoreSettings(**{name: getattr(options, name) for name in names})
     with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
         scores = _score(options.score, dataset, grounds, settings, out / "evidence.parquet")
-        references: dict[str, float] = {}
-        if options.reference:
-            wide = replace(settings, draws=REFERENCE_DRAWS)
-            reference = _score(options.score, dataset, grounds, wide, out / "reference.parquet", "reference")
-            references = {
-                name: rank_correlation(values, reference.values[name]) for name, values in scores.values.items()
-            }
+        references = _references(scores, dataset, grounds, settings, out) if options.reference else {}
         write_scores(out / SCORES_FILE, scores, dataset)
         summary = summarise(scores, dataset, references)
         summary.write(out / SUMMARY_FILE)
@@ -135,14 +123,13 @@ def run(options: Options) -> None:
         _tell(options, scores, summary, kept)
 
 
-def _grounds(options: Options, dataset: Path) -> "Grounds":
+def _grounds(options: Options, episodes: int) -> "Grounds":
     """What the episodes are judged by.
 
     Raises:
         ConfigError: The policy is a server, or none that is trained.
     """
     from etude.acquisition.scores import Grounds
-    from etude.data import DatasetMeta
     from etude.loop.scoring import read_chances
     from etude.loop.wiring import find_checkpoint
 
@@ -152,21 +139,12 @@ def _grounds(options: Options, dataset: Path) -> "Grounds":
             f"--policy {policy}: has no loss that could be differentiated here, and no checkpoint to compare; scores "
             "failure and random remain: leave --policy out."
         )
-    count = DatasetMeta.open(dataset).total_episodes
     return Grounds(
         policy=find_checkpoint(Path(policy)) if policy else None,
         ensemble=[find_checkpoint(path) for path in options.ensemble],
         pockets=options.pockets,
-        failure=read_chances(options.failure, count) if options.failure else None,
+        failure=read_chances(options.failure, episodes) if options.failure else None,
     )
-
-
-def _require_enough(options: Options, dataset: Path) -> None:
-    from etude.data import DatasetMeta
-
-    count = DatasetMeta.open(dataset).total_episodes
-    if options.keep and options.keep > count:
-        raise ConfigError(f"--keep {options.keep}: '{options.dataset}' has {count} episodes; keep fewer.")
 
 
 def _settings(options: Options) -> dict[str, Any]:
@@ -191,6 +169,17 @@ def _score(
         return score_episodes(
             names, dataset, grounds, settings=settings, record=record, progress=lambda done, _: update(done, "")
         )
+
+
+def _references(
+    scores: "Scores", dataset: Path, grounds: "Grounds", settings: "ScoreSettings", out: Path
+) -> dict[str, float]:
+    """Rank correlation of each score with the same from many draws."""
+    from etude.loop.scoring import REFERENCE_DRAWS, rank_correlation
+
+    wide = replace(settings, draws=REFERENCE_DRAWS)
+    reference = _score(list(scores.values), dataset, grounds, wide, out / "reference.parquet", "reference")
+    return {name: rank_correlation(values, reference.values[name]) for name, values in scores.values.items()}
 
 
 def _keep(dataset: str, episodes: Sequence[int], out: Path) -> None:

@@ -18,7 +18,6 @@ type Told = Callable[[int, int], None]
 """(candidates scored, candidates in all)."""
 
 EVIDENCE = "evidence.parquet"
-_ASK_A_POLICY = {"loss", "ensemble"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,19 +78,19 @@ def score_candidates(exercise: Exercise, out: Path, told: Told) -> Scores:
 
 def _grounds(exercise: Exercise) -> Grounds:
     """What the score needs, and no more."""
-    remain = [name for name, score in SCORES.items() if not _ASK_A_POLICY & {*score.needs}]
+    score = SCORES[exercise.score]
+    remain = [name for name, other in SCORES.items() if not other.asks_policy]
 
     def checkpoint(train: Path) -> Path:
         return checkpoint_of(train, f"the score {exercise.score}", remain)
 
-    asks = exercise.score not in remain
     failure = None
-    if "failure" in SCORES[exercise.score].needs:
+    if "failure" in score.needs:
         thetas = [episode.case.theta for episode in DatasetMeta.open(exercise.dataset).episodes if episode.case]
         failure = chances(thetas, exercise.pockets, exercise.failures, exercise.space)
     return Grounds(
-        policy=checkpoint(exercise.train) if asks else None,
-        ensemble=[checkpoint(train) for train in exercise.companions] if asks else (),
+        policy=checkpoint(exercise.train) if score.asks_policy else None,
+        ensemble=[checkpoint(train) for train in exercise.companions],
         pockets=exercise.aim,
         failure=failure,
     )
