@@ -39,8 +39,8 @@ def page(folder: Path) -> str:
             repeat_section(source, (SCORES_FILE, SUMMARY_FILE)),
         ]
     )
-    policy = [f"policy {source['policy']}"] if source["policy"] else []
-    facts = [*policy, f"{len(rows)} episodes", *(f"{k} {source[k]}" for k in ("anchors", "draws"))]
+    asked = [f"{name} {source[name]}" for name in ("policy", "anchors", "draws")] if source["policy"] else []
+    facts = [f"{len(rows)} episodes", *asked]
     head = heading(f"Scores of {source['dataset'] or 'a dataset'}", " · ".join(facts), _CONTENTS, sections)
     return document("Scores", head, tag("main", sections))
 
