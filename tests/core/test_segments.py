@@ -10,6 +10,14 @@ GRASP, PLACE = Segment(signal="grasp", object="cube", turns=4), Segment(object="
 def test_a_plan_names_its_objects_once_each_in_order():
     plan = SegmentPlan(segments={"left": (GRASP, PLACE), "right": (Segment(signal="hold", object="tray"), PLACE)})
     assert plan.objects == ("cube", "tray")
+    assert plan.turns == {"cube": 4, "tray": 1}
+
+
+def test_what_is_carried_is_among_a_plans_objects():
+    assert SegmentPlan(segments={"left": (Segment(object="tray", carried="egg"),)}).objects == ("tray", "egg")
+    for about in ("", "egg"):
+        with pytest.raises(ConfigError, match="carried = 'egg': name in `object` another one"):
+            Segment(object=about, carried="egg")
 
 
 @pytest.mark.parametrize("row", [(), (GRASP,), (PLACE, PLACE), (PLACE, GRASP)])

@@ -26,7 +26,7 @@ class GraspTask:
     """Fetch the puck and bring it to the goal; `slip` makes a world in which steps are shorter."""
 
     slip: float = 0.0
-    max_steps: int = 60
+    max_steps: int = 80
     fps: int = 10
     cameras: tuple[str, ...] = ()
     image_size: int = 16

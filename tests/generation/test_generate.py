@@ -119,8 +119,10 @@ def test_a_failure_replays_too():
 def test_noise_moves_the_arm_but_neither_the_fingers_nor_the_ways_between():
     plain, noisy = attempt(2, source=4), attempt(2, GenerationConfig(noise=0.05), source=4)
     first = noisy.pieces[0]
-    way = PLAIN.interpolation_steps
-    assert first.begin == 0
+    grasped = SOURCES[0].rise("grasp")
+    assert grasped is not None
+    way = plain.pieces[1].begin - grasped
+    assert (first.begin, way > 0) == (0, True)
     np.testing.assert_array_equal(noisy.actions[:way], plain.actions[:way])
     assert not np.array_equal(noisy.actions[: len(plain.actions), :2], plain.actions[: len(noisy.actions), :2])
     assert set(np.unique(noisy.actions[:, 2])) <= {-1.0, 1.0}
@@ -150,12 +152,35 @@ def test_what_cannot_succeed_any_more_is_given_up():
     assert made.outcome.length < TASK.max_steps
 
 
+CARRYING = SegmentPlan(
+    segments={"hand": (Segment(signal="grasp", object="puck"), Segment(object="goal", carried="puck", turned=False))}
+)
+
+
+def held_aside(source: SourceDemonstration, metres: float) -> SourceDemonstration:
+    """The demonstration, as if the puck had lain so far aside in the hand."""
+    held = metres * source.signals["grasp"][:, None, None] * OFFSET
+    return replace(source, objects={**source.objects, "puck": source.objects["puck"] + held})
+
+
+def test_what_lies_otherwise_in_the_hand_is_brought_to_the_same_place():
+    plain, carrying = (attempt(3, plan=CARRYING, sources=[held_aside(SOURCES[0], metres)]) for metres in (0.0, 0.02))
+    assert plain.outcome.success
+    ends = [np.cumsum(0.05 * made.actions[:, :2], axis=0)[-1] for made in (plain, carrying)]  # of the hand
+    np.testing.assert_allclose(ends[1] - ends[0], [0.02, 0.0], atol=1e-6)
+
+
+def test_an_attempt_ends_where_the_hand_has_lost_what_it_carries():
+    made = attempt(3, plan=CARRYING, sources=[held_aside(SOURCES[0], 0.2)])
+    assert (made.outcome.success, made.reason) == (False, "'puck' is not in the hand")
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ({"select": "best"}, r"select = best: choose one of random, nearest-object, nearest-robot\."),
         ({"noise": 2.0}, "noise = 2 is out of range"),
-        ({"interpolation_steps": 0}, "interpolation_steps = 0 must be at least 1"),
+        ({"fixed_steps": -1}, "fixed_steps = -1 must be at least 0"),
         ({"lift_m": -1.0}, "lift_m = -1 must be at least 0"),
     ],
 )

@@ -36,6 +36,10 @@ class Segment:
         signal: Sub-task whose first rise ends it; "" for the last one, which ends with the demonstration.
         object: In whose frame it moves; "" replays it as it was.
         turns: Into how many equal turns about its own z axis the object falls on itself: 4 for a cube, 1 for most.
+        turned: Whether it turns with its object; else it moves with the object's place alone, as when something is put
+            on top of it that may lie there in any turn.
+        carried: What the gripper holds in it, brought to the object: the path of what is held is repeated, not that of
+            the gripper, for it may lie otherwise in the hand than it lay in the source's. "" for nothing.
         offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
         within_m: It begins where the gripper has come so near to the object; what it did before, in the free, is left
             out, and the way there is straight. Moved with the object, that might lie out of reach.
@@ -46,6 +50,8 @@ class Segment:
     signal: str = ""
     object: str = ""
     turns: int = 1
+    turned: bool = True
+    carried: str = ""
     offsets: tuple[int, int] = (0, 0)
     within_m: float = inf
     settle_steps: int = 0
@@ -53,6 +59,8 @@ class Segment:
     def __post_init__(self) -> None:
         if self.turns < 1:
             raise ConfigError(f"turns = {self.turns} must be at least 1.")
+        if self.carried and self.object in ("", self.carried):
+            raise ConfigError(f"carried = '{self.carried}': name in `object` another one, to which it is brought.")
         if self.offsets[0] > self.offsets[1]:
             raise ConfigError(f"offsets = {self.offsets}: write the smaller first.")
         if not self.within_m > 0:
@@ -103,9 +111,15 @@ class SegmentPlan:
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """Every object that a segment moves with, once each."""
-        named = (segment.object for row in self.segments.values() for segment in row)
+        """Every object that a segment moves with, or carries, once each."""
+        named = (name for row in self.segments.values() for s in row for name in (s.object, s.carried))
         return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def turns(self) -> Mapping[str, int]:
+        """Object -> into how many turns it falls on itself, as the last segment that moves with it says; else 1."""
+        told = {s.object: s.turns for row in self.segments.values() for s in row if s.object}
+        return {name: told.get(name, 1) for name in self.objects}
 
 
 @runtime_checkable

@@ -15,9 +15,7 @@ class GenerationConfig:
         per_subtask: Choose anew for every segment; else once for an attempt.
         noise: Standard deviation of what is added to the arm's numbers of every action, as a share of half their range.
             None on fingers, and none on the way between segments.
-        interpolation_steps: Control steps from one segment to the next, at least; where the way is so long that the arm
-            would have to be faster than it ever is in the source, there are more.
-        lift_m: How far above the lowest that the gripper is in the source the way rises before it goes aside, to meet
+        lift_m: How far above the lowest that the gripper is in any source the way rises before it goes aside, to meet
             nothing; 0 goes straight.
         fixed_steps: Control steps of rest before a segment begins.
         hold_steps: Control steps to wait for the success after the last segment.
@@ -26,7 +24,6 @@ class GenerationConfig:
     select: Strategy = "random"
     per_subtask: bool = False
     noise: float = 0.0
-    interpolation_steps: int = 5
     lift_m: float = 0.1
     fixed_steps: int = 0
     hold_steps: int = 25
@@ -36,8 +33,6 @@ class GenerationConfig:
             raise ConfigError(f"select = {self.select}: choose one of {', '.join(STRATEGIES)}.")
         if not 0.0 <= self.noise <= 1.0:
             raise ConfigError(f"noise = {self.noise:g} is out of range: choose 0 to 1.")
-        if self.interpolation_steps < 1:
-            raise ConfigError(f"interpolation_steps = {self.interpolation_steps} must be at least 1.")
         for name in ("lift_m", "fixed_steps", "hold_steps"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} = {getattr(self, name):g} must be at least 0.")

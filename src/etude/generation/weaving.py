@@ -5,15 +5,14 @@ right   | held, waiting ........ | way | segment 0 | way | segment 1  |
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import ceil, inf
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
-from etude.core import EtudeError, Part, SegmentPlan, Target
+from etude.core import EtudeError, Part, Segment, SegmentPlan, Target
+from etude.core.se3 import inverse
 from etude.generation.arm import Arm
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import draw_offsets, span
@@ -21,12 +20,13 @@ from etude.generation.noise import Bounded, action_bounds, arm_scales
 from etude.generation.selecting import select
 from etude.generation.settling import rests, settled_frames
 from etude.generation.source import SourceDemonstration
-from etude.generation.stitching import over, steps_for, stitch, top_speed
-from etude.generation.transforming import angle_rad, same_poses, transform
+from etude.generation.stitching import Travel
+from etude.generation.transforming import angle_rad, as_carried, distance_m, same_poses, transform, unturned
 
 type Pose = Float64[NDArray[np.float64], "4 4"]
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
 
+_SLIPPED_M = 0.05  # what lies so far from where the source held it is not in the hand
 _REACH_EVERY = 8  # control steps of a segment between poses that are checked for reach, beside its first and last
 
 
@@ -74,6 +74,7 @@ class Weaver:
         self._scales = arm_scales(environment) if config.noise else {}
         self._low, self._high = action_bounds(environment)
         self._steps = self._held = 0
+        self._travels = {g: Travel.shown([s.grippers[g] for s in sources], config.lift_m) for g in plan.segments}
         self._arms = {
             gripper: Arm(gripper, row, Target(info["gripper_poses"][gripper], float(sources[0].commands[gripper][0])))
             for gripper, row in plan.segments.items()
@@ -134,13 +135,12 @@ class Weaver:
         source = self._source_for(group[0], info)
         first = span(source, self._plan, self._offsets, group[0])[0]
         lasts = [span(source, self._plan, self._offsets, part)[1] for part in group]
-        rows = [source.targets[part.gripper][first:last] for part, last in zip(group, lasts, strict=True)]
+        rows = [self._asked(source, part, first, last, info) for part, last in zip(group, lasts, strict=True)]
         moved = self._placed(group, rows, source, first, info)
-        lift_m = self._config.lift_m if len(group) == 1 else 0.0  # what is held together is not lifted apart
-        ways = [self._way(self._arms[p.gripper], to[0], source, lift_m) for p, to in zip(group, moved, strict=True)]
+        ways = [self._way(part, to[0], alone=len(group) == 1) for part, to in zip(group, moved, strict=True)]
         longest = max(len(way) for way in ways)
         waits = [t for p, last in zip(group, lasts, strict=True) for t in self._rests(source, p, first, last)]
-        settle_steps = max(self._arms[part.gripper].row[part.index].settle_steps for part in group)
+        settle_steps = max(self._segment(part).settle_steps for part in group)
         for part, way, targets, last in zip(group, ways, moved, lasts, strict=True):
             arm = self._arms[part.gripper]
             wait = np.repeat(arm.last.pose[None], longest - len(way), axis=0)  # a group's segments begin in step
@@ -153,15 +153,22 @@ class Weaver:
         commands = source.commands[part.gripper]
         return rests(commands[first:last], float(np.ptp(commands))).tolist()
 
-    def _way(self, arm: Arm, end: Pose, source: SourceDemonstration, lift_m: float) -> Poses:
-        """From what the arm was asked for last to the first target of its next segment, (steps, 4, 4)."""
-        config, seen = self._config, source.grippers[arm.gripper]
-        speed, clear_m = top_speed(seen), float(seen[:, 2, 3].min()) + lift_m if lift_m else -inf
-        corners = over(arm.last.pose, end, clear_m)
-        legs = list(pairwise([arm.last.pose, *corners]))
-        least = ceil(config.interpolation_steps / len(legs))
-        ways = [stitch(a, b, steps_for(a, b, least=least, speed=speed)) for a, b in legs]
-        return np.concatenate([*ways, np.repeat(end[None], config.fixed_steps, axis=0)])
+    def _asked(self, source: SourceDemonstration, part: Part, first: int, last: int, info: Mapping[str, Any]) -> Poses:
+        """What the source's gripper was asked for, (T, 4, 4), as it would be with what it carries lying as it does."""
+        targets, carried = source.targets[part.gripper][first:last], self._segment(part).carried
+        if not carried:
+            return targets
+        there = inverse(source.grippers[part.gripper][first]) @ source.objects[carried][first]
+        here = inverse(info["gripper_poses"][part.gripper]) @ info["object_poses"][carried]
+        if distance_m(there, here) > _SLIPPED_M:
+            raise GivenUpError(f"'{carried}' is not in the hand")
+        return as_carried(targets, source=there, now=here, turns=self._plan.turns[carried])
+
+    def _way(self, part: Part, end: Pose, *, alone: bool) -> Poses:
+        """From what the gripper was asked for last to before the first target of its next segment, (steps, 4, 4)."""
+        last = self._arms[part.gripper].last.pose
+        way = self._travels[part.gripper].way(last, end, rises=alone)  # what is held together is not lifted apart
+        return np.concatenate([way[:-1], np.repeat(end[None], self._config.fixed_steps, axis=0)])
 
     def _placed(
         self,
@@ -172,11 +179,15 @@ class Weaver:
         info: Mapping[str, Any],
     ) -> Sequence[Poses]:
         """The group's targets where they belong now; of the turns that look alike the least for the hands, in reach."""
-        segment = self._arms[group[0].gripper].row[group[0].index]
+        segment = self._segment(group[0])
         if not segment.object:
             return rows
         there, here = source.objects[segment.object][first], info["object_poses"][segment.object]
-        placed = [[transform(r, source=there, now=p) for r in rows] for p in same_poses(here, segment.turns)]
+        if segment.turned:
+            places = [(there, same) for same in same_poses(here, segment.turns)]
+        else:
+            places = [(unturned(there), unturned(here))]
+        placed = [[transform(r, source=then, now=now) for r in rows] for then, now in places]
         hands = [self._arms[part.gripper].last.pose for part in group]
         placed.sort(key=lambda moved: sum(angle_rad(h, m[0]) for h, m in zip(hands, moved, strict=True)))
         reasons: list[str] = []
@@ -205,6 +216,8 @@ class Weaver:
 
     def _selected(self, part: Part, info: Mapping[str, Any]) -> SourceDemonstration:
         starts = [span(source, self._plan, self._offsets, part)[0] for source in self._sources]
-        segment = self._arms[part.gripper].row[part.index]
         pairs = list(zip(self._sources, starts, strict=True))
-        return select(self._config.select, pairs, part.gripper, segment, info, self._rng)
+        return select(self._config.select, pairs, part.gripper, self._segment(part), info, self._rng)
+
+    def _segment(self, part: Part) -> Segment:
+        return self._arms[part.gripper].row[part.index]

@@ -43,10 +43,9 @@ class ObjectNumbers:
     @staticmethod
     def of(plan: SegmentPlan, space: PerturbationSpace) -> "ObjectNumbers":
         """Those of the objects that a plan's segments move with, and of the distractors that a space has."""
-        turns = {s.object: s.turns for row in plan.segments.values() for s in row if s.object}
         around = (f.name.removesuffix(".x_m") for f in space.factors if f.kind == "distractor")
         others = tuple(name for name in around if "." not in name)
-        return ObjectNumbers({name: turns[name] for name in plan.objects}, tuple(plan.segments), others)
+        return ObjectNumbers(plan.turns, tuple(plan.segments), others)
 
     @property
     def names(self) -> tuple[str, ...]:

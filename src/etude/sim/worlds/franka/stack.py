@@ -4,7 +4,7 @@ The small region that needs different behaviour: a neighbour, another cube or a 
 usual grasp, and the hand has to turn by a quarter or grip off-centre.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from etude.core import ConfigError, PerturbationSpace, Segment, SegmentPlan
@@ -21,11 +21,10 @@ CUBE_NAMES = tuple(CUBE_RGB)
 """Bottom to top of the finished stack."""
 
 _MAX_STEPS = {2: 100, 3: 200}  # about two and a half times what the expert takes
-# Only what has to do with the object is replayed. The way there, and the first of the way from there, is made anew: it
-# led to where the source's next object lay, and a policy cannot tell from what it sees where that was. Of 200
-# demonstrations made from 20 with longer segments a policy learned to solve 66 of 150 cases, with these 98.
-_OFFSETS = (0, 1)
-_WITHIN_M = {"grasp": 0.06, "stack": 0.09}
+# Only what has to do with the object is replayed. The way there, and the way from there, which begins before the hand
+# goes aside, are made anew: they led to where the source's next object lay, and no policy sees where that was.
+_OFFSETS = (-1, 0)
+_GRASP_WITHIN_M, _STACK_WITHIN_M = 0.06, 0.08  # the hand comes from above
 _TEXTS = {
     2: "Stack the red cube on the blue cube.",
     3: "Stack the red cube on the blue cube, then the green cube on the red cube.",
@@ -85,20 +84,13 @@ def stack_space(cubes: int, distractors: int) -> PerturbationSpace:
 
 
 def stack_segments(cubes: int) -> SegmentPlan:
-    """Each cube is grasped, as it lies, and then put on the one below, as that one lies."""
+    """Each cube is grasped, as it lies, and then put on the one below, where that one lies, however it is turned."""
     row: list[Segment] = []
     for k in range(1, cubes):
-        for verb, about in (("grasp", k), ("stack", k - 1)):
-            last = k == cubes - 1 and about != k
-            row.append(
-                Segment(
-                    signal="" if last else f"{verb}_{k}",
-                    object=CUBE_NAMES[about],
-                    turns=CUBE_TURNS,
-                    offsets=(0, 0) if last else _OFFSETS,
-                    within_m=_WITHIN_M[verb],
-                )
-            )
+        cube, base, last = CUBE_NAMES[k], CUBE_NAMES[k - 1], k == cubes - 1
+        grasp = Segment(signal=f"grasp_{k}", object=cube, turns=CUBE_TURNS, offsets=_OFFSETS, within_m=_GRASP_WITHIN_M)
+        stack = Segment(object=base, turns=CUBE_TURNS, turned=False, carried=cube, within_m=_STACK_WITHIN_M)
+        row += [grasp, stack if last else replace(stack, signal=f"stack_{k}", offsets=_OFFSETS)]
     return SegmentPlan(segments={GRIPPER: tuple(row)})
 
 
