@@ -13,6 +13,9 @@ _COUNTS = (
     "search_rollouts", "confirm_rollouts", "exam_cases", "test_cases", "execute", "train_threads",
 )  # fmt: skip
 
+type Narrow = Mapping[str, tuple[float, float]]
+"""Factor -> the range that the first demonstrations keep to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
@@ -59,7 +62,7 @@ class LoopConfig:
     rounds: int = 1
     replicates: int = 1
     demonstrations: int = 150
-    narrow: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    narrow: Narrow = field(default_factory=dict[str, tuple[float, float]])
     narrow_layout: bool = True
     train_steps: int = 3000
     retrain_steps: int = 1000
@@ -138,23 +141,21 @@ class LoopConfig:
         return LoopConfig(**fields)
 
 
-FRANKA_STACK_NARROW: Mapping[str, tuple[float, float]] = {
-    "cube_red.y_m": (-0.14, 0.06),
-    "front_camera.yaw_rad": (-0.3, 0.1),
-    "light.intensity": (0.75, 1.3),
-    "cube_red.hue": (-0.25, 0.1),
+_NARROW: Mapping[str, Narrow] = {
+    "franka-stack": {
+        "cube_red.y_m": (-0.14, 0.06),
+        "front_camera.yaw_rad": (-0.3, 0.1),
+        "light.intensity": (0.75, 1.3),
+        "cube_red.hue": (-0.25, 0.1),
+    },
 }
-"""The first demonstrations are broad in most factors and narrow in these: as a person's first ones are, who puts the
-cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
+"""World -> what its first demonstrations are narrow in, and broad in all else: as a person's first ones are, who puts
+the cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
 
-
-FRANKA_STACK_STATE_NARROW: Mapping[str, tuple[float, float]] = {
-    "cube_red.y_m": (-0.14, 0.06),
-    "cube_blue.yaw_rad": (-1.0, 0.4),
-    "cube.scale": (0.9, 1.04),
+_STATE_NARROW: Mapping[str, Narrow] = {
+    "franka-stack": {"cube_red.y_m": (-0.14, 0.06), "cube_blue.yaw_rad": (-1.0, 0.4), "cube.scale": (0.9, 1.04)},
 }
-"""The same for a policy that is told where the objects are: what it does not see cannot surprise it. The published
-layouts keep cubes 10 cm apart, so a neighbour that blocks the usual grasp is new to it as well."""
+"""The same for a policy that is told where the objects are: what it does not see cannot surprise it."""
 
 
 def preset(name: str, task: str, seed: int) -> LoopConfig:
@@ -168,9 +169,7 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     world, colon, _ = task.partition(":")
     settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
     task = task if colon or not settings else f"{task}:{settings}"
-    narrow = _narrow(task) if world == "franka-stack" else {}
-    if world == "franka-stack" and name == "state":
-        narrow = FRANKA_STACK_STATE_NARROW
+    narrow = _varied((_STATE_NARROW if name == "state" else _NARROW).get(world, {}), task)
     maker = PRESETS[name].maker if _is_segmented(task) else "expert"
     return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
 
@@ -183,12 +182,14 @@ def _is_segmented(task: str) -> bool:
     return isinstance(made, Segmented) and made.segments is not None
 
 
-def _narrow(task: str) -> Mapping[str, tuple[float, float]]:
-    """Those of FRANKA_STACK_NARROW that the task varies: a state policy's has no cameras, light or colours."""
+def _varied(narrow: Narrow, task: str) -> Narrow:
+    """Those factors that the task varies: a state policy's has no cameras, light or colours."""
+    if not narrow:
+        return narrow
     from etude.sim import make_task  # heavy: not for the help
 
-    varied = make_task(task).space.names
-    return {factor: bounds for factor, bounds in FRANKA_STACK_NARROW.items() if factor in varied}
+    names = make_task(task).space.names
+    return {factor: bounds for factor, bounds in narrow.items() if factor in names}
 
 
 _STACK_SETTINGS = {
@@ -231,16 +232,16 @@ PRESETS: Mapping[str, LoopConfig] = {
     ),
     "state": replace(
         _DEMO,
-        demonstrations=200,
-        train_steps=3000,
+        demonstrations=400,
+        train_steps=5000,
         retrain_steps=1000,
-        accepted=80,
+        accepted=40,
         search_rollouts=300,
         confirm_rollouts=16,
         diagnosis_rollouts=80,
         train_threads=1,
         exam_cases=150,
-        test_cases=100,
+        test_cases=150,
         execute=8,
     ),
     "demo": _DEMO,
