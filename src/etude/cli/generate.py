@@ -66,7 +66,7 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
         per_subtask: Choose it anew for every segment; else once for every attempt.
         noise: Standard deviation of what is added to the arm's actions, as a share of half their range; it is executed
             and recorded.
-        lift_m: How far above the lowest that the gripper is in the source the way between two segments rises before it
+        lift_m: How far above the lowest that the gripper is in any source the way between two segments rises before it
             goes aside; 0 goes straight.
         keep_failed: Keep the failures too, as a dataset of their own: OUT/failed.
         resume: Continue a dataset that was begun with the same options; --accepted or --attempts may be larger.
