@@ -21,6 +21,7 @@ from etude.core import Case, Perturbation, PolicyFactory, Rate, StageFailedError
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
+from etude.loop.order import run_chain
 from etude.loop.placing import FirstDemonstrations
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
@@ -119,7 +120,7 @@ class FlawlessChain(Chain):
 def test_a_baseline_without_failures_ends_the_run_with_a_bound_and_what_to_do(tmp_path: Path):
     chain = FlawlessChain(config=TINY, task=TASK, seed=1, directory=tmp_path, executor=SerialExecutor())
     with pytest.raises(StageFailedError, match=r"^no exam: in 16 rollouts .* at most 32.4% .* from 8 .* harder"):
-        chain.run()
+        run_chain(chain)
 
 
 CONFIG = replace(
@@ -133,7 +134,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlantedChain, dic
     """A finished chain with a pocket, and what its arms learned from."""
     directory = tmp_path_factory.mktemp("planted")
     chain = PlantedChain(config=CONFIG, task=TASK, seed=1, directory=directory, executor=SerialExecutor())
-    return chain, chain.run()
+    return chain, run_chain(chain)
 
 
 def pockets_of(chain: Chain, search: Path) -> list[Pocket]:

@@ -14,6 +14,7 @@ from etude.loop.chain import Chain
 from etude.loop.collecting import collect
 from etude.loop.diagnosing import PlanDraw
 from etude.loop.needs import Measuring, NeedSettings, load_needs, write_practice
+from etude.loop.order import run_chain
 from etude.loop.pupil import Pupil
 from etude.loop.stage import load_manifest
 from etude.loop.stages import Arena
@@ -163,7 +164,7 @@ def test_an_arm_measures_what_pockets_take_and_divides_its_round_by_it(tmp_path:
         train_steps=2, retrain_steps=1,
     )  # fmt: skip
     chain = PlantedChain(config=config, task=TASK, seed=1, directory=tmp_path, executor=SerialExecutor())
-    pupil = chain.run()["needs"]
+    pupil = run_chain(chain)["needs"]
     measured = tmp_path / "round-00" / "needs"
     assert measured in pupil.stages
     needs = load_needs(measured)

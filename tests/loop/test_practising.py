@@ -17,6 +17,7 @@ from etude.loop.arms import Arm
 from etude.loop.chain import Chain
 from etude.loop.choosing import Candidates, Chosen, choose, episode_weights, practised
 from etude.loop.exercise import Exercise, Scores, Told, chances
+from etude.loop.order import run_chain
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 
@@ -42,7 +43,7 @@ def make_chain(directory: Path, executor: Executor | None = None) -> Chain:
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Chain, dict[str, Pupil]]:
     chain = make_chain(tmp_path_factory.mktemp("practice"))
-    return chain, chain.run()
+    return chain, run_chain(chain)
 
 
 def results(pupil: Pupil, name: str) -> list[int]:
@@ -127,7 +128,7 @@ def test_a_round_that_was_stopped_ends_as_one_that_never_was(practice: tuple[Cha
     broken, scorer, done = 0, Breaks(), dict[str, Pupil]()
     while not done:
         try:
-            done = replace(make_chain(tmp_path / "run", StopsAfter(5)), scorer=scorer).run()
+            done = run_chain(replace(make_chain(tmp_path / "run", StopsAfter(5)), scorer=scorer))
         except KeyboardInterrupt:
             broken += 1
     assert broken >= 3
@@ -160,7 +161,7 @@ def test_scores_that_need_more_than_the_policy_get_it(tmp_path: Path):
     arms = ("align", "disagreement", "failure-split")
     config = replace(CONFIG, arms=arms, rounds=2, examine_rounds=False)
     chain = Chain(config=config, task=TASK, seed=4, directory=tmp_path, executor=SerialExecutor())
-    pupils = chain.run()
+    pupils = run_chain(chain)
     for name in arms:
         assert results(pupils[name], "accepted") == [4, 4]
         scores = read_json(chain.round_directory(2, name) / "score" / "scores.json")

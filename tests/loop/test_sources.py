@@ -19,6 +19,7 @@ from etude.loop.collecting import collect
 from etude.loop.exercise import Exercise, Scores, Told
 from etude.loop.fallback import OrExpert
 from etude.loop.making import ExpertMaker, Made
+from etude.loop.order import run_chain
 from etude.loop.placing import made_where
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.run import check_config
@@ -45,7 +46,7 @@ def make_chain(directory: Path, executor: Executor) -> Chain:
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Chain, dict[str, Pupil]]:
     chain = make_chain(tmp_path_factory.mktemp("practice"), SerialExecutor())
-    return chain, chain.run()
+    return chain, run_chain(chain)
 
 
 def test_new_demonstrations_are_made_from_the_first_ones(practice: tuple[Chain, dict[str, Pupil]]):
@@ -79,7 +80,7 @@ def test_a_stopped_loop_that_generates_ends_as_one_that_never_was(
     done, broken = dict[str, Pupil](), 0
     while not done:
         try:
-            done = make_chain(tmp_path, StopsAfter(17)).run()
+            done = run_chain(make_chain(tmp_path, StopsAfter(17)))
         except KeyboardInterrupt:
             broken += 1
     assert broken > 2

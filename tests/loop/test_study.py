@@ -13,6 +13,7 @@ import pytest
 from loop.planted_study import CODE, CONFIG, GAINS, PLAN, planted, replicates
 from loop.tiny import TASK, TINY, everything
 
+import etude.loop.study.replicate
 from etude.compute import SerialExecutor
 from etude.core import ConfigError, EtudeError, MismatchError, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
@@ -305,7 +306,7 @@ def test_an_error_of_the_chain_is_a_failure_that_says_why(tmp_path: Path, monkey
     def broken(chain: Chain) -> Any:
         raise ZeroDivisionError("somewhere")
 
-    monkeypatch.setattr(Chain, "run", broken)
+    monkeypatch.setattr(etude.loop.study.replicate, "run_chain", broken)
     plan = StudyPlan.of(replace(TINY, arms=("failure",)), replicates=1, pilot=0, code=CODE)
     with pytest.raises(StageFailedError, match="ZeroDivisionError: somewhere"):
         start(tmp_path, SerialExecutor(), plan=plan)

@@ -1,7 +1,7 @@
-"""One chain: a baseline, its failures, a frozen exam, and several ways of choosing what to practise, side by side."""
+"""The stages of one chain: demonstrations, search, diagnosis, suites and tests; `etude.loop.order` has their order."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +10,28 @@ import numpy as np
 from etude.core import EtudeError, Executor, PolicyFactory, Suite, Task, derive_seed, stream
 from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
-from etude.loop.arms import Arm
-from etude.loop.choosing import CHOOSE, episode_weights
 from etude.loop.collecting import Draw, collect
 from etude.loop.config import LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
-from etude.loop.elsewhere import CHECKPOINT, AwaitingPolicyError, hand_over_of, trained_policy
+from etude.loop.elsewhere import trained_policy
 from etude.loop.exercise import Scorer, score_candidates
-from etude.loop.handing import HandOver, take_over
 from etude.loop.making import Maker
-from etude.loop.placing import FirstDemonstrations, made_where
-from etude.loop.practising import Practice
+from etude.loop.placing import made_where
 from etude.loop.progress import Progress, silent
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.searching import SearchSettings, require_weakness, search_for_failures
-from etude.loop.sources import Sources
 from etude.loop.stage import Manifest, Work, load_manifest, run_stage
 from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
 from etude.loop.wiring import policy_factory
 from etude.search import FATES, Exclusion, SuiteConfig, follow_pockets
-from etude.training import TrainConfig
-from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
 FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
+_EXAM_ROLLOUTS, _ROLLOUTS_PER_CASE = 1000, 20  # that freezing an exam may spend: at least, and for each of its cases
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """One replicate: everything from the first demonstrations to the exam, in resumable stages.
+    """One replicate: everything from the first demonstrations to the exam, each stage with a folder of its own.
 
     Attributes:
         config: Settings.
@@ -74,58 +68,9 @@ class Chain:
         """Where the frozen suites are."""
         return self.directory / "round-00" / "suites"
 
-    def run(self) -> dict[str, Pupil]:
-        """Do every stage that is not done yet; returns the last state of every arm, the baseline first."""
-        baseline = self.baseline()
-        self.search(baseline, self.search_directory, "baseline")
-        self.freeze(baseline)
-        self.examine(baseline, "baseline")
-        pupils = {"baseline": baseline}
-        awaited: list[Path] = []
-        for name in self.config.arms:
-            try:
-                pupils[name] = self.learn(self.config.arm(name), baseline)
-            except AwaitingPolicyError as error:  # meanwhile the other arms go as far as they can
-                awaited += error.folders
-                continue
-            if name in self.config.fresh_search:
-                self.search_afresh(baseline, pupils[name], name)
-        if awaited:
-            raise AwaitingPolicyError(awaited)
-        return pupils
-
-    def learn(self, arm: Arm, baseline: Pupil) -> Pupil:
-        """Everything one arm does: its rounds, and the tests."""
-        pupil = replace(baseline, stages=())
-        if arm.restart:
-            pupil = self.restart(arm, pupil)
-        else:
-            for index in range(1, self.config.rounds + 1):
-                folder = self.round_directory(index, arm.name)
-                pupil = Practice(chain=self, arm=arm, index=index, folder=folder).run(pupil)
-                if self.config.examine_rounds and index < self.config.rounds:
-                    self.examine(pupil, f"{arm.name}-{index}")
-        self.examine(pupil, arm.name)
-        return pupil
-
     def round_directory(self, index: int, arm: str) -> Path:
         """Where the stages of an arm's round go."""
         return self.directory / f"round-{index:02d}" / arm
-
-    def baseline(self) -> Pupil:
-        """Collect the first demonstrations and train on them."""
-        folder = self.directory / "round-00"
-        draw = FirstDemonstrations(self.task, self.config)
-        inputs = {"narrow": self.config.to_json()["narrow"], "narrow_layout": self.config.narrow_layout}
-        self.collect(folder / "collect", "baseline", self.config.demonstrations, draw, inputs)
-        pupil = Pupil(train=folder / "train", collections=(folder / "collect",), stages=(folder / "collect",))
-        return self.train(pupil, folder / "train", "baseline", steps=self.config.train_steps, warm_start=False)
-
-    def restart(self, arm: Arm, baseline: Pupil) -> Pupil:
-        """Train from scratch on the baseline's data with another seed, for as many steps as an arm has had in all."""
-        folder = self.round_directory(self.config.rounds, arm.name)
-        steps = self.config.train_steps + self.config.rounds * self.config.retrain_steps
-        return self.train(baseline, folder / "train", arm.name, steps=steps, warm_start=False)
 
     @property
     def exclusion(self) -> Exclusion:
@@ -133,11 +78,6 @@ class Chain:
         exam = Suite.load(self.suites_directory / "exam.json")
         pockets = load_pockets(self.search_directory)
         return Exclusion.fitted(exam, pockets, self.task.space, stream(self.seed, "exclusion"))
-
-    @property
-    def sources(self) -> Sources:
-        """What new demonstrations are made from."""
-        return Sources(self)
 
     def collect(
         self,
@@ -173,99 +113,6 @@ class Chain:
 
         key = {"task": self.task.name, "space": self.task.space.hash, "accepted": accepted, "seed": seed, **inputs}
         return self.stage(directory, key, work)
-
-    def train(
-        self,
-        pupil: Pupil,
-        directory: Path,
-        name: str,
-        *,
-        steps: int,
-        warm_start: bool,
-        new_share: float | None = None,
-    ) -> Pupil:
-        """Train on everything the arm has, from its last checkpoint or from scratch.
-
-        Args:
-            pupil: The arm so far.
-            directory: Where the training goes.
-            name: What it is called, which its randomness depends on.
-            steps: How many.
-            warm_start: Whether from the last checkpoint.
-            new_share: Sampling weight of the newest demonstrations; None is the run's.
-        """
-        *old, new = pupil.collections
-        share = (self.config.new_share if new_share is None else new_share) if old else 1.0
-        weights = {new: share} | {path: (1 - share) / len(old) for path in old}
-        config = TrainConfig(
-            steps=steps,
-            batch_size=self.config.batch_size,
-            seed=derive_seed(self.seed, "train", name),
-            threads=self.config.train_threads,
-        )
-        start = pupil.train / CHECKPOINT if warm_start else None
-
-        def work(folder: Path) -> Mapping[str, Any]:
-            with self.progress(f"{name}: training", steps) as update:
-                result = train_on(
-                    [
-                        WeightedDataset(path / DATASET, weights[path], episode_weights=episode_weights(path))
-                        for path in pupil.collections
-                    ],
-                    folder,
-                    config=config,
-                    policy=PolicyChoice(name=self.config.policy, warm_start=start),
-                    resume=True,
-                    progress=lambda step, _total, loss: update(step, f"loss {loss:.3f}"),
-                )
-            return {"train_steps": steps, "best_step": result.best_step, "best_loss": result.best_loss}
-
-        key: dict[str, Any] = {
-            "policy": self.config.policy,
-            "train": asdict(config),
-            "datasets": {load_manifest(path).hash: weights[path] for path in pupil.collections},
-            "warm_start": load_manifest(pupil.train).hash if warm_start else None,
-        }
-        choices = [path.with_name(CHOOSE) for path in pupil.collections if path.with_name(CHOOSE).exists()]
-        if choices:
-            key["choices"] = [load_manifest(path).hash for path in choices]
-        if self.config.elsewhere:
-            self.train_elsewhere(pupil, directory, name, key, weights, warm_start=warm_start)
-        else:
-            self.stage(directory, key, work)
-        return replace(pupil.charged(directory), train=directory)
-
-    def train_elsewhere(
-        self,
-        pupil: Pupil,
-        directory: Path,
-        name: str,
-        key: Mapping[str, Any],
-        weights: Mapping[Path, float],
-        *,
-        warm_start: bool,
-    ) -> None:
-        """Hand the demonstrations over, and take the policy that comes back.
-
-        Raises:
-            AwaitingPolicyError: None came yet.
-        """
-        hand_over = HandOver(
-            name=name,
-            task=self.task,
-            datasets=[
-                WeightedDataset(path / DATASET, weights[path], episode_weights=episode_weights(path))
-                for path in pupil.collections
-            ],
-            layouts=self.config.elsewhere,
-            start=trained_policy(pupil.train) if warm_start else None,
-            steps=key["train"]["steps"],
-            progress=self.progress,
-        )
-        handed = directory.with_name(hand_over_of(directory.name))
-        data = {name: value for name, value in key.items() if name not in ("policy", "train")}
-        self.stage(handed, {**data, "layouts": self.config.elsewhere}, hand_over.write)
-        take_over(handed, directory, self.arena, execute=self.config.execute)
 
     def search(self, pupil: Pupil, directory: Path, name: str) -> Manifest:
         """Search a policy's failures and confirm its pockets."""
@@ -315,7 +162,11 @@ class Chain:
         """Write the suites that everybody sits, before any arm has data; they are charged to nobody."""
         config, seed = self.config, derive_seed(self.seed, "suites")
         sizes = SuiteConfig(
-            exam=config.exam_cases, dev=config.dev_cases, uniform=config.test_cases, nominal=config.test_cases
+            exam=config.exam_cases,
+            dev=config.dev_cases,
+            uniform=config.test_cases,
+            nominal=config.test_cases,
+            max_rollouts=max(_EXAM_ROLLOUTS, _ROLLOUTS_PER_CASE * (config.exam_cases + config.dev_cases)),
         )
 
         def work(folder: Path) -> Mapping[str, Any]:

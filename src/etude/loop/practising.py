@@ -7,7 +7,7 @@ the arm calls for.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from etude.acquisition.scores import SCORES
 from etude.core import Diagnosis, PerturbationSpace, Rate, derive_seed, stream
 from etude.core.files import read_json, write_json
 from etude.loop.arms import ARMS, Arm
+from etude.loop.chain import Chain
 from etude.loop.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose, episode_weights
 from etude.loop.diagnosing import load_diagnosis
 from etude.loop.elsewhere import checkpoint_of
@@ -24,14 +25,13 @@ from etude.loop.needs import PRACTICE, Measuring, needs_of, write_practice
 from etude.loop.placing import Mutations
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.regime import REGIME, Regime, judge_regime
+from etude.loop.retraining import train
+from etude.loop.sources import Sources
 from etude.loop.stage import Manifest, load_manifest
 from etude.loop.stages import load_pockets
 from etude.policies import CheckpointPolicy
 from etude.search import KeepsAway, TargetedSampler
 from etude.training.fitting import WeightedDataset
-
-if TYPE_CHECKING:
-    from etude.loop.chain import Chain
 
 DIAGNOSE, NEEDS, GENERATE, SCORE = "diagnose", "needs", "generate", "score"
 COMPANION, REGIME_STAGE = "companion", "regime"
@@ -49,7 +49,7 @@ class Practice:
         folder: Where its stages go.
     """
 
-    chain: "Chain"
+    chain: Chain
     arm: Arm
     index: int
     folder: Path
@@ -68,7 +68,8 @@ class Practice:
             arm = self.settled(search) if self.arm.draw == "adaptive" else self.arm
             pupil = self.with_new_data(pupil, arm, search)
         steps, share = self.chain.config.retrain_steps, self.arm.new_share
-        return self.chain.train(pupil, self.folder / "train", self.title, steps=steps, warm_start=True, new_share=share)
+        folder = self.folder / "train"
+        return train(self.chain, pupil, folder, self.title, steps=steps, warm_start=True, new_share=share)
 
     def searched(self, pupil: Pupil) -> tuple[Path, Pupil]:
         """Where the policy fails as it is now; in the first round that is what the baseline's search found."""
@@ -100,15 +101,15 @@ class Practice:
             "uniform_share": self.chain.config.uniform_share,
         }
         pupil, draw, aimed = self.aimed(pupil, arm, search)
-        before, maker = None, self.chain.sources.maker(self.made_by)
+        before, maker = None, self.sources.maker(self.made_by)
         if self.made_by != "expert":
-            inputs |= {"maker": self.made_by, "sources": self.chain.sources.annotate().hash}
-            pupil = pupil.charged(self.chain.sources.directory)
+            inputs |= {"maker": self.made_by, "sources": self.sources.annotate().hash}
+            pupil = pupil.charged(self.sources.directory)
         if arm.draw == "distributions":  # they choose what is made from what; in the first round anything from any
             before, aimed = self.distributions()
             written = self.last_choice / DISTRIBUTIONS if self.index > 1 else None
             draw = Mutations(self.space, before)
-            maker = self.chain.sources.maker(self.made_by, select="random", distributions=written)
+            maker = self.sources.maker(self.made_by, select="random", distributions=written)
         count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
         away, several = KeepsAway(draw, self.chain.exclusion), arm.oversample > 1
         self.chain.collect(generate, self.title, count, away, inputs | aimed, maker=maker, candidates=several)
@@ -227,8 +228,8 @@ class Practice:
         inputs = {"search": load_manifest(search).hash}
         count = min(_AIM, self.chain.config.accepted)
         if self.made_by != "expert":
-            inputs |= {"maker": self.made_by, "sources": self.chain.sources.annotate().hash}
-        maker = self.chain.sources.maker(self.made_by)
+            inputs |= {"maker": self.made_by, "sources": self.sources.annotate().hash}
+        maker = self.sources.maker(self.made_by)
         self.chain.collect(folder, f"{self.title}-aim", count, draw, inputs, maker=maker, candidates=True)
         return folder
 
@@ -236,19 +237,19 @@ class Practice:
         """Another policy that learned the same with another seed, to disagree with."""
         if self.index == 1:
             folder = self.chain.directory / "round-00" / COMPANION
-            self.chain.train(pupil, folder, COMPANION, steps=self.chain.config.train_steps, warm_start=False)
+            train(self.chain, pupil, folder, COMPANION, steps=self.chain.config.train_steps, warm_start=False)
             return folder
         folder = self.folder / COMPANION
         last = self.chain.round_directory(self.index - 1, self.arm.name) / COMPANION
         start = replace(pupil, train=last if self.index > 2 else self.chain.directory / "round-00" / COMPANION)
         steps, name = self.chain.config.retrain_steps, f"{self.title}-{COMPANION}"
-        self.chain.train(start, folder, name, steps=steps, warm_start=True, new_share=self.arm.new_share)
+        train(self.chain, start, folder, name, steps=steps, warm_start=True, new_share=self.arm.new_share)
         return folder
 
     def distributions(self) -> tuple[MutationDistributions, dict[str, Any]]:
         """As the last round left them, and what tells them apart; at first nearly everything is equally likely."""
         if self.index == 1:
-            sources = self.chain.sources.episodes(self.made_by)
+            sources = self.sources.episodes(self.made_by)
             start = MutationDistributions.start(self.space.names, sources)
             return start, {"distributions": {"start": list(sources)}}
         last = MutationDistributions.load(self.last_choice / DISTRIBUTIONS, self.space.names)
@@ -258,6 +259,11 @@ class Practice:
     def last_choice(self) -> Path:
         """What the arm chose in the round before."""
         return self.chain.round_directory(self.index - 1, self.arm.name) / CHOOSE
+
+    @property
+    def sources(self) -> Sources:
+        """What new demonstrations are made from."""
+        return Sources(self.chain)
 
     @property
     def made_by(self) -> str:

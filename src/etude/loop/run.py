@@ -12,6 +12,7 @@ from etude.core.files import read_json, write_json
 from etude.generation.cutting import segment_plan
 from etude.loop.chain import Chain
 from etude.loop.config import LoopConfig
+from etude.loop.order import run_chain
 from etude.loop.progress import Progress, silent
 from etude.loop.report import RunResults, write_overview, write_report
 from etude.loop.results import gather, provenance
@@ -141,7 +142,7 @@ def _finish(directory: Path, config: LoopConfig, chains: Sequence[Chain]) -> Fin
     record = read_json(directory / RECORD)
     results: list[RunResults] = []
     for chain in chains:
-        results.append(gather(chain, chain.run(), directory.name, record))
+        results.append(gather(chain, run_chain(chain), directory.name, record))
         replace_report(chain.directory / "report", partial(write_report, results[-1]))
     if len(chains) > 1:
         pages = [f"../{chain.directory.name}/report/index.html" for chain in chains]

@@ -3,27 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etude.data import DatasetMeta
 from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
 from etude.generation.selecting import Strategy
+from etude.loop.chain import Chain
 from etude.loop.fallback import OrExpert
 from etude.loop.generating import GeneratorMaker, read_sources
 from etude.loop.making import Maker
 from etude.loop.pupil import DATASET
 from etude.loop.stage import Manifest, load_manifest
 
-if TYPE_CHECKING:
-    from etude.loop.chain import Chain
-
 
 @dataclass(frozen=True)
 class Sources:
     """What an arm's new demonstrations are made from, and by whom."""
 
-    chain: "Chain"
+    chain: Chain
 
     @property
     def directory(self) -> Path:

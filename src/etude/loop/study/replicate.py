@@ -16,6 +16,7 @@ from etude.core.files import read_json, write_bytes, write_json
 from etude.evaluation import read_outcomes
 from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain
 from etude.loop.config import LoopConfig
+from etude.loop.order import run_chain
 from etude.loop.progress import Update
 from etude.loop.pupil import Pupil
 from etude.loop.report import write_report
@@ -98,7 +99,7 @@ def _run(job: ReplicateJob) -> Replicate:
         executor=SerialExecutor(),
         progress=_Told(job.directory / WORKING),
     )
-    pupils = chain.run()
+    pupils = run_chain(chain)
     code = provenance()
     results = gather(chain, pupils, job.name, {"provenance": code, "command": job.command}, film=False)
     replace_report(job.directory / "report", partial(write_report, results))
