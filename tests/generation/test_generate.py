@@ -136,6 +136,12 @@ def test_a_source_that_is_asked_for_is_taken():
         attempt(0, source=5)
 
 
+def test_the_way_to_a_source_that_is_asked_for_is_that_of_all():
+    slow = [replace(s, grippers={"hand": np.repeat(s.grippers["hand"][:1], s.length, axis=0)}) for s in SOURCES[1:]]
+    alone, among = (attempt(0, sources=sources, source=4) for sources in (SOURCES[:1], [SOURCES[0], *slow]))
+    assert among.outcome.length > alone.outcome.length
+
+
 def test_out_of_reach_is_told_before_the_first_step():
     far = [replace(s, objects={"puck": s.objects["puck"] - 9.0 * OFFSET, "goal": s.objects["goal"]}) for s in SOURCES]
     made = attempt(0, sources=far)

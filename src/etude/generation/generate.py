@@ -74,14 +74,14 @@ def generate(
     Raises:
         ConfigError: There is no such source.
     """
-    chosen = [s for s in sources if source is None or s.episode == source]
-    if not chosen:
+    chosen = next((s for s in sources if s.episode == source), None)
+    if source is not None and chosen is None:
         raise ConfigError(
             f"no source demonstration {source}: choose one of {', '.join(str(s.episode) for s in sources)}."
         )
     _, info = environment.reset(seed=case.seed, options={"perturbation": case.theta})
     start = {name: np.array(X, np.float64) for name, X in info["object_poses"].items()}
-    weaver = Weaver(environment, plan, chosen, rng, config, info)
+    weaver = Weaver(environment, plan, sources, rng, config, info, chosen=chosen)
     actions: list[NDArray[np.float32]] = []
     total_reward, done, reason, unreachable = 0.0, False, "", False
     try:

@@ -56,6 +56,7 @@ class Weaver:
         rng: Of the attempt.
         config: The choices.
         info: The environment's, of the reset.
+        chosen: The source that all segments are taken from; None chooses as the config says.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Weaver:
         rng: np.random.Generator,
         config: GenerationConfig,
         info: Mapping[str, Any],
+        *,
+        chosen: SourceDemonstration | None = None,
     ) -> None:
         self.pieces: list[Piece] = []
         self._environment, self._plan, self._sources, self._rng, self._config = environment, plan, sources, rng, config
         self._offsets = draw_offsets(plan, rng)
-        self._chosen: SourceDemonstration | None = None
+        self._chosen = chosen
         self._scales = arm_scales(environment) if config.noise else {}
         self._low, self._high = action_bounds(environment)
         self._steps = self._held = 0
