@@ -15,9 +15,10 @@ from loop.tiny import TASK, TINY, everything
 
 import etude.loop.study.replicate
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, EtudeError, MismatchError, RunExistsError, StageFailedError
+from etude.core import ConfigError, EtudeError, MismatchError, Pocket, Rate, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
 from etude.loop.chain import Chain
+from etude.loop.order import begin
 from etude.loop.study.analysis import Analysis, analyse
 from etude.loop.study.choice import CHOICE, choose
 from etude.loop.study.curves import demonstrations_needed, first_reach, gain_at_equal_cost
@@ -30,6 +31,14 @@ from etude.loop.study.summary import summary
 from etude.loop.study.verdict import judge
 from etude.loop.study.watching import WORKING, watched
 
+POCKET = Pocket(
+    name="planted",
+    bounds={"light.intensity": (0.4, 0.7)},
+    inside=Rate(4, 4),
+    outside=Rate(0, 8),
+    expert=Rate(4, 4),
+    volume=0.3,
+)
 TOY = StudyPlan.of(replace(CONFIG, task=TASK.name), replicates=5, pilot=2, code=CODE)
 
 
@@ -300,6 +309,45 @@ def test_a_real_replicate_that_was_stopped_ends_as_one_that_was_not(tmp_path: Pa
     assert {ends[name].demonstrations for name in ("uniform", "failure")} == {config.accepted}
     assert ends["failure"].steps > ends["uniform"].steps  # it pays for looking for failures
     assert (tmp_path / "s/confirm/replicate-00/report/index.html").exists()
+
+
+def without_pockets(monkeypatch: pytest.MonkeyPatch, passed_over: int) -> list[int]:
+    """Let the search confirm a pocket only of later baselines; returns the seeds of all that are tried."""
+    seeds: list[int] = []
+
+    def planted_begin(chain: Chain) -> Any:
+        pupil = begin(chain)
+        if chain.seed not in seeds:
+            seeds.append(chain.seed)
+        confirmed = [POCKET.to_json()] if len(seeds) > passed_over else []
+        write_json(chain.search_directory / "pockets.json", {"pockets": confirmed, "refuted": []})
+        return pupil
+
+    monkeypatch.setattr(etude.loop.study.replicate, "begin", planted_begin)
+    return seeds
+
+
+def test_a_replicate_takes_the_first_baseline_that_has_a_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seeds = without_pockets(monkeypatch, passed_over=2)
+    config = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
+    plan = StudyPlan.of(config, replicates=1, pilot=0, code=CODE, baselines=3)
+    found = start(tmp_path, SerialExecutor(), plan=plan)
+    (replicate,) = found.analysis.confirmed
+    assert (replicate.passed_over, replicate.pockets, len(set(seeds))) == (2, 1, 3)
+    assert replicate.seed == seeds[2]
+    folders = {path.name for path in (tmp_path / "confirm/replicate-00").iterdir()}
+    assert {"passed-over-0", "passed-over-1", "round-00", "round-01"} <= folders
+    assert "2 baselines were passed over" in found.report.read_text()
+    assert "up to 3 baselines" in plan.hypotheses["left out"]
+    assert start(tmp_path, SerialExecutor(), plan=plan, resume=True).analysis.confirmed == (replicate,)
+
+
+def test_where_no_baseline_has_a_pocket_a_replicate_fails_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    without_pockets(monkeypatch, passed_over=9)
+    config = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
+    plan = StudyPlan.of(config, replicates=1, pilot=0, code=CODE, baselines=2)
+    with pytest.raises(StageFailedError, match="none of 2 baselines"):
+        start(tmp_path, SerialExecutor(), plan=plan)
 
 
 def test_an_error_of_the_chain_is_a_failure_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

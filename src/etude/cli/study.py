@@ -40,6 +40,8 @@ class Options(WorkerOptions):
         arms_file: TOML file with arms of your own, one table each.
         replicates: Confirming replicates; a claim takes 5 at least.
         pilot: Replicates before them that choose the arm to confirm; 0 confirms every arm.
+        baselines: How many baselines a replicate may draw until the search confirms a pocket of one, for without one
+            there is nothing to aim at; 1 takes the first as it is.
         rounds: Turns of the loop in each, instead of the preset's.
         budget: New demonstrations of every arm over all rounds, instead of the preset's.
         exam_cases: Cases of each replicate's exam, instead of the preset's; a claim takes 200 at least.
@@ -58,6 +60,7 @@ class Options(WorkerOptions):
     arms_file: Annotated[Path | None, arg(metavar="FILE")] = None
     replicates: int = 5
     pilot: int = 0
+    baselines: int = 1
     rounds: Annotated[int | None, arg(metavar="INT")] = None
     budget: Annotated[int | None, arg(metavar="INT")] = None
     exam_cases: Annotated[int | None, arg(metavar="INT")] = None
@@ -69,8 +72,9 @@ class Options(WorkerOptions):
 
     def __post_init__(self) -> None:
         WorkerOptions.__post_init__(self)
-        counts = {"rounds": self.rounds, "budget": self.budget, "exam_cases": self.exam_cases}
-        require_at_least(1, replicates=self.replicates, **{k: v for k, v in counts.items() if v is not None})
+        optional = {"rounds": self.rounds, "budget": self.budget, "exam_cases": self.exam_cases}
+        counts = {name: value for name, value in optional.items() if value is not None}
+        require_at_least(1, replicates=self.replicates, baselines=self.baselines, **counts)
         require_at_least(0, seed=self.seed, pilot=self.pilot)
 
 
@@ -87,7 +91,9 @@ def run(options: Options) -> None:
 
     known = provenance()
     code = {name: known[name] for name in ("etude", "commit")}
-    plan = StudyPlan.of(config, replicates=options.replicates, pilot=options.pilot, code=code)
+    plan = StudyPlan.of(
+        config, replicates=options.replicates, pilot=options.pilot, baselines=options.baselines, code=code
+    )
     with nothing_if_nothing(options.out, options.out / PLAN):
         plan = register(plan, task, options.out, resume=options.resume, other_code=options.other_code)
     if not options.json:

@@ -14,8 +14,7 @@ from etude.loop.retraining import train
 
 def run_chain(chain: Chain) -> dict[str, Pupil]:
     """Do every stage that is not done yet; returns the last state of every arm, the baseline first."""
-    baseline = _baseline(chain)
-    chain.search(baseline, chain.search_directory, "baseline")
+    baseline = begin(chain)
     chain.freeze(baseline)
     chain.examine(baseline, "baseline")
     pupils = {"baseline": baseline}
@@ -31,6 +30,13 @@ def run_chain(chain: Chain) -> dict[str, Pupil]:
     if awaited:
         raise AwaitingPolicyError(awaited)
     return pupils
+
+
+def begin(chain: Chain) -> Pupil:
+    """The baseline, and where it fails: what comes before the exam and all arms."""
+    baseline = _baseline(chain)
+    chain.search(baseline, chain.search_directory, "baseline")
+    return baseline
 
 
 def _baseline(chain: Chain) -> Pupil:

@@ -100,7 +100,7 @@ def _sections(analysis: Analysis) -> list[Html]:
             "Every replicate",
             "Cases of its own exam that only one of the two solved; p is McNemar's exact test, E is evidence "
             "that the first is better, valid whenever one looks. These tests know nothing of other training seeds: the "
-            "claim rests on all replicates.",
+            f"claim rests on all replicates.{_passed_over(analysis)}",
             replicate_table(analysis, links),
         ),
         section(
@@ -131,6 +131,13 @@ def _curves(analysis: Analysis) -> Html:
     level = f"{1 - analysis.plan.alpha:.0%}".replace("%", " %")
     note = f"Means over replicates with {level} intervals (t over replicates)."
     return section("curves", "Success against cost", note, legend, grid([one for one in drawn if one], broad=True))
+
+
+def _passed_over(analysis: Analysis) -> str:
+    """How many baselines had nothing to aim at."""
+    count = sum(each.passed_over for each in analysis.confirmed)
+    some = "baseline was" if count == 1 else "baselines were"
+    return f" {count} {some} passed over, for the search confirmed no pocket of them." if count else ""
 
 
 def _equal_budgets(analysis: Analysis) -> str:

@@ -27,6 +27,8 @@ class StudyPlan:
         replicates: Confirming replicates, each a whole chain with a seed of its own.
         pilot: Replicates before them, with all arms: they choose the arm that is to be confirmed, and are not counted
             again. 0 confirms every arm.
+        baselines: How many baselines a replicate may draw until the search confirms a pocket of one, for where there is
+            none there is nothing to aim at; 1 takes the first as it is.
         margin: By how much an arm is to exceed `uniform` on the exam, a share.
         alpha: How often an interval or a test may be wrong.
         nominal_margin: By how much success in the nominal world may fall below the baseline's, a share.
@@ -40,6 +42,7 @@ class StudyPlan:
     config: LoopConfig
     replicates: int
     pilot: int = 0
+    baselines: int = 1
     margin: float = 0.15
     alpha: float = 0.05
     nominal_margin: float = 0.03
@@ -50,10 +53,10 @@ class StudyPlan:
     hypotheses: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        if self.replicates < 1 or self.pilot < 0:
+        if self.replicates < 1 or self.pilot < 0 or self.baselines < 1:
             raise ConfigError(
-                f"a study needs at least 1 replicate and no fewer than 0 pilots, got {self.replicates} and "
-                f"{self.pilot}."
+                f"a study needs at least 1 replicate, no fewer than 0 pilots and at least 1 baseline in each, got "
+                f"{self.replicates}, {self.pilot} and {self.baselines}."
             )
         if not self.compared:
             raise ConfigError(
@@ -62,12 +65,16 @@ class StudyPlan:
             )
 
     @staticmethod
-    def of(config: LoopConfig, *, replicates: int, pilot: int, code: Mapping[str, str]) -> "StudyPlan":
+    def of(
+        config: LoopConfig, *, replicates: int, pilot: int, code: Mapping[str, str], baselines: int = 1
+    ) -> "StudyPlan":
         """Plan a study: the controls and `uniform` are put before the arms where they are not among them."""
         arms = (*CONTROLS, UNIFORM, *(arm for arm in config.arms if arm not in (*CONTROLS, UNIFORM)))
         fresh = (UNIFORM, *arms[3:])
         config = replace(config, arms=arms, fresh_search=fresh, replicates=1, train_threads=1, examine_rounds=True)
-        plan = StudyPlan(config=config, replicates=replicates, pilot=pilot, code=code, hypotheses={})
+        plan = StudyPlan(
+            config=config, replicates=replicates, pilot=pilot, baselines=baselines, code=code, hypotheses={}
+        )
         return replace(plan, hypotheses=_hypotheses(plan))
 
     @property
@@ -108,6 +115,7 @@ class StudyPlan:
             "config": self.config.to_json(),
             "replicates": self.replicates,
             "pilot": self.pilot,
+            "baselines": self.baselines,
             "analysis": numbers,
             "hypotheses": dict(self.hypotheses),
             "code": dict(self.code),
@@ -117,7 +125,7 @@ class StudyPlan:
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> "StudyPlan":
         """The inverse of to_json."""
-        own = {name: record[name] for name in ("replicates", "pilot", "code", "hypotheses")}
+        own = {name: record[name] for name in ("replicates", "pilot", "baselines", "code", "hypotheses")}
         return StudyPlan(config=LoopConfig.from_json(record["config"]), **own, **record["analysis"])
 
     def save(self, directory: Path) -> None:
@@ -165,6 +173,12 @@ def _hypotheses(plan: StudyPlan) -> dict[str, str]:
     count = len(plan.compared)
     many = "" if plan.pilot or count == 1 else f", and Holm's p over the {count} arms below {plan.alpha:g}"
     level = f"{1 - plan.alpha:.0%}"
+    passed_over = (
+        f" Before any arm has data a replicate takes the first of up to {plan.baselines} baselines of which the search "
+        "confirms a pocket, for where there is none there is nothing to aim at; how many were passed over is told."
+        if plan.baselines > 1
+        else ""
+    )
     return {
         "primary": (
             f"{which} exceeds uniform on the exam by at least {100 * plan.margin:g} points after equally many "
@@ -190,5 +204,5 @@ def _hypotheses(plan: StudyPlan) -> dict[str, str]:
             "above the same data with more steps; the tail (CVaR of progress over the uniform test); cases newly "
             "lost."
         ),
-        "left out": "A replicate that fails is named, and left out of every mean.",
+        "left out": f"A replicate that fails is named, and left out of every mean.{passed_over}",
     }

@@ -78,6 +78,7 @@ class Replicate:
         exam: Hash of its exam.
         code: The code that finished it.
         plan: Hash of the plan that it follows.
+        passed_over: Baselines before this one of which the search confirmed no pocket.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Replicate:
     exam: str
     code: Mapping[str, str]
     plan: str
+    passed_over: int = 0
 
     def paired(self, arm: str, other: str, test: str) -> Paired:
         """Two arms in the end, on the same cases."""

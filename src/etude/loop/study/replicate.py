@@ -5,18 +5,18 @@ import time
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from etude.compute import SerialExecutor
-from etude.core import EtudeError, Suite, Task
+from etude.core import EtudeError, StageFailedError, Suite, Task, derive_seed
 from etude.core.files import read_json, write_bytes, write_json
 from etude.evaluation import read_outcomes
 from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain
 from etude.loop.config import LoopConfig
-from etude.loop.order import run_chain
+from etude.loop.order import begin, run_chain
 from etude.loop.progress import Update
 from etude.loop.pupil import Pupil
 from etude.loop.report import write_report
@@ -27,7 +27,7 @@ from etude.loop.stages import TESTS, load_pockets
 from etude.loop.study.record import BASELINE, ArmRecord, Failure, Point, Replicate, simulator_steps
 from etude.loop.study.watching import WORKING
 
-RESULT, FAILED = "result.json", "failed.json"
+RESULT, FAILED, PASSED_OVER = "result.json", "failed.json", "passed-over"
 TRAIN = "train"
 _TOLD_S = 1.0
 
@@ -42,6 +42,7 @@ class ReplicateJob:
         study: The study's folder.
         name: The replicate's folder in it.
         plan: Hash of the plan.
+        baselines: How many may be drawn until one has a pocket, see `StudyPlan`.
         command: What a person types to run the study, for the replicate's report.
     """
 
@@ -50,6 +51,7 @@ class ReplicateJob:
     study: Path
     name: str
     plan: str
+    baselines: int
     command: str
 
     @property
@@ -91,14 +93,7 @@ def load_replicate(directory: Path) -> Replicate | Failure | None:
 
 
 def _run(job: ReplicateJob) -> Replicate:
-    chain = Chain(
-        config=job.config,
-        task=job.task,
-        seed=job.config.seed,
-        directory=job.directory,
-        executor=SerialExecutor(),
-        progress=_Told(job.directory / WORKING),
-    )
+    chain = _chain_with_pocket(job)
     pupils = run_chain(chain)
     code = provenance()
     results = gather(chain, pupils, job.name, {"provenance": code, "command": job.command}, film=False)
@@ -111,7 +106,43 @@ def _run(job: ReplicateJob) -> Replicate:
         exam=Suite.load(chain.suites_directory / "exam.json").hash,
         code={name: code[name] for name in ("etude", "commit")},
         plan=job.plan,
+        passed_over=len(_passed_over(job)),
     )
+
+
+def _chain_with_pocket(job: ReplicateJob) -> Chain:
+    """The chain of the first baseline of which the search confirms a pocket; those before it are set aside.
+
+    Raises:
+        StageFailedError: None of those that may be drawn has one.
+    """
+    while True:
+        before = len(_passed_over(job))
+        seed = derive_seed(job.config.seed, "baseline", before) if before else job.config.seed
+        chain = Chain(
+            config=replace(job.config, seed=seed),
+            task=job.task,
+            seed=seed,
+            directory=job.directory,
+            executor=SerialExecutor(),
+            progress=_Told(job.directory / WORKING),
+        )
+        if job.baselines == 1:
+            return chain
+        begin(chain)
+        if load_pockets(chain.search_directory):
+            return chain
+        if before + 1 == job.baselines:
+            raise StageFailedError(
+                f"the search confirmed a pocket of none of {job.baselines} baselines: there is nothing to aim at. Make "
+                "the task harder or the search larger, or register a study that takes baselines without pockets."
+            )
+        (job.directory / "round-00").rename(job.directory / f"{PASSED_OVER}-{before}")
+
+
+def _passed_over(job: ReplicateJob) -> list[Path]:
+    """Baselines that were set aside."""
+    return list(job.directory.glob(f"{PASSED_OVER}-*"))
 
 
 def arm_record(chain: Chain, baseline: Pupil, pupil: Pupil) -> ArmRecord:

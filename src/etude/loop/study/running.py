@@ -150,6 +150,7 @@ class _Phases:
             study=self.directory,
             name=name,
             plan=self.plan.hash,
+            baselines=self.plan.baselines,
             command=self.command,
         )
 

@@ -14,6 +14,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "plan": analysis.plan.hash,
         "choice": analysis.choice.to_json() if analysis.choice else None,
         "replicates": {each.name: each.hash for each in (*analysis.pilots, *analysis.confirmed)},
+        "passed_over": {each.name: each.passed_over for each in (*analysis.pilots, *analysis.confirmed)},
         "failures": {failure.name: failure.why for failure in analysis.failures},
         "missing": list(analysis.missing),
         "verdicts": {
