@@ -38,8 +38,9 @@ class Segment:
         turns: Into how many equal turns about its own z axis the object falls on itself: 4 for a cube, 1 for most.
         turned: Whether it turns with its object; else it moves with the object's place alone, as when something is put
             on top of it that may lie there in any turn.
-        carried: What the gripper holds in it, brought to the object: the path of what is held is repeated, not that of
-            the gripper, for it may lie otherwise in the hand than it lay in the source's. "" for nothing.
+        carried: What the gripper holds in it; "" for nothing. A demonstration that loses it is no source. Where it is
+            brought to an object, the path of what is held is repeated, not that of the gripper, for it may lie
+            otherwise in the hand than it lay in the source's.
         offsets: Least and largest number of control steps added to its end; one is drawn uniformly for each attempt.
         within_m: It begins where the gripper has come so near to the object; what it did before, in the free, is left
             out, and the way there is straight. Moved with the object, that might lie out of reach.
@@ -59,8 +60,8 @@ class Segment:
     def __post_init__(self) -> None:
         if self.turns < 1:
             raise ConfigError(f"turns = {self.turns} must be at least 1.")
-        if self.carried and self.object in ("", self.carried):
-            raise ConfigError(f"carried = '{self.carried}': name in `object` another one, to which it is brought.")
+        if self.carried and self.object == self.carried:
+            raise ConfigError(f"carried = '{self.carried}': name another `object`, to which it is brought, or none.")
         if self.offsets[0] > self.offsets[1]:
             raise ConfigError(f"offsets = {self.offsets}: write the smaller first.")
         if not self.within_m > 0:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from etude.core import ConfigError, Part, Segment, Segmented, SegmentPlan, Task
+from etude.generation.holding import lost, pushed
 from etude.generation.source import SourceDemonstration
 
 type Offsets = Mapping[str, Sequence[int]]
@@ -58,7 +59,7 @@ def why_uncut(source: SourceDemonstration, plan: SegmentPlan) -> str:
             if first is not None and then is not None and then <= first:
                 when = f"not after '{before}' (frame {first})" if before else "where the episode begins"
                 return f"the signal '{after}' rises at frame {then}, {when}"
-    return _why_crossing(source, plan)
+    return _why_crossing(source, plan) or _why_not_held(source, plan)
 
 
 def _why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
@@ -71,6 +72,26 @@ def _why_crossing(source: SourceDemonstration, plan: SegmentPlan) -> str:
                     f"gripper '{gripper}' may be cut at {before} as late as frame {latest}, and at {after} as early as "
                     f"frame {earliest}: it is too fast in between"
                 )
+    return ""
+
+
+def _why_not_held(source: SourceDemonstration, plan: SegmentPlan) -> str:
+    """Why what a gripper carries is not taken where it lay, and then held, in words; "" where it is."""
+    offsets = {gripper: [0] * len(row) for gripper, row in plan.segments.items()}
+    for gripper, row in plan.segments.items():
+        for index, thing in enumerate(segment.carried for segment in row):
+            if not thing:
+                continue
+            first, last = span(source, plan, offsets, Part(gripper, index))
+            frame = lost(source.grippers[gripper][first:last], source.objects[thing][first:last])
+            if frame is not None:
+                return f"gripper '{gripper}' loses '{thing}' at frame {first + frame}, and takes it again"
+            if not index or row[index - 1].object != thing:
+                continue
+            first, last = span(source, plan, offsets, Part(gripper, index - 1))
+            frame = pushed(source.grippers[gripper][first:last], source.objects[thing][first:last])
+            if frame is not None:
+                return f"'{thing}' is pushed at frame {first + frame}, before gripper '{gripper}' takes it"
     return ""
 
 

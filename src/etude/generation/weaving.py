@@ -16,6 +16,7 @@ from etude.core.se3 import inverse
 from etude.generation.arm import Arm
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import draw_offsets, span
+from etude.generation.holding import SLIPPED_M
 from etude.generation.noise import Bounded, action_bounds, arm_scales
 from etude.generation.selecting import select
 from etude.generation.settling import rests, settled_frames
@@ -26,7 +27,6 @@ from etude.generation.transforming import angle_rad, as_carried, distance_m, sam
 type Pose = Float64[NDArray[np.float64], "4 4"]
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
 
-_SLIPPED_M = 0.05  # what lies so far from where the source held it is not in the hand
 _REACH_EVERY = 8  # control steps of a segment between poses that are checked for reach, beside its first and last
 
 
@@ -157,14 +157,16 @@ class Weaver:
         return rests(commands[first:last], float(np.ptp(commands))).tolist()
 
     def _asked(self, source: SourceDemonstration, part: Part, first: int, last: int, info: Mapping[str, Any]) -> Poses:
-        """What the source's gripper was asked for, (T, 4, 4), as it would be with what it carries lying as it does."""
+        """What the source's gripper was asked for, (T, 4, 4), as it would be with what it brings lying as it does."""
         targets, carried = source.targets[part.gripper][first:last], self._segment(part).carried
         if not carried:
             return targets
         there = inverse(source.grippers[part.gripper][first]) @ source.objects[carried][first]
         here = inverse(info["gripper_poses"][part.gripper]) @ info["object_poses"][carried]
-        if distance_m(there, here) > _SLIPPED_M:
+        if distance_m(there, here) > SLIPPED_M:
             raise GivenUpError(f"'{carried}' is not in the hand")
+        if not self._segment(part).object:  # nothing to bring it to exactly
+            return targets
         return as_carried(targets, source=there, now=here, turns=self._plan.turns[carried])
 
     def _way(self, part: Part, end: Pose, *, alone: bool) -> Poses:

@@ -49,11 +49,11 @@ SEGMENTS = SegmentPlan(
     segments={
         "left_gripper": (
             Segment(signal="lift_both", object="socket", turns=_BAR_TURNS, offsets=(4, 8), within_m=0.15),
-            Segment(),
+            Segment(carried="socket"),
         ),
         "right_gripper": (
             Segment(signal="lift_both", object="peg", turns=_BAR_TURNS, offsets=(4, 8), within_m=0.15),
-            Segment(),
+            Segment(carried="peg"),
         ),
     },
     together=((SegmentPart("left_gripper", 1), SegmentPart("right_gripper", 1)),),

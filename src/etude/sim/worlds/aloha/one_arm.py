@@ -57,7 +57,7 @@ SEGMENTS = SegmentPlan(
     segments={
         "right_gripper": (
             Segment(signal="lift", object="cube", turns=CUBE_TURNS, offsets=(4, 8), within_m=0.15),
-            Segment(),
+            Segment(carried="cube"),
         )
     }
 )
