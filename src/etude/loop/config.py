@@ -153,7 +153,12 @@ _NARROW: Mapping[str, Narrow] = {
 the cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
 
 _STATE_NARROW: Mapping[str, Narrow] = {
-    "franka-stack": {"cube_red.y_m": (-0.14, 0.06), "cube_blue.yaw_rad": (-1.0, 0.4), "cube.scale": (0.9, 1.04)},
+    "franka-stack": {
+        "cube_red.x_m": (0.42, 0.62),
+        "cube_red.y_m": (-0.14, 0.08),
+        "cube_blue.yaw_rad": (-1.0, 0.6),
+        "cube.scale": (0.9, 1.07),
+    },
 }
 """The same for a policy that is told where the objects are: what it does not see cannot surprise it."""
 
@@ -232,10 +237,11 @@ PRESETS: Mapping[str, LoopConfig] = {
     ),
     "state": replace(
         _DEMO,
-        demonstrations=400,
-        train_steps=5000,
+        demonstrations=600,
+        train_steps=6000,
         retrain_steps=1000,
         accepted=40,
+        new_share=0.25,
         search_rollouts=600,
         confirm_rollouts=24,
         diagnosis_rollouts=80,
