@@ -26,9 +26,9 @@ WORLDS = {
     "franka-stack:distractors=0": 0.70,
     "franka-lift:distractors=0": None,
     "so101-sort:max_steps=400": 0.85,
-    "aloha-transfer-cube:max_steps=800": 0.80,
-    "aloha-insertion:max_steps=800": 0.50,
-    "aloha-one-arm:max_steps=800": None,
+    "aloha-transfer-cube:max_steps=1000": 0.80,
+    "aloha-insertion:max_steps=1000": 0.50,
+    "aloha-one-arm:max_steps=1000": None,
 }
 """Task -> the yield that is wanted of it."""
 SOURCES = 10
