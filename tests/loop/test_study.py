@@ -39,6 +39,7 @@ POCKET = Pocket(
     expert=Rate(4, 4),
     volume=0.3,
 )
+AIMED = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
 TOY = StudyPlan.of(replace(CONFIG, task=TASK.name), replicates=5, pilot=2, code=CODE)
 
 
@@ -287,8 +288,7 @@ def test_who_waits_sees_how_far_each_replicate_is(tmp_path: Path, monkeypatch: p
 
 
 def test_a_real_replicate_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    config = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
-    plan = StudyPlan.of(config, replicates=1, pilot=0, code=CODE)
+    plan = StudyPlan.of(AIMED, replicates=1, pilot=0, code=CODE)
     examine, calls = Chain.examine, iter(range(100))
 
     def stopped(chain: Chain, *given: Any) -> Any:
@@ -306,7 +306,7 @@ def test_a_real_replicate_that_was_stopped_ends_as_one_that_was_not(tmp_path: Pa
     (replicate,) = found.confirmed
     assert [arm.name for arm in found.arms] == ["baseline", "more-steps", "reseeded", "uniform", "failure"]
     ends = {name: arm.last for name, arm in replicate.arms.items()}
-    assert {ends[name].demonstrations for name in ("uniform", "failure")} == {config.accepted}
+    assert {ends[name].demonstrations for name in ("uniform", "failure")} == {AIMED.accepted}
     assert ends["failure"].steps > ends["uniform"].steps  # it pays for looking for failures
     assert (tmp_path / "s/confirm/replicate-00/report/index.html").exists()
 
@@ -329,8 +329,7 @@ def without_pockets(monkeypatch: pytest.MonkeyPatch, passed_over: int) -> list[i
 
 def test_a_replicate_takes_the_first_baseline_that_has_a_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seeds = without_pockets(monkeypatch, passed_over=2)
-    config = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
-    plan = StudyPlan.of(config, replicates=1, pilot=0, code=CODE, baselines=3)
+    plan = StudyPlan.of(AIMED, replicates=1, pilot=0, code=CODE, baselines=3)
     found = start(tmp_path, SerialExecutor(), plan=plan)
     (replicate,) = found.analysis.confirmed
     assert (replicate.passed_over, replicate.pockets, len(set(seeds))) == (2, 1, 3)
@@ -344,8 +343,7 @@ def test_a_replicate_takes_the_first_baseline_that_has_a_pocket(tmp_path: Path, 
 
 def test_where_no_baseline_has_a_pocket_a_replicate_fails_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     without_pockets(monkeypatch, passed_over=9)
-    config = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
-    plan = StudyPlan.of(config, replicates=1, pilot=0, code=CODE, baselines=2)
+    plan = StudyPlan.of(AIMED, replicates=1, pilot=0, code=CODE, baselines=2)
     with pytest.raises(StageFailedError, match="none of 2 baselines"):
         start(tmp_path, SerialExecutor(), plan=plan)
 

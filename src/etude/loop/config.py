@@ -174,27 +174,16 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     world, colon, _ = task.partition(":")
     settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
     task = task if colon or not settings else f"{task}:{settings}"
-    narrow = _varied((_STATE_NARROW if name == "state" else _NARROW).get(world, {}), task)
-    maker = PRESETS[name].maker if _is_segmented(task) else "expert"
-    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
 
-
-def _is_segmented(task: str) -> bool:
-    """Whether new demonstrations can be made from the first ones; else the expert makes them."""
     from etude.sim import make_task  # heavy: not for the help
 
     made = make_task(task)
-    return isinstance(made, Segmented) and made.segments is not None
-
-
-def _varied(narrow: Narrow, task: str) -> Narrow:
-    """Those factors that the task varies: a state policy's has no cameras, light or colours."""
-    if not narrow:
-        return narrow
-    from etude.sim import make_task  # heavy: not for the help
-
-    names = make_task(task).space.names
-    return {factor: bounds for factor, bounds in narrow.items() if factor in names}
+    bounds = (_STATE_NARROW if name == "state" else _NARROW).get(world, {})
+    # a state policy's task varies no cameras, light or colours
+    narrow = {factor: bounds[factor] for factor in bounds if factor in made.space.names}
+    # where new demonstrations cannot be made from the first ones, the expert makes them
+    maker = PRESETS[name].maker if isinstance(made, Segmented) and made.segments is not None else "expert"
+    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
 
 
 _STACK_SETTINGS = {

@@ -1,5 +1,6 @@
 """Where demonstrations are made: draws of θ, and what came of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,9 @@ class FirstDemonstrations:
             return space.sample(rng)
         kinds = ("layout", "distractor")
         published = [f.name for f in space.factors if f.kind in kinds and f.name not in self.config.narrow]
-        for _ in range(_MAX_TRIES):
-            theta = space.sample(rng).without(*published)
-            if space.infeasible(theta) is None:
-                return theta
-        raise InfeasibleError(f"no published layout leaves room for first demonstrations in {_MAX_TRIES} draws")
+        return _feasible(
+            space, lambda: space.sample(rng).without(*published), "first demonstrations in published layouts"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,18 @@ class Mutations:
         Raises:
             InfeasibleError: Hardly any draw is.
         """
-        for _ in range(_MAX_TRIES):
-            theta = self.space.from_unit(self.distributions.sample(rng)[1])
-            if self.space.infeasible(theta) is None:
-                return theta
-        raise InfeasibleError(f"no feasible point in {_MAX_TRIES} draws from the mutation distributions")
+        return _feasible(
+            self.space, lambda: self.space.from_unit(self.distributions.sample(rng)[1]), "the mutation distributions"
+        )
+
+
+def _feasible(space: PerturbationSpace, draw: Callable[[], Perturbation], whence: str) -> Perturbation:
+    """The first of many draws that the world can take."""
+    for _ in range(_MAX_TRIES):
+        theta = draw()
+        if space.infeasible(theta) is None:
+            return theta
+    raise InfeasibleError(f"no feasible point in {_MAX_TRIES} draws from {whence}")
 
 
 def place_of(draw: KeepsAway, rng: np.random.Generator) -> str:

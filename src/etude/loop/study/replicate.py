@@ -106,7 +106,7 @@ def _run(job: ReplicateJob) -> Replicate:
         exam=Suite.load(chain.suites_directory / "exam.json").hash,
         code={name: code[name] for name in ("etude", "commit")},
         plan=job.plan,
-        passed_over=len(_passed_over(job)),
+        passed_over=_passed_over(job),
     )
 
 
@@ -117,7 +117,7 @@ def _chain_with_pocket(job: ReplicateJob) -> Chain:
         StageFailedError: None of those that may be drawn has one.
     """
     while True:
-        before = len(_passed_over(job))
+        before = _passed_over(job)
         seed = derive_seed(job.config.seed, "baseline", before) if before else job.config.seed
         chain = Chain(
             config=replace(job.config, seed=seed),
@@ -140,9 +140,9 @@ def _chain_with_pocket(job: ReplicateJob) -> Chain:
         (job.directory / "round-00").rename(job.directory / f"{PASSED_OVER}-{before}")
 
 
-def _passed_over(job: ReplicateJob) -> list[Path]:
-    """Baselines that were set aside."""
-    return list(job.directory.glob(f"{PASSED_OVER}-*"))
+def _passed_over(job: ReplicateJob) -> int:
+    """How many baselines were set aside."""
+    return len(list(job.directory.glob(f"{PASSED_OVER}-*")))
 
 
 def arm_record(chain: Chain, baseline: Pupil, pupil: Pupil) -> ArmRecord:
