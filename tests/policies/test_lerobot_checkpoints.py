@@ -3,6 +3,7 @@
 import json
 import zlib
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,11 @@ SEEN = Features(cameras=("front",), image_size=(SIZE, SIZE), state_size=3, actio
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("smolvla", r"pip install 'lerobot\[smolvla\]'"),
+        pytest.param(
+            "smolvla",
+            r"pip install 'lerobot\[smolvla\]'",
+            marks=pytest.mark.skipif(find_spec("transformers") is not None, reason="transformers is installed"),
+        ),
         ("tdmpc", "learns from rewards"),
         ("gaussian_actor", "does not predict chunks"),
     ],

@@ -236,7 +236,7 @@ PRESETS: Mapping[str, LoopConfig] = {
         diagnosis_rollouts=80,
         train_threads=1,
         exam_cases=150,
-        test_cases=150,
+        test_cases=300,
         execute=8,
     ),
     "demo": _DEMO,

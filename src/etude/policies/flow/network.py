@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from etude.policies.features import ACTION_KEY, PAD_KEY, STATE_KEY
+from etude.policies.features import ACTION_KEY, STATE_KEY
 from etude.policies.flow.augmentation import to_unit_range
 from etude.policies.flow.head import VelocityField
 from etude.policies.flow.settings import FlowSettings
 from etude.policies.flow.vision import CameraEncoder
 from etude.policies.inputs.augmentation import random_shift
-from etude.policies.losses import mean_of_real
 
 
 class FlowModel(nn.Module):
@@ -45,10 +44,13 @@ class FlowModel(nn.Module):
         self.field = VelocityField(settings.horizon * action_size, size, settings.head_width, settings.head_blocks)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Mean squared error of the velocity over the actions that exist.
+        """Mean squared error of the velocity.
+
+        Past the end of an episode its last action, repeated, counts like any: the field reads all of a chunk, and where
+        a part of it is not learned, what it makes of that part while acting spoils the rest.
 
         Args:
-            batch: Images (B, 3, height, width), state (B, S), action (B, H, A), action_is_pad (B, H).
+            batch: Images (B, 3, height, width), state (B, S), action (B, H, A).
         """
         draws = self.settings.noise_draws
         condition = self.encode(batch).repeat(draws, 1)
@@ -58,10 +60,7 @@ class FlowModel(nn.Module):
         part = torch.arange(draws, device=actions.device).repeat_interleave(len(batch[ACTION_KEY]))
         time = (part + torch.rand(len(actions), device=actions.device)) / draws
         x = torch.lerp(noise, actions, time[:, None, None])
-        error = (self.field(x, time, condition).float() - (actions - noise)).square().mean(2)
-        if PAD_KEY not in batch:
-            return error.mean()
-        return mean_of_real(error, batch[PAD_KEY].repeat(draws, 1))
+        return (self.field(x, time, condition).float() - (actions - noise)).square().mean()
 
     def sample(self, batch: Mapping[str, Tensor], noise: Tensor | None = None) -> Tensor:
         """Integrate the field from noise to a chunk per observation, (B, H, A)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from etude.policies.flow.modeling_flow import FlowPolicy
-from etude.policies.scoring.head import HeadPart, mean_of_rows
+from etude.policies.scoring.head import HeadPart
 
 
 class FlowScorable:
@@ -25,7 +25,8 @@ class FlowScorable:
     def row_losses(
         self, features: tuple[Tensor, ...], actions: Tensor, is_pad: Tensor, noise: Tensor, time: Tensor
     ) -> Tensor:
-        """Flow matching's loss of every row, (R,)."""
+        """Flow matching's loss of every row, (R,); repeated actions past an episode's end count like any."""
+        del is_pad
         x = torch.lerp(noise, actions, time[:, None, None])
         velocity = self._network.field(x, time, features[0])
-        return mean_of_rows((velocity - (actions - noise)).square(), is_pad)
+        return (velocity - (actions - noise)).square().mean((1, 2))
