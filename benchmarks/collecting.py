@@ -11,7 +11,7 @@ from statistics import median
 from etude.compute import ProcessExecutor
 from etude.core import Case, Executor, Perturbation, derive_seed
 from etude.evaluation import Expert, Runner
-from etude.loop.collecting import collect
+from etude.loop.making.collecting import collect
 from etude.sim import make_task
 
 EPISODES = 60

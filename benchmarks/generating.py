@@ -18,9 +18,9 @@ from etude.data import DatasetMeta
 from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
 from etude.generation.generate import generate
-from etude.loop.collecting import collect
-from etude.loop.generating import GeneratorMaker, read_sources, segment_plan
-from etude.loop.human import HumanMaker
+from etude.loop.making.collecting import collect
+from etude.loop.making.generating import GeneratorMaker, read_sources, segment_plan
+from etude.loop.making.human import HumanMaker
 from etude.sim import make_task
 
 TASK = "franka-stack:distractors=0,max_steps=400"

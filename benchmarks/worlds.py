@@ -25,7 +25,7 @@ from benchmarks.timing import Comparison, Side, compare
 from etude.compute import ProcessExecutor
 from etude.core import Case, Executor, Perturbation, derive_seed, stream, to_observation
 from etude.evaluation import Expert, Runner
-from etude.loop.collecting import collect
+from etude.loop.making.collecting import collect
 from etude.sim import SimTask, make_task, task_names
 
 EPISODES = 24

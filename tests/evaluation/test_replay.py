@@ -10,7 +10,7 @@ from etude.compute import ProcessExecutor, SerialExecutor
 from etude.core import Case, ConfigError, EtudeError, MismatchError, Perturbation, stream
 from etude.data import DatasetMeta, DatasetWriter, encode, read_episode, spec_of
 from etude.evaluation import Replay, Runner
-from etude.loop.collecting import collect
+from etude.loop.making.collecting import collect
 from etude.loop.wiring import policy_factory
 
 TASK = PointTask()

@@ -15,7 +15,7 @@ from etude.generation.annotated import read_left_out
 from etude.generation.annotating import annotate_dataset
 from etude.generation.annotation import Annotation, Parted, annotate_episode
 from etude.generation.loading import load_sources
-from etude.loop.collecting import collect
+from etude.loop.making.collecting import collect
 
 TASK = GraspTask()
 

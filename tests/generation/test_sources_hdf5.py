@@ -17,7 +17,7 @@ from etude.data.hdf5.planning import ImportConfig
 from etude.generation.annotating import annotate_dataset
 from etude.generation.loading import load_sources
 from etude.generation.recorded import Recording
-from etude.loop.collecting import collect
+from etude.loop.making.collecting import collect
 from etude.sim import make_task
 
 TASK = GraspTask()

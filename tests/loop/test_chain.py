@@ -21,8 +21,8 @@ from etude.core import Case, Perturbation, PolicyFactory, Rate, StageFailedError
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
+from etude.loop.making.placing import FirstDemonstrations
 from etude.loop.order import run_chain
-from etude.loop.placing import FirstDemonstrations
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 from etude.search import Exclusion, KeepsAway, TargetedSampler

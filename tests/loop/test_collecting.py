@@ -10,7 +10,7 @@ from toys import SPACE, PointTask
 from etude.compute import ProcessExecutor, SerialExecutor
 from etude.core import EtudeError, Executor, MismatchError, Outcome, Perturbation, StageFailedError
 from etude.data import DatasetMeta
-from etude.loop.collecting import Collected, collect
+from etude.loop.making.collecting import Collected, collect
 
 TASK = PointTask(max_steps=5)  # too few for the far goals: the expert fails at some
 SERIAL = SerialExecutor()

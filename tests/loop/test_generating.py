@@ -17,9 +17,9 @@ from etude.generation import loading
 from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import segment_plan
-from etude.loop.collecting import FAILED, Collected, collect
-from etude.loop.generating import GeneratorMaker
-from etude.loop.yields import AttemptLog, AttemptRecord, Yields
+from etude.loop.making.collecting import FAILED, Collected, collect
+from etude.loop.making.generating import GeneratorMaker
+from etude.loop.making.yields import AttemptLog, AttemptRecord, Yields
 
 TASK, SERIAL = GraspTask(), SerialExecutor()
 SHORT = GraspTask(max_steps=33)  # too few for the far places

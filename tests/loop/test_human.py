@@ -10,8 +10,8 @@ from toys import PointTask
 from etude.compute import SerialExecutor
 from etude.core import ConfigError, Perturbation
 from etude.data import ACTION, DatasetMeta, read_numbers
-from etude.loop.collecting import collect
-from etude.loop.human import HumanMaker
+from etude.loop.making.collecting import collect
+from etude.loop.making.human import HumanMaker
 
 TASK = GraspTask()
 

@@ -11,10 +11,10 @@ from etude.compute import SerialExecutor
 from etude.core import ConfigError, Executor, Pocket, PolicyFactory, Rate, Task
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
-from etude.loop.collecting import collect
 from etude.loop.diagnosing import PlanDraw
-from etude.loop.needs import Measuring, NeedSettings, load_needs, write_practice
+from etude.loop.making.collecting import collect
 from etude.loop.order import run_chain
+from etude.loop.practice.needs import Measuring, NeedSettings, load_needs, write_practice
 from etude.loop.pupil import Pupil
 from etude.loop.stage import load_manifest
 from etude.loop.stages import Arena

@@ -15,9 +15,9 @@ from etude.core import Executor, Perturbation, Pocket, Rate, stream
 from etude.core.files import read_json
 from etude.loop.arms import Arm
 from etude.loop.chain import Chain
-from etude.loop.choosing import Candidates, Chosen, choose, episode_weights, practised
 from etude.loop.exercise import Exercise, Scores, Told, chances
 from etude.loop.order import run_chain
+from etude.loop.practice.choosing import Candidates, Chosen, choose, episode_weights, practised
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 

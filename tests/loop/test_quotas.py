@@ -9,8 +9,8 @@ from toys import SPACE, PointTask
 from etude.compute import ProcessExecutor, SerialExecutor
 from etude.core import ConfigError, Executor, StageFailedError, UnknownNameError
 from etude.data import DatasetMeta
-from etude.loop.collecting import Collected, collect
-from etude.loop.quotas import Quotas, divide
+from etude.loop.making.collecting import Collected, collect
+from etude.loop.making.quotas import Quotas, divide
 
 TASK = PointTask(max_steps=5)  # too few for the far goals: less succeeds in the outer parts
 SERIAL = SerialExecutor()

@@ -6,7 +6,7 @@ import pytest
 
 from etude.core import Pocket, Rate
 from etude.core.files import write_json
-from etude.loop.regime import REGIME, Regime, judge_regime
+from etude.loop.practice.regime import REGIME, Regime, judge_regime
 
 
 def pocket(inside: int, outside: int, volume: float, expert: int = 20) -> Pocket:

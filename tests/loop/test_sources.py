@@ -14,13 +14,13 @@ from etude.compute import SerialExecutor
 from etude.core import Case, ConfigError, Executor, Outcome, PolicyFactory, Suite, Task
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
-from etude.loop.choosing import Candidates
-from etude.loop.collecting import collect
 from etude.loop.exercise import Exercise, Scores, Told
-from etude.loop.fallback import OrExpert
-from etude.loop.making import ExpertMaker, Made
+from etude.loop.making.collecting import collect
+from etude.loop.making.fallback import OrExpert
+from etude.loop.making.maker import ExpertMaker, Made
+from etude.loop.making.placing import made_where
 from etude.loop.order import run_chain
-from etude.loop.placing import made_where
+from etude.loop.practice.choosing import Candidates
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.run import check_config
 from etude.loop.stage import load_manifest

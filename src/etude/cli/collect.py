@@ -68,7 +68,7 @@ class Options(WorkerOptions):
 
 def run(options: Options) -> None:
     """Collect."""
-    from etude.loop.collecting import attempt_stream, collect
+    from etude.loop.making.collecting import attempt_stream, collect
     from etude.sim import make_task
 
     task = make_task(options.task)
@@ -127,7 +127,7 @@ def _hand(options: Options) -> dict[str, Any]:
     """Who makes the demonstrations, where it is not the expert as it is."""
     if options.style == "script":
         return {}
-    from etude.loop.human import HumanMaker
+    from etude.loop.making.human import HumanMaker
 
     return {"maker": HumanMaker(), "generator": "human-like"}
 
@@ -149,6 +149,6 @@ def _draw(options: Options, task: Task) -> Draw:
     if options.theta or options.space != "nominal":
         raise ConfigError("--narrow says where all perturbations come from: leave out --theta and --space.")
     from etude.loop.config import preset
-    from etude.loop.placing import FirstDemonstrations
+    from etude.loop.making.placing import FirstDemonstrations
 
     return FirstDemonstrations(task, preset("demo", task.name, options.seed))

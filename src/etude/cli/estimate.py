@@ -19,7 +19,7 @@ from etude.core import ConfigError, EtudeError, PerturbationSpace, Pocket, Task,
 
 if TYPE_CHECKING:
     from etude.acquisition.needs import Need
-    from etude.loop.needs import NeedSettings
+    from etude.loop.practice.needs import NeedSettings
     from etude.policies import CheckpointPolicy
 
 
@@ -87,7 +87,7 @@ def run(options: Options) -> None:
     require_one_space(datasets, resized=True)
     settings = _settings(options)
 
-    from etude.loop.needs import Measuring, write_practice
+    from etude.loop.practice.needs import Measuring, write_practice
     from etude.loop.stages import Arena
 
     names = ("dataset", "counts", "cases", "steps", "batch_size", "new_share", "target", "seed", "threads")
@@ -147,7 +147,7 @@ def _checkpoint(options: Options, task: Task, name: str | None) -> "CheckpointPo
 
 def _settings(options: Options) -> "NeedSettings":
     from etude.acquisition.needs import NeedConfig
-    from etude.loop.needs import NeedSettings
+    from etude.loop.practice.needs import NeedSettings
 
     return NeedSettings(
         counts=options.counts,

@@ -19,11 +19,11 @@ from etude.core import ConfigError, Outcome, StageFailedError, Task
 from etude.core.files import write_json
 
 if TYPE_CHECKING:
-    from etude.loop.collecting import Collected
-    from etude.loop.generating import GeneratorMaker
-    from etude.loop.making import Made
+    from etude.loop.making.collecting import Collected
+    from etude.loop.making.generating import GeneratorMaker
+    from etude.loop.making.maker import Made
+    from etude.loop.making.yields import AttemptLog, Yields
     from etude.loop.progress import Update
-    from etude.loop.yields import AttemptLog, Yields
 
 SETTINGS = Path("meta/etude/generate.json")
 _LOG, _YIELDS, _PAGE = "meta/etude/attempts.jsonl", "meta/etude/yields.json", "meta/etude/yields.html"
@@ -122,8 +122,8 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
 def run(options: Options) -> None:
     """Generate."""
     from etude.data import find_dataset
-    from etude.loop.collecting import collect
-    from etude.loop.yields import AttemptLog, Yields
+    from etude.loop.making.collecting import collect
+    from etude.loop.making.yields import AttemptLog, Yields
     from etude.sim import make_task
 
     sources = find_dataset(str(options.source))
@@ -193,7 +193,7 @@ class _Telling:
         self.made = self._saved = 0
 
     def on_attempt(self, number: int, made: "Made") -> None:
-        from etude.loop.yields import AttemptRecord
+        from etude.loop.making.yields import AttemptRecord
 
         self.made = number + 1
         remember_settings(self._options.out / SETTINGS, self._settings)
@@ -225,7 +225,7 @@ def _task_of(sources: Path) -> str:
 
 def _maker(options: Options, sources: Path) -> "GeneratorMaker":
     from etude.generation.config import GenerationConfig
-    from etude.loop.generating import GeneratorMaker
+    from etude.loop.making.generating import GeneratorMaker
 
     config = GenerationConfig(
         select=options.select, per_subtask=options.per_subtask, noise=options.noise, lift_m=options.lift_m
@@ -254,7 +254,7 @@ def _draw(options: Options, task: Task) -> Draw:
     if options.distribution is None:
         return make_draw(task.space, options.space, options.theta)
     from etude.acquisition.distributions import MutationDistributions
-    from etude.loop.placing import Mutations
+    from etude.loop.making.placing import Mutations
 
     return Mutations(task.space, MutationDistributions.load(options.distribution, task.space.names))
 

@@ -8,7 +8,7 @@ from etude.cli.drawing import Draw, make_draw, parse_theta
 from etude.core import ConfigError, InfeasibleError, PerturbationSpace, Rate
 
 if TYPE_CHECKING:
-    from etude.loop.quotas import Ranges
+    from etude.loop.making.quotas import Ranges
 
 _BINS, _MOST_BINS = 4, 20
 
@@ -40,7 +40,7 @@ class Strata:
         Raises:
             EtudeError: They do not go together, or no part has a feasible world.
         """
-        from etude.loop.quotas import divide
+        from etude.loop.making.quotas import divide
 
         bins = parse_bins(stratify)
         fixed = [name for name in bins if name in parse_theta(theta).values]

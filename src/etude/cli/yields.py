@@ -7,14 +7,14 @@ from rich.table import Table
 from etude.cli.terminal import show
 
 if TYPE_CHECKING:
-    from etude.loop.yields import Yields
+    from etude.loop.making.yields import Yields
 
 _SHOWN = 8  # factors, those with the worst part
 
 
 def show_yields(yields: "Yields") -> None:
     """Print yields: of all, by source demonstration, of the factors with the worst parts; and where attempts failed."""
-    from etude.loop.yields import BINS
+    from etude.loop.making.yields import BINS
 
     table = Table("", "accepted", "yield", "95 %", box=None, pad_edge=False)
     rows = {"all": yields.overall, **{f"  source episode {s}": rate for s, rate in yields.sources.items()}}

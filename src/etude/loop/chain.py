@@ -10,13 +10,13 @@ import numpy as np
 from etude.core import EtudeError, Executor, PolicyFactory, Suite, Task, derive_seed, stream
 from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
-from etude.loop.collecting import Draw, collect
 from etude.loop.config import LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
 from etude.loop.elsewhere import trained_policy
 from etude.loop.exercise import Scorer, score_candidates
-from etude.loop.making import Maker
-from etude.loop.placing import made_where
+from etude.loop.making.collecting import Draw, collect
+from etude.loop.making.maker import Maker
+from etude.loop.making.placing import made_where
 from etude.loop.progress import Progress, silent
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.searching import SearchSettings, require_weakness, search_for_failures

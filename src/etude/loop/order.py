@@ -6,10 +6,10 @@ from pathlib import Path
 from etude.loop.arms import Arm
 from etude.loop.chain import Chain
 from etude.loop.elsewhere import AwaitingPolicyError
-from etude.loop.placing import FirstDemonstrations
-from etude.loop.practising import Practice
+from etude.loop.making.placing import FirstDemonstrations
+from etude.loop.practice.practising import Practice
+from etude.loop.practice.retraining import train
 from etude.loop.pupil import Pupil
-from etude.loop.retraining import train
 
 
 def run_chain(chain: Chain) -> dict[str, Pupil]:

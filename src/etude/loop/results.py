@@ -13,13 +13,13 @@ from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
 from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
-from etude.loop.choosing import practised
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
-from etude.loop.needs import NEEDS
-from etude.loop.practising import DIAGNOSE, SCORE
+from etude.loop.practice.choosing import practised
+from etude.loop.practice.needs import NEEDS
+from etude.loop.practice.practising import DIAGNOSE, SCORE
+from etude.loop.practice.rounds import practice_rounds, write_round_pages
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
-from etude.loop.rounds import practice_rounds, write_round_pages
 from etude.loop.stage import MANIFEST, load_manifest
 from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
 from etude.search import Archive, FollowedPocket

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from etude.core import PerturbationSpace, Rate
 from etude.core.files import write_bytes
+from etude.loop.making.yields import Yields
 from etude.loop.report.drawing.charts import whisker
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.heatmap import heat_map
 from etude.loop.report.drawing.layout import figure, grid, header, rate_text, row, section
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import axis_title, percent, range_text, sentence_case
-from etude.loop.yields import Yields
 
 _CONTENTS = {"sources": "Sources", "places": "Places", "factors": "Factors", "failures": "Failures"}
 

@@ -10,9 +10,9 @@ import numpy as np
 from etude.acquisition.distributions import MutationDistributions
 from etude.core import InfeasibleError, Perturbation, PerturbationSpace, Task, derive_seed
 from etude.data import DatasetMeta
-from etude.loop.collecting import Draw, attempt_stream
 from etude.loop.config import LoopConfig
-from etude.loop.fallback import BY_EXPERT
+from etude.loop.making.collecting import Draw, attempt_stream
+from etude.loop.making.fallback import BY_EXPERT
 from etude.search import KeepsAway, TargetedSampler
 
 _MAX_TRIES = 10_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from etude.core import StageFailedError, Task
 from etude.evaluation import record_video
-from etude.loop.making import Made, Maker
+from etude.loop.making.maker import Made, Maker
 
 _ENOUGH, _HOPE = 100, 1 / 50
 

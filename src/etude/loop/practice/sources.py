@@ -10,9 +10,9 @@ from etude.generation.annotating import annotate_dataset
 from etude.generation.config import GenerationConfig
 from etude.generation.selecting import Strategy
 from etude.loop.chain import Chain
-from etude.loop.fallback import OrExpert
-from etude.loop.generating import GeneratorMaker, read_sources
-from etude.loop.making import Maker
+from etude.loop.making.fallback import OrExpert
+from etude.loop.making.generating import GeneratorMaker, read_sources
+from etude.loop.making.maker import Maker
 from etude.loop.pupil import DATASET
 from etude.loop.stage import Manifest, load_manifest
 

@@ -7,10 +7,10 @@ from typing import Any
 from etude.acquisition.distributions import MutationDistributions
 from etude.core import PerturbationSpace
 from etude.core.files import read_json, write_bytes
-from etude.loop.choosing import BEFORE, CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, Chosen
-from etude.loop.practising import GENERATE, REGIME_STAGE, SCORE
+from etude.loop.practice.choosing import BEFORE, CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, Chosen
+from etude.loop.practice.practising import GENERATE, REGIME_STAGE, SCORE
+from etude.loop.practice.regime import Regime
 from etude.loop.pupil import DATASET, Pupil
-from etude.loop.regime import Regime
 from etude.loop.report import ArmResults, PracticeRound, round_page
 from etude.loop.stage import load_manifest
 

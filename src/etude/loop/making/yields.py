@@ -14,7 +14,7 @@ import numpy as np
 
 from etude.core import PerturbationSpace, Rate
 from etude.core.files import write_json
-from etude.loop.making import Made
+from etude.loop.making.maker import Made
 
 BINS = 4
 """Equal parts into which a factor's range, and every axis of the layout, is divided."""

@@ -17,16 +17,16 @@ from etude.core import Diagnosis, PerturbationSpace, Rate, derive_seed, stream
 from etude.core.files import read_json, write_json
 from etude.loop.arms import ARMS, Arm
 from etude.loop.chain import Chain
-from etude.loop.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose, episode_weights
 from etude.loop.diagnosing import load_diagnosis
 from etude.loop.elsewhere import checkpoint_of
 from etude.loop.exercise import Exercise
-from etude.loop.needs import PRACTICE, Measuring, needs_of, write_practice
-from etude.loop.placing import Mutations
+from etude.loop.making.placing import Mutations
+from etude.loop.practice.choosing import CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, choose, episode_weights
+from etude.loop.practice.needs import PRACTICE, Measuring, needs_of, write_practice
+from etude.loop.practice.regime import REGIME, Regime, judge_regime
+from etude.loop.practice.retraining import train
+from etude.loop.practice.sources import Sources
 from etude.loop.pupil import DATASET, Pupil
-from etude.loop.regime import REGIME, Regime, judge_regime
-from etude.loop.retraining import train
-from etude.loop.sources import Sources
 from etude.loop.stage import Manifest, load_manifest
 from etude.loop.stages import load_pockets
 from etude.policies import CheckpointPolicy

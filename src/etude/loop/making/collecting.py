@@ -10,9 +10,9 @@ import numpy as np
 
 from etude.core import Case, ConfigError, EtudeError, Executor, Outcome, Perturbation, Rate, Task, derive_seed, stream
 from etude.data import DatasetMeta, DatasetSpec, DatasetWriter
-from etude.loop.failures import Failures
-from etude.loop.making import ExpertMaker, Made, Maker
-from etude.loop.quotas import Quotas
+from etude.loop.making.failures import Failures
+from etude.loop.making.maker import ExpertMaker, Made, Maker
+from etude.loop.making.quotas import Quotas
 
 FAILED = "failed"
 """Where in a dataset's folder the failures are kept, as a dataset."""

@@ -7,7 +7,7 @@ from etude.core import Case, ConfigError, Environment, PolicyFactory, PoseContro
 from etude.data import EpisodeRecorder
 from etude.generation.human import HumanLike, HumanStyle
 from etude.generation.replaying import Script
-from etude.loop.making import Made, recorded
+from etude.loop.making.maker import Made, recorded
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ from etude.core import (
 )
 from etude.core.files import read_json, write_json
 from etude.evaluation import Expert, write_outcomes
-from etude.loop.collecting import collect
 from etude.loop.config import LoopConfig
 from etude.loop.fingerprint import fingerprint
+from etude.loop.making.collecting import collect
 from etude.loop.stage import Manifest, load_manifest, run_stage
 from etude.loop.stages import Arena
 from etude.policies import CheckpointPolicy

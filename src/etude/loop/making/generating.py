@@ -16,7 +16,7 @@ from etude.generation.generate import Attempt, PoseControlledEnvironment, genera
 from etude.generation.loading import load_sources
 from etude.generation.replaying import Script, replay
 from etude.generation.source import SourceDemonstration
-from etude.loop.making import Made, where
+from etude.loop.making.maker import Made, where
 
 
 @dataclass(frozen=True, kw_only=True)

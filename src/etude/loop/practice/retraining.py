@@ -7,9 +7,9 @@ from typing import Any
 
 from etude.core import derive_seed
 from etude.loop.chain import Chain
-from etude.loop.choosing import CHOOSE, episode_weights
 from etude.loop.elsewhere import CHECKPOINT, hand_over_of, trained_policy
 from etude.loop.handing import HandOver, take_over
+from etude.loop.practice.choosing import CHOOSE, episode_weights
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 from etude.training import TrainConfig

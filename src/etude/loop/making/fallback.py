@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from etude.core import Case, PolicyFactory, Task
-from etude.loop.making import ExpertMaker, Made, Maker
+from etude.loop.making.maker import ExpertMaker, Made, Maker
 
 BY_EXPERT = "-expert"
 """Behind the maker's name in the sidecar of a demonstration that the expert made."""
