@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_array_equal, assert_equal
 from sim.apart import digest, episode_digest, play, random_actions, small
 
 from etude.core import (
@@ -236,6 +236,23 @@ def test_its_factors_cover_what_there_is_to_vary(bench: Bench) -> None:
     assert quantities("physics") >= {"scale", "friction"}
     assert quantities("distractor") >= {"count", "x_m", "y_m", "shape", "hue"}
     assert bench.task.space["distractors.count"].nominal == 0.0
+
+
+def test_only_the_kinds_that_are_to_vary_do(bench: Bench) -> None:
+    task = make_task(f"{bench.task.name},vary=layout+physics")
+    assert isinstance(task, SimTask)
+    assert make_task(task.name) == task
+    factors = [factor for factor in bench.task.space.factors if factor.kind in ("layout", "physics")]
+    assert list(task.space.factors) == factors
+    assert task.space.hash != bench.task.space.hash
+    theta = Perturbation({factors[0].name: factors[0].low})
+    fixed, all_vary = (
+        each.environment().reset(seed=3, options={"perturbation": theta})[0] for each in (task, bench.task)
+    )
+    assert_equal(fixed, all_vary)
+    assert not make_task(f"{bench.task.name},vary=none").space.factors
+    with pytest.raises(UnknownNameError, match="kind of factor to vary 'light'. Did you mean 'lighting'"):
+        make_task(f"{bench.task.name},vary=light")
 
 
 def test_theta_is_a_vector_and_back(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from etude.core import (
     UnknownNameError,
     Vector,
 )
+from etude.core.space import FACTOR_KINDS
 from etude.sim.environment import PoseControlledEnv, SimEnv
 from etude.sim.object_numbers import ObjectNumbers, seen_in_states
 from etude.sim.rendering import RenderOptions
@@ -36,6 +37,8 @@ class SimTask(ABC):
         cameras: Which of the world's cameras observe; none makes a state-only task.
         state: "robot", or "objects" for a policy that sees where the objects are instead of images: their poses follow
             proprioception in the state, no camera observes unless asked for, and what only images show does not vary.
+        vary: Kinds of factors that vary, e.g. layout+physics where camera and light are bolted down; the others keep
+            their nominal values.
         max_steps: Control steps until truncation; 0 chooses the world's own number.
         end_at_success: Whether success ends an episode; if not, it lasts max_steps and its last moment is judged.
         render: Shadows and the like.
@@ -44,6 +47,7 @@ class SimTask(ABC):
     image_size: int = 96
     cameras: tuple[str, ...] = _ALL
     state: str = "robot"
+    vary: tuple[str, ...] = _ALL
     max_steps: int = 0
     end_at_success: bool = True
     render: RenderOptions = field(default_factory=RenderOptions)
@@ -64,6 +68,10 @@ class SimTask(ABC):
         for camera in self.cameras:
             if camera not in self.sheet.cameras:
                 raise UnknownNameError("camera", camera, self.sheet.cameras)
+        if self.vary != _ALL:
+            for kind in self.vary:
+                if kind not in FACTOR_KINDS:
+                    raise UnknownNameError("kind of factor to vary", kind, FACTOR_KINDS)
         if self.max_steps == 0:
             object.__setattr__(self, "max_steps", self.sheet.max_steps)
 
@@ -146,7 +154,11 @@ class SimTask(ABC):
     @property
     def space(self) -> PerturbationSpace:
         """Everything about the world that can be varied, and that what observes it can tell."""
-        return seen_in_states(self.sheet.space) if self.state == "objects" else self.sheet.space
+        space = seen_in_states(self.sheet.space) if self.state == "objects" else self.sheet.space
+        if self.vary == _ALL:
+            return space
+        factors = tuple(f for f in space.factors if f.kind in self.vary)
+        return PerturbationSpace(f"{space.name}-{'-'.join(self.vary)}", factors, space.infeasible)
 
     @property
     def segments(self) -> SegmentPlan | None:
