@@ -159,6 +159,12 @@ _STATE_NARROW: Mapping[str, Narrow] = {
         "cube_blue.yaw_rad": (-1.0, 0.6),
         "cube.scale": (0.9, 1.07),
     },
+    "franka-lift": {
+        "cube_red.x_m": (0.46, 0.62),
+        "cube_red.y_m": (-0.14, 0.05),
+        "cube_red.yaw_rad": (-1.0, 0.6),
+        "cube.scale": (0.9, 1.07),
+    },
 }
 """The same for a policy that is told where the objects are: what it does not see cannot surprise it."""
 
@@ -172,7 +178,7 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
     world, colon, _ = task.partition(":")
-    settings = (_STACK_SETTINGS if world == "franka-stack" else _SETTINGS).get(name, "")
+    settings = _SETTINGS.get(world, _OTHER_SETTINGS).get(name, "")
     task = task if colon or not settings else f"{task}:{settings}"
 
     from etude.sim import make_task  # heavy: not for the help
@@ -186,13 +192,16 @@ def preset(name: str, task: str, seed: int) -> LoopConfig:
     return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
 
 
-_STACK_SETTINGS = {
-    "smoke": "cubes=2,distractors=0,image_size=48",
-    "state": "cubes=2,distractors=0,state=objects",
-    "demo": "cubes=2,distractors=0",
-    "full": "cubes=3",
+_OTHER_SETTINGS = {"smoke": "image_size=48", "state": "state=objects"}
+_SETTINGS = {
+    "franka-stack": {
+        "smoke": "cubes=2,distractors=0,image_size=48",
+        "state": "cubes=2,distractors=0,state=objects",
+        "demo": "cubes=2,distractors=0",
+        "full": "cubes=3",
+    },
+    "franka-lift": {**_OTHER_SETTINGS, "state": "distractors=0,state=objects"},
 }
-_SETTINGS = {"smoke": "image_size=48", "state": "state=objects"}
 _DEMO = LoopConfig(
     task="",
     demonstrations=600,
