@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from etude.core.se3 import exp_rotation, pose
-from etude.generation.stitching import Travel, brisk_speed, over
+from etude.generation.stitching import Motion, Travel, brisk_speed, over
 from etude.generation.transforming import angle_rad
 
 TRAVEL = Travel(metres=0.02, radians=0.1)
@@ -64,7 +64,8 @@ def test_above_its_end_a_way_slows_down():
 
 
 def test_sources_show_one_way_to_travel_together():
-    slow, fast = (np.stack([at(x * step, 0.1 - x * 0.001) for x in range(5)]) for step in (0.01, 0.03))
+    paths = (np.stack([at(x * step, 0.1 - x * 0.001) for x in range(5)]) for step in (0.01, 0.03))
+    slow, fast = map(Motion.of, paths)
     travel = Travel.shown([slow, slow, fast], 0.05)
     assert travel.metres == pytest.approx(0.01)
     assert travel.clear_m == pytest.approx(0.1 - 0.004 + 0.05)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
 from etude.core import Case
+from etude.generation.stitching import Motion
 
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
 type Signal = Bool[NDArray[np.bool_], " T"]
@@ -41,6 +43,11 @@ class SourceDemonstration:
     def length(self) -> int:
         """Number of frames, T."""
         return len(self.actions)
+
+    @cached_property
+    def motions(self) -> Mapping[str, Motion]:
+        """Gripper -> how it moved; the same for every attempt, and slow to tell."""
+        return {gripper: Motion.of(path) for gripper, path in self.grippers.items()}
 
     def rise(self, signal: str) -> int | None:
         """The first frame at which a sub-task is done; None where it never is."""

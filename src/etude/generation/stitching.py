@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -26,6 +27,19 @@ _BRISK = 90  # per cent of a demonstration's steps are slower
 _SLOWEST = np.array([1e-3, 1e-2])  # [m, rad] per control step
 
 
+class Motion(NamedTuple):
+    """How a gripper moved in a demonstration: its brisk speeds, [m] and [rad] per control step, and how low it came."""
+
+    metres: float
+    radians: float
+    lowest_m: float
+
+    @staticmethod
+    def of(path: Poses) -> "Motion":
+        """That of a path, (T, 4, 4)."""
+        return Motion(*brisk_speed(path), lowest_m=float(path[:, 2, 3].min()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Travel:
     """How a gripper goes where no source tells the way.
@@ -43,10 +57,10 @@ class Travel:
     clear_m: float = -inf
 
     @staticmethod
-    def shown(paths: Sequence[Poses], lift_m: float) -> "Travel":
+    def shown(motions: Sequence[Motion], lift_m: float) -> "Travel":
         """At the brisk speed of the middle one, so high above the lowest of all; 0 never rises."""
-        metres, radians = np.median([brisk_speed(path) for path in paths], axis=0).tolist()
-        lowest = min(float(path[:, 2, 3].min()) for path in paths)
+        metres, radians, _ = np.median(motions, axis=0).tolist()
+        lowest = min(motion.lowest_m for motion in motions)
         return Travel(metres=metres, radians=radians, clear_m=lowest + lift_m if lift_m else -inf)
 
     def way(self, begin: Pose, end: Pose, *, rises: bool = True) -> Poses:

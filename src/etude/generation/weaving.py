@@ -77,7 +77,7 @@ class Weaver:
         self._scales = arm_scales(environment) if config.noise else {}
         self._low, self._high = action_bounds(environment)
         self._steps = self._held = 0
-        self._travels = {g: Travel.shown([s.grippers[g] for s in sources], config.lift_m) for g in plan.segments}
+        self._travels = {g: Travel.shown([s.motions[g] for s in sources], config.lift_m) for g in plan.segments}
         self._arms = {
             gripper: Arm(gripper, row, Target(info["gripper_poses"][gripper], float(sources[0].commands[gripper][0])))
             for gripper, row in plan.segments.items()
