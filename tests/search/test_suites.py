@@ -122,6 +122,12 @@ def test_an_exhausted_budget_is_reported() -> None:
     assert any("of 60 and 20 cases: the 60 rollouts for it are spent" in note for note in report.notes)
 
 
+@pytest.mark.parametrize(("exam", "dev", "allowed"), [(40, 0, 1000), (60, 20, 1600), (300, 100, 8000)])
+def test_a_larger_exam_may_spend_more(exam: int, dev: int, allowed: int) -> None:
+    assert SuiteConfig(exam=exam, dev=dev).max_rollouts == allowed
+    assert SuiteConfig(exam=exam, dev=dev, max_rollouts=60).max_rollouts == 60
+
+
 def test_without_pockets_the_exam_comes_from_everywhere() -> None:
     suites = build(PlantedWorld([SECOND]), pockets=())
     assert set(suites.exam.labels) == {"everywhere"}

@@ -26,7 +26,6 @@ from etude.loop.wiring import policy_factory
 from etude.search import FATES, Exclusion, SuiteConfig, follow_pockets
 
 FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
-_ROLLOUTS_PER_CASE = 20  # that freezing a large exam may spend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +165,6 @@ class Chain:
             dev=config.dev_cases,
             uniform=config.test_cases,
             nominal=config.test_cases,
-            max_rollouts=max(SuiteConfig.max_rollouts, _ROLLOUTS_PER_CASE * (config.exam_cases + config.dev_cases)),
         )
 
         def work(folder: Path) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from etude.search.pockets import sample_inside
 EVERYWHERE = "everywhere"
 """Label of exam cases drawn from the whole space, because there was no pocket."""
 
+_ROLLOUTS_PER_CASE, _ROLLOUTS_AT_LEAST = 20, 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteConfig:
@@ -24,7 +26,7 @@ class SuiteConfig:
         failures: Failures that a θ needs.
         tries: Tries that it has for them.
         witness_tries: Seeds on which the expert may try, per θ.
-        max_rollouts: Policy rollouts that may be spent.
+        max_rollouts: Policy rollouts that may be spent; 0 stands for 20 a case of exam and dev, and 1,000 at least.
         hopeless: A pocket is given up when fewer than this share of at least 40 draws was accepted.
     """
 
@@ -35,14 +37,17 @@ class SuiteConfig:
     failures: int = 3
     tries: int = 4
     witness_tries: int = 3
-    max_rollouts: int = 1000
+    max_rollouts: int = 0
     hopeless: float = 0.05
 
     def __post_init__(self) -> None:
         if not 1 <= self.failures <= self.tries:
             raise ConfigError(f"needs 1 <= failures <= tries, got {self.failures} and {self.tries}.")
-        if min(self.exam, self.witness_tries) < 1 or min(self.dev, self.uniform, self.nominal) < 0:
-            raise ConfigError("suite sizes must be >= 0, the exam's and witness_tries >= 1.")
+        if min(self.exam, self.witness_tries) < 1 or min(self.dev, self.uniform, self.nominal, self.max_rollouts) < 0:
+            raise ConfigError("suite sizes and max_rollouts must be >= 0, the exam's and witness_tries >= 1.")
+        if not self.max_rollouts:
+            allowance = max(_ROLLOUTS_AT_LEAST, _ROLLOUTS_PER_CASE * (self.exam + self.dev))
+            object.__setattr__(self, "max_rollouts", allowance)
 
 
 class Meter:
