@@ -155,6 +155,7 @@ def test_train_refuses_datasets_with_other_features(run: Run, workshop: Path, tm
 def test_eval_writes_outcomes_a_summary_and_videos(run: Run, tmp_path: Path):
     options = ["--episodes", 3, "--processes", 1, "--out", tmp_path / "r", "--videos", 2]
     out, _ = run("eval", TASK, "--policy", "expert", *options)
+    assert 0 < out.index("page: ") < out.index("Next:")
     outcomes = read_outcomes(tmp_path / "r" / "outcomes.parquet")
     successes = sum(outcome.success for outcome in outcomes)
     assert f"{successes}/3" in out

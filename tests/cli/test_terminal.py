@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from etude.cli import terminal
-from etude.cli.terminal import Bars, Lines, duration
+from etude.cli.terminal import Bars, Lines, duration, next_at_the_end, show, show_next
 
 
 class Clock:
@@ -79,6 +79,21 @@ def test_bars_of_work_that_failed_are_taken_away():
         raise ZeroDivisionError
     with bars("again", 1) as update:
         update(1, "")
+
+
+def test_what_to_do_next_comes_after_all_else(capsys: pytest.CaptureFixture[str]):
+    with next_at_the_end():
+        show_next("etude one")
+        show("page: index.html")
+    show_next("etude two")
+    assert capsys.readouterr().out == "page: index.html\n\nNext:\n  etude one\n\nNext:\n  etude two\n"
+
+
+def test_what_to_do_next_is_told_by_a_command_that_stops_to_wait_too(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit), next_at_the_end():  # noqa: PT012
+        show_next("etude one")
+        raise SystemExit(3)
+    assert "etude one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

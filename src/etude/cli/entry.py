@@ -10,6 +10,7 @@ from etude import __version__
 from etude.cli.failure import disk_trouble, one_line
 from etude.cli.output import remembered_options
 from etude.cli.pages import leave_page
+from etude.cli.terminal import next_at_the_end
 from etude.cli.usage import parse
 from etude.cli.verbs import GROUPS, VERBS, find_verb, overview
 from etude.core import EtudeError
@@ -61,9 +62,10 @@ def _dispatch(arguments: list[str]) -> None:
         name, rest = find_verb(arguments)
         command = import_module(VERBS[name].module)
         options = parse(command.Options, name, rest)
-        with remembered_options(name, options):
-            command.run(options)
-        leave_page(name, options)
+        with next_at_the_end():
+            with remembered_options(name, options):
+                command.run(options)
+            leave_page(name, options)
 
 
 def _complain(line: str, code: int) -> int:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.progress import Progress as RichProgress
 from etude.loop.progress import Progress, Update
 
 _QUIET_S, _EVERY_S, _EVERY_SHARE = 2.0, 10.0, 0.1
+_NEXT: ContextVar[list[str] | None] = ContextVar("next", default=None)
+"""What to do after the command under way, gathered until all else is shown."""
 
 
 def show(*things: object) -> None:
@@ -25,8 +28,24 @@ def show(*things: object) -> None:
 
 
 def show_next(*commands: str) -> None:
-    """End a command with what to do next."""
-    show("", "Next:", *(f"  {command}" for command in commands))
+    """End a command with what to do next: at the end of `next_at_the_end`, or at once outside of it."""
+    if (gathered := _NEXT.get()) is not None:
+        gathered.extend(commands)
+    else:
+        show("", "Next:", *(f"  {command}" for command in commands))
+
+
+@contextmanager
+def next_at_the_end() -> Generator[None]:
+    """What to do next is shown after everything else, such as the page that is written when a command is done."""
+    gathered: list[str] = []
+    token = _NEXT.set(gathered)
+    try:
+        yield
+    finally:
+        _NEXT.reset(token)
+        if gathered:
+            show_next(*gathered)
 
 
 def show_json(value: Any) -> None:
