@@ -1,8 +1,9 @@
 """`etude collect`: demonstrations of a task's expert, as a LeRobot dataset."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -12,6 +13,11 @@ from etude.cli.output import nothing_if_nothing, remember_settings, require_free
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Outcome, Task
+from etude.loop.progress import Update
+
+if TYPE_CHECKING:
+    from etude.loop.making.collecting import Collected
+    from etude.search import KeepsAway
 
 SETTINGS = Path("meta/etude/collect.json")
 
@@ -68,13 +74,37 @@ class Options(WorkerOptions):
 
 def run(options: Options) -> None:
     """Collect."""
-    from etude.loop.making.collecting import attempt_stream, collect
+    from etude.loop.making.collecting import collect
     from etude.sim import make_task
 
     task = make_task(options.task)
     draw = _draw(options, task)
     kept = keep_away(draw, options.keep_away, task) if options.keep_away else None
-    settings = {
+    settings = _settings(options, task, kept)
+    require_free(options.out, resume=options.resume)
+    require_same_settings(options.out / SETTINGS, settings)
+    with (
+        nothing_if_nothing(options.out, SETTINGS),
+        make_executor(options) as executor,
+        watch()("demonstrations", options.episodes) as update,
+    ):
+        collected = collect(
+            task,
+            options.out,
+            accepted=options.episodes,
+            draw=kept or draw,
+            seed=options.seed,
+            executor=executor,
+            **_hand(options),
+            on_saved=_telling(options, settings, update),
+        )
+    if not options.json:
+        _tell(options, collected, kept)
+
+
+def _settings(options: Options, task: Task, kept: "KeepsAway | None") -> dict[str, Any]:
+    """What decides the result; an option that came later is left out where it is not used."""
+    return {
         "task": task.name,
         "seed": options.seed,
         "space": options.space,
@@ -84,32 +114,24 @@ def run(options: Options) -> None:
         **({"plan": str(options.plan)} if options.plan else {}),
         **({"keep_away": kept.exclusion.exam.hash} if kept else {}),
     }
-    require_free(options.out, resume=options.resume)
-    require_same_settings(options.out / SETTINGS, settings)
-    with (
-        nothing_if_nothing(options.out, SETTINGS),
-        make_executor(options) as executor,
-        watch()("demonstrations", options.episodes) as update,
-    ):
 
-        def on_saved(index: int, outcome: Outcome) -> None:
-            remember_settings(options.out / SETTINGS, settings)
-            if options.json:
-                show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
-            update(index + 1, "")
 
-        collected = collect(
-            task,
-            options.out,
-            accepted=options.episodes,
-            draw=kept or draw,
-            seed=options.seed,
-            executor=executor,
-            **_hand(options),
-            on_saved=on_saved,
-        )
-    if options.json:
-        return
+def _telling(options: Options, settings: Mapping[str, Any], update: Update) -> Callable[[int, Outcome], None]:
+    """What is done once an episode is on disk."""
+
+    def on_saved(index: int, outcome: Outcome) -> None:
+        remember_settings(options.out / SETTINGS, settings)
+        if options.json:
+            show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
+        update(index + 1, "")
+
+    return on_saved
+
+
+def _tell(options: Options, collected: "Collected", kept: "KeepsAway | None") -> None:
+    """What was made, and what to do with it."""
+    from etude.loop.making.collecting import attempt_stream
+
     show(
         f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts: "
         f"{options.out}"
@@ -119,8 +141,8 @@ def run(options: Options) -> None:
         show(f"{refused} draws refused for lying too near a case of {options.keep_away}")
     if options.style == "human":
         show_next(f"etude annotate {options.out} --auto --out {options.out}-annotated")
-        return
-    show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
+    else:
+        show_next(f"etude train --dataset {options.out} --policy flow --out runs/{options.out.name}")
 
 
 def _hand(options: Options) -> dict[str, Any]:
