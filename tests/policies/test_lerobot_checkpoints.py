@@ -1,6 +1,7 @@
 """Checkpoints that LeRobot wrote are read strictly, and act as they do in LeRobot."""
 
 import json
+import tempfile
 import zlib
 from dataclasses import replace
 from importlib.util import find_spec
@@ -144,6 +145,30 @@ def test_inputs_that_nothing_here_gives_are_named(written: Path, tmp_path: Path)
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(MismatchError, match=r"looks at observation\.environment_state"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"strange": 1}, r"config\.json' is not a policy's config: .*`strange`"), ({"n_obs_steps": "x"}, "`n_obs_steps`")],
+)
+def test_settings_that_the_policy_does_not_have_are_named(
+    written: Path, tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    for file in written.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(MismatchError, match=says):
+        load_model(tmp_path)
+
+
+def test_its_config_is_read_as_lerobot_does_and_leaves_no_file(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lerobot = PreTrainedConfig.from_pretrained(written)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert vars(load_model(written).policy.config) == vars(lerobot)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_normalisers_that_are_missing_or_damaged_are_named(written: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Building policies by name, and reading them back strictly."""
 
-import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from draccus import ParsingError, decode
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies.factory import make_pre_post_processors
 from safetensors import SafetensorError
@@ -122,10 +122,13 @@ def _making(name: str) -> Generator[None]:
 
 
 def _read_config(folder: Path) -> PreTrainedConfig:
+    """As PreTrainedConfig.from_pretrained, which leaves a file in the temporary folder whenever it is called."""
+    fields = dict(read_json(folder / CONFIG_FILE))
     try:
-        config = PreTrainedConfig.from_pretrained(folder)
-    except (json.JSONDecodeError, ValueError, TypeError, KeyError) as error:
-        raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {error}. Save it anew.") from error
+        config = decode(PreTrainedConfig.get_choice_class(fields.pop("type")), fields)
+    except (ParsingError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise MismatchError(f"'{folder / CONFIG_FILE}' is not a policy's config: {reason}. Save it anew.") from error
     strange = [key for key in config.input_features or {} if key != STATE_KEY and not key.startswith(IMAGE_PREFIX)]
     if strange:
         raise MismatchError(
