@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from etude.core import ActionChunk, Factor, Memory, Observation, Perturbation, PerturbationSpace
+from etude.core import ActionChunk, Factor, Memory, Observation, Perturbation, PerturbationSpace, Pocket, Rate
 
 GOAL_RADIUS_M = 0.05
 STEP_M = 0.08
@@ -31,6 +31,16 @@ SPACE = PerturbationSpace(
     ),
     _infeasible,
 )
+
+POCKET = Pocket(
+    name="pocket-1",
+    bounds={"light.intensity": (0.2, 0.4)},
+    inside=Rate(18, 20),
+    outside=Rate(2, 40),
+    expert=Rate(20, 20),
+    volume=0.1,
+)
+"""In the dark; for `replace` where a test is about another one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """A budget goes where it raises success most, and nowhere in vain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from toys import SPACE
+from toys import POCKET, SPACE
 
 from etude.acquisition.budget import divide_budget, plan_practice, pocket_weights
 from etude.acquisition.needs import Expected, Need
-from etude.core import ConfigError, Perturbation, Pocket, Rate
+from etude.core import ConfigError, Perturbation, Rate
 from etude.search import TargetedSampler
 
 
@@ -14,17 +16,14 @@ def need(name: str, *means: float, demonstrations: float, expert: int = 20, high
     """A need whose expected success after 0, 1, 2 … demonstrations is given."""
     bounds = (0.2, 0.4) if name == "dark" else (0.7, 0.9)
     return Need(
-        pocket=Pocket(
-            name=name, bounds={"light.intensity": bounds}, inside=Rate(18, 20), outside=Rate(1, 40),
-            expert=Rate(expert, 20), volume=0.1,
-        ),
+        pocket=replace(POCKET, name=name, bounds={"light.intensity": bounds}, expert=Rate(expert, 20)),
         expert=Rate(expert, 20),
         measured={0: Rate(1, 20), 3: Rate(9, 20)},
         demonstrations=demonstrations,
         low=1.0,
         high=high,
         expected=tuple(Expected(i, mean, mean, mean) for i, mean in enumerate(means)),
-    )  # fmt: skip
+    )
 
 
 DARK = need("dark", 0.0, 0.30, 0.50, 0.60, 0.65, demonstrations=4)  # gains 30, 20, 10, 5 points

@@ -6,18 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from toys import POCKET
 
 from etude.acquisition.needs import Need, NeedConfig, Posterior, estimate_need
-from etude.core import ConfigError, Pocket, Rate
+from etude.core import ConfigError, Rate
 
-POCKET = Pocket(
-    name="pocket-1",
-    bounds={"light.intensity": (0.2, 0.4)},
-    inside=Rate(18, 20),
-    outside=Rate(2, 40),
-    expert=Rate(20, 20),
-    volume=0.1,
-)
 EXPERT = Rate(20, 20)
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from cli.running import Run
-from toys import PlantedPolicy, PointTask
+from toys import POCKET, PlantedPolicy, PointTask
 
-from etude.core import Pocket, Rate
 from etude.core.files import write_json
 from etude.loop import wiring
 from etude.sim import registry
@@ -27,12 +26,8 @@ def run(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
 
 def searched(folder: Path, policy: str, pockets: int = 1) -> Path:
     """What a search leaves that confirmed a pocket in the dark."""
-    dark = Pocket(
-        name="pocket-1", bounds={"light.intensity": (0.2, 0.4)}, inside=Rate(9, 10), outside=Rate(1, 20),
-        expert=Rate(10, 10), volume=0.2,
-    )  # fmt: skip
     write_json(folder / "settings.json", {"settings": {"task": TASK, "policy": policy, "execute": 4}})
-    write_json(folder / "pockets.json", {"pockets": [dark.to_json()] * pockets, "refuted": []})
+    write_json(folder / "pockets.json", {"pockets": [POCKET.to_json()] * pockets, "refuted": []})
     return folder
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from loop.tiny import TASK, TINY, everything, run_tiny
-from toys import SPACE, PlantedPolicy
+from toys import POCKET, SPACE, PlantedPolicy
 
 from etude.compute import SerialExecutor
-from etude.core import Case, Perturbation, PolicyFactory, Rate, StageFailedError, Suite, stream
+from etude.core import Case, Perturbation, PolicyFactory, StageFailedError, Suite, stream
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
@@ -210,33 +210,26 @@ def test_only_the_targeted_arm_pays_for_the_search(planted: tuple[PlantedChain, 
     assert len([stage for stage in pupils["targeted"].stages if stage.name == "search"]) == CONFIG.rounds
 
 
-POCKET = Pocket(
-    name="pocket-1",
-    bounds={"light.intensity": (0.3, 0.5), "cube.scale": (0.9, 1.1)},
-    inside=Rate(19, 20),
-    outside=Rate(1, 40),
-    expert=Rate(20, 20),
-    volume=0.1,
-)
+SMALL = replace(POCKET, bounds={"light.intensity": (0.3, 0.5), "cube.scale": (0.9, 1.1)})
 
 
 @pytest.fixture(scope="module")
 def exclusion() -> Exclusion:
     rng = np.random.default_rng(0)
-    own = {"light.intensity": (0.3, 0.5), "cube.scale": (0.9, 1.1)}
-    values = [{**SPACE.sample(rng).values, **{f: rng.uniform(*bounds) for f, bounds in own.items()}} for _ in range(20)]
+    own = SMALL.bounds.items()
+    values = [{**SPACE.sample(rng).values, **{f: rng.uniform(*bounds) for f, bounds in own}} for _ in range(20)]
     cases = tuple(Case(Perturbation(v), i) for i, v in enumerate(values) if SPACE.infeasible(Perturbation(v)) is None)
     exam = Suite(name="exam", task=TASK.name, space_hash=SPACE.hash, cases=cases, labels=("pocket-1",) * len(cases))
-    return Exclusion.fitted(exam, [POCKET], SPACE, rng)
+    return Exclusion.fitted(exam, [SMALL], SPACE, rng)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
 def test_draws_for_practice_lie_in_and_around_the_pockets_by_their_share(exclusion: Exclusion, share: float):
-    draw = KeepsAway(TargetedSampler(space=SPACE, pockets=(POCKET,), uniform_fraction=share), exclusion)
+    draw = KeepsAway(TargetedSampler(space=SPACE, pockets=(SMALL,), uniform_fraction=share), exclusion)
     thetas = [draw(stream(0, i)) for i in range(300)]
     refused = sum(draw.counted(stream(0, i))[1] for i in range(300))
     assert not any(exclusion(theta) for theta in thetas)
-    around = replace(POCKET, bounds={"light.intensity": (0.27, 0.53), "cube.scale": (0.87, 1.13)})
+    around = replace(SMALL, bounds={"light.intensity": (0.27, 0.53), "cube.scale": (0.87, 1.13)})
     inside = np.mean([around.contains(theta, SPACE) for theta in thetas])
     everywhere = 0.26 / 0.8 * 0.26 / 0.4  # share of the space
     assert inside == pytest.approx((1 - share) + share * everywhere, abs=0.08)

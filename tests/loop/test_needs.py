@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from loop.tiny import TASK, TINY, StopsAfter, everything
-from toys import SPACE, PlantedPolicy, PointTask
+from toys import POCKET, SPACE, PlantedPolicy, PointTask
 
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, Executor, Pocket, PolicyFactory, Rate, Task
+from etude.core import ConfigError, Executor, PolicyFactory, Task
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
 from etude.loop.diagnosing import PlanDraw
@@ -25,14 +25,7 @@ from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 SETTINGS = NeedSettings(counts=(0, 2, 5), cases=3, steps=3, batch_size=4, threads=1)
 
 
-def pocket(name: str, low: float, high: float) -> Pocket:
-    return Pocket(
-        name=name, bounds={"light.intensity": (low, high)}, inside=Rate(9, 10), outside=Rate(1, 20),
-        expert=Rate(10, 10), volume=0.2,
-    )  # fmt: skip
-
-
-DARK, BRIGHT = pocket("dark", 0.2, 0.4), pocket("bright", 0.9, 1.0)
+DARK, BRIGHT = replace(POCKET, name="dark"), replace(POCKET, name="bright", bounds={"light.intensity": (0.9, 1.0)})
 
 
 @dataclass(frozen=True, kw_only=True)

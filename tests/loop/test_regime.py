@@ -1,8 +1,10 @@
 """The regime is measured as by hand, and decides between uniform and aimed practice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from toys import POCKET
 
 from etude.core import Pocket, Rate
 from etude.core.files import write_json
@@ -10,9 +12,8 @@ from etude.loop.practice.regime import REGIME, Regime, judge_regime
 
 
 def pocket(inside: int, outside: int, volume: float, expert: int = 20) -> Pocket:
-    bounds = {"light.intensity": (0.3, 0.4)}
     rates = {"inside": Rate(inside, 20), "outside": Rate(outside, 40), "expert": Rate(expert, 20)}
-    return Pocket(name="pocket-1", bounds=bounds, volume=volume, **rates)
+    return replace(POCKET, volume=volume, **rates)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from loop.fake_run import ARMS, POCKETS, SPACE, fake_run, outcome, with_outcomes
 from rich.console import Console
+from toys import POCKET
 
-from etude.core import MismatchError, Outcome, Paired, Perturbation, Pocket, Rate, UnknownNameError, cvar
+from etude.core import MismatchError, Outcome, Paired, Perturbation, Rate, UnknownNameError, cvar
 from etude.loop.report import ArmResults, Budget, RunResults, judge, summary, table, write_report
 from etude.loop.report.drawing.maps import planes
 from etude.loop.report.drawing.svg import ticks
@@ -103,9 +104,7 @@ def test_outcomes_of_other_cases_are_refused(run: RunResults) -> None:
 
 
 def test_a_pocket_of_another_space_is_refused(run: RunResults) -> None:
-    alien = Pocket(
-        name="x", bounds={"moon.x_m": (0, 1)}, inside=Rate(1, 1), outside=Rate(0, 1), expert=Rate(1, 1), volume=0.1
-    )
+    alien = replace(POCKET, bounds={"moon.x_m": (0, 1)})
     with pytest.raises(UnknownNameError, match=r"moon\.x_m"):
         replace(run, pockets=(alien,))
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from loop.planted_study import CODE, CONFIG, GAINS, PLAN, planted, replicates
 from loop.tiny import TASK, TINY, everything
+from toys import POCKET
 
 import etude.loop.study.replicate
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, EtudeError, MismatchError, Pocket, Rate, RunExistsError, StageFailedError
+from etude.core import ConfigError, EtudeError, MismatchError, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
 from etude.loop.chain import Chain
 from etude.loop.order import begin
@@ -31,14 +32,7 @@ from etude.loop.study.summary import summary
 from etude.loop.study.verdict import judge
 from etude.loop.study.watching import WORKING, watched
 
-POCKET = Pocket(
-    name="planted",
-    bounds={"light.intensity": (0.4, 0.7)},
-    inside=Rate(4, 4),
-    outside=Rate(0, 8),
-    expert=Rate(4, 4),
-    volume=0.3,
-)
+DIM = replace(POCKET, bounds={"light.intensity": (0.4, 0.7)})
 AIMED = replace(TINY, arms=("failure",), diagnosis_rollouts=0)
 TOY = StudyPlan.of(replace(CONFIG, task=TASK.name), replicates=5, pilot=2, code=CODE)
 
@@ -319,7 +313,7 @@ def without_pockets(monkeypatch: pytest.MonkeyPatch, passed_over: int) -> list[i
         pupil = begin(chain)
         if chain.seed not in seeds:
             seeds.append(chain.seed)
-        confirmed = [POCKET.to_json()] if len(seeds) > passed_over else []
+        confirmed = [DIM.to_json()] if len(seeds) > passed_over else []
         write_json(chain.search_directory / "pockets.json", {"pockets": confirmed, "refuted": []})
         return pupil
 

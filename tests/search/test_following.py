@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from search.planted import SPACE, PlantedWorld, box
+from toys import POCKET
 
 from etude.core import Bounds, Pocket, Rate, UnknownNameError
 from etude.search import FollowedPocket, follow_pockets, same_place
@@ -19,7 +20,7 @@ AFTER = PlantedWorld([MOVED, LASTING, OVERLOOKED])
 
 
 def pocket(name: str, bounds: Bounds) -> Pocket:
-    return Pocket(name=name, bounds=bounds, inside=Rate(9, 10), outside=Rate(1, 10), expert=Rate(10, 10), volume=0.1)
+    return replace(POCKET, name=name, bounds=bounds)
 
 
 def follow(before: list[Pocket], after: list[Pocket]) -> dict[str, FollowedPocket]:

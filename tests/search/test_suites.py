@@ -1,11 +1,13 @@
 """Suites hold what they promise: repeated failures, fresh seeds, witnesses, and nothing in common."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from search.planted import SPACE, Bounds, PlantedWorld, box, inside
+from toys import POCKET
 
 from etude.core import ConfigError, InfeasibleError, Pocket, Rate, StageFailedError, Suite
 from etude.search import Exclusion, KeepsAway, SuiteConfig, SuiteSet, TargetedSampler, build_suites
@@ -17,9 +19,7 @@ CONFIG = SuiteConfig(exam=24, dev=12, uniform=30, nominal=10)
 
 
 def pocket(name: str, bounds: Bounds, failures: int = 9, expert: int = 10) -> Pocket:
-    return Pocket(
-        name=name, bounds=bounds, inside=Rate(failures, 10), outside=Rate(1, 10), expert=Rate(expert, 10), volume=0.1
-    )
+    return replace(POCKET, name=name, bounds=bounds, inside=Rate(failures, 10), expert=Rate(expert, 10))
 
 
 POCKETS = (pocket("a", FIRST), pocket("b", SECOND), pocket("c", THIRD))
