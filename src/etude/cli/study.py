@@ -56,7 +56,7 @@ class Options(WorkerOptions):
 
     task: Annotated[Positional[str], arg(metavar="TASK")]
     out: Path
-    arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ("targeted",)
+    arms: Annotated[tuple[str, ...], arg(metavar="ARM …")] = ("failure",)
     arms_file: Annotated[Path | None, arg(metavar="FILE")] = None
     replicates: int = 5
     pilot: int = 0

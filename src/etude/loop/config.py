@@ -57,7 +57,7 @@ class LoopConfig:
     task: str
     policy: str = "flow"
     seed: int = 0
-    arms: tuple[str, ...] = ("more-steps", "uniform", "targeted")
+    arms: tuple[str, ...] = ("more-steps", "uniform", "failure")
     own_arms: tuple[Arm, ...] = ()
     rounds: int = 1
     replicates: int = 1
@@ -204,6 +204,7 @@ _SETTINGS = {
 }
 _DEMO = LoopConfig(
     task="",
+    arms=("more-steps", "uniform", "failure", "targeted"),
     demonstrations=600,
     train_steps=4000,
     retrain_steps=1200,
@@ -213,7 +214,7 @@ _DEMO = LoopConfig(
     dev_cases=10,
     test_cases=80,
     diagnosis_rollouts=240,
-    fresh_search=("targeted",),
+    fresh_search=("failure",),
     execute=2,
 )
 PRESETS: Mapping[str, LoopConfig] = {
@@ -251,8 +252,8 @@ PRESETS: Mapping[str, LoopConfig] = {
     "demo": _DEMO,
     "full": replace(
         _DEMO,
-        arms=("more-steps", RESEEDED, "uniform", "targeted"),
-        fresh_search=("more-steps", "uniform", "targeted"),
+        arms=("more-steps", RESEEDED, "uniform", "failure", "targeted"),
+        fresh_search=("more-steps", "uniform", "failure"),
         maker="generator-or-expert",
         replicates=5,
         rounds=2,

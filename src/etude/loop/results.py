@@ -19,7 +19,7 @@ from etude.loop.practice.needs import NEEDS
 from etude.loop.practice.practising import DIAGNOSE, SCORE
 from etude.loop.practice.rounds import practice_rounds, write_round_pages
 from etude.loop.pupil import DATASET, Pupil
-from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, write_page
+from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair, foremost, write_page
 from etude.loop.stage import MANIFEST, load_manifest
 from etude.loop.stages import ARCHIVE, POCKETS, TESTS, load_pockets
 from etude.search import Archive, FollowedPocket
@@ -165,7 +165,7 @@ def films(chain: Chain, pupils: Mapping[str, Pupil]) -> tuple[VideoPair, ...]:
     practising = [name for name in pupils if name != "baseline" and chain.config.arm(name).practises]
     if not practising or not chain.task.cameras:
         return ()
-    after = "targeted" if "targeted" in practising else practising[-1]
+    after = foremost(practising) or practising[-1]
     folder = pupils[after].train.parent / "videos"
     chosen = [
         (category, test, before, outcome)

@@ -2,7 +2,16 @@
 
 from etude.loop.report.folders import kind_of, write_page
 from etude.loop.report.gallery import gallery
-from etude.loop.report.results import ArmResults, Budget, Plain, PracticeRound, RunResults, SearchRow, VideoPair
+from etude.loop.report.results import (
+    ArmResults,
+    Budget,
+    Plain,
+    PracticeRound,
+    RunResults,
+    SearchRow,
+    VideoPair,
+    foremost,
+)
 from etude.loop.report.run.practice import round_page
 from etude.loop.report.run.replicates import write_overview
 from etude.loop.report.run.summary import summary
@@ -19,6 +28,7 @@ __all__ = [
     "SearchRow",
     "Verdict",
     "VideoPair",
+    "foremost",
     "gallery",
     "judge",
     "kind_of",

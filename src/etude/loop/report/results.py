@@ -27,6 +27,17 @@ TESTS = ("exam", "uniform_test", "nominal")
 """The suites every arm sits, in the order of tables."""
 
 
+def foremost(arms: Sequence[str]) -> str | None:
+    """The arm that a run is about: the first that aims, else the last that practises, else the last.
+
+    Args:
+        arms: Names in a run's order, without the baseline.
+    """
+    practising = [name for name in arms if name not in ("more_steps", "reseeded")]
+    aiming = [name for name in practising if name != "uniform"]
+    return next(iter(aiming or practising[-1:] or arms[-1:]), None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What an arm spent.

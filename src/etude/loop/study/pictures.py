@@ -13,7 +13,7 @@ from etude.loop.study.curves import mean_curve
 from etude.loop.study.plan import CONTROLS, UNIFORM
 from etude.loop.study.record import BASELINE
 
-_COLOURS = {BASELINE: 0, "more-steps": 1, UNIFORM: 2, "targeted": 3}
+_COLOURS = {BASELINE: 0, "more-steps": 1, UNIFORM: 2, "reseeded": 6}
 _TITLES = {
     "demonstrations": "new demonstrations",
     "attempts": "attempts at demonstrations",
@@ -24,7 +24,7 @@ _TITLES = {
 def colour(names: Sequence[str], arm: str) -> str:
     """Class that gives an arm its colour, the same in all pictures of a study."""
     others = [name for name in names if name not in _COLOURS]
-    return f"arm{_COLOURS[arm] if arm in _COLOURS else 4 + others.index(arm) % 3}"
+    return f"arm{_COLOURS[arm] if arm in _COLOURS else 3 + others.index(arm) % 3}"
 
 
 def title(arm: str) -> str:

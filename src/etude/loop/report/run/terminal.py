@@ -14,7 +14,7 @@ from etude.loop.report.drawing.wording import (
 )
 from etude.loop.report.results import TESTS, RunResults
 from etude.loop.report.run.comparison import compare
-from etude.loop.report.run.verdict import judge
+from etude.loop.report.run.verdict import judge, practised_arm
 
 
 def table(run: RunResults) -> Table:
@@ -26,9 +26,10 @@ def table(run: RunResults) -> Table:
     for name, arm in run.arms.items():
         result.add_row(arm_title(name), *(_rate_cell(arm.rate(test)) for test in TESTS))
     result.add_section()
-    wanted = [("targeted", "uniform"), *((name, "baseline") for name in reversed(list(run.arms)) if name != "baseline")]
+    aimed = practised_arm(run) or ""
+    wanted = [(aimed, "uniform"), *((name, "baseline") for name in reversed(list(run.arms)) if name != "baseline")]
     for first, second in wanted:
-        if first in run.arms and second in run.arms:
+        if first != second and first in run.arms and second in run.arms:
             cells = [_paired_cell(run, first, second, test) for test in TESTS]
             result.add_row(f"{arm_title(first)} against\n{arm_title(second).lower()}", *cells)
     return result

@@ -6,7 +6,7 @@ from typing import Literal
 from etude.core import Paired
 from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.wording import arm_title, count_text, signed, test_title
-from etude.loop.report.results import RunResults
+from etude.loop.report.results import RunResults, foremost
 from etude.loop.report.run.comparison import compare
 
 type Tone = Literal["better", "worse", "unclear"]
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def judge(run: RunResults) -> Verdict:
-    """Put the run's result into words: about the targeted arm, or the last practising one where there is none."""
+    """Put the run's result into words: about the first arm that aims, or the last where none does."""
     arm = practised_arm(run)
     if arm is None or "baseline" not in run.arms:
         return Verdict("unclear", "Nothing was compared: the run has no arm beside the baseline.", ())
@@ -46,11 +46,7 @@ def judge(run: RunResults) -> Verdict:
 
 def practised_arm(run: RunResults) -> str | None:
     """The arm the verdict is about."""
-    if "targeted" in run.arms:
-        return "targeted"
-    others = [name for name in run.arms if name != "baseline"]
-    practising = [name for name in others if name != "more_steps"]
-    return (practising or others or [None])[-1]
+    return foremost([name for name in run.arms if name != "baseline"])
 
 
 def outcome_of(paired: Paired) -> Tone:
