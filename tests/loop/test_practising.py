@@ -76,7 +76,7 @@ def test_the_best_candidates_are_learned_from_and_a_few_others(practice: tuple[C
         assert np.flatnonzero(weights).tolist() == list(chosen.episodes) == practised(stage)
         assert set(weights) == {0.0, 1.0}
     key = load_manifest(pupils["bold"].train).key
-    assert sorted(key["datasets"].values()) == pytest.approx([0.2, 0.2, 0.6])
+    assert sorted(key["datasets"].values()) == pytest.approx([0.3, 0.3, 0.4])
     assert len(key["choices"]) == 2
     assert episode_weights(pupils["uniform"].collections[1]) is None
 

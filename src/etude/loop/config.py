@@ -38,7 +38,7 @@ class LoopConfig:
         accepted: New demonstrations per arm and round.
         maker: Who makes them, unless an arm says otherwise; the first demonstrations are always the expert's.
         sources: How many of the first demonstrations the generator makes new ones from.
-        new_share: Sampling weight of an arm's new demonstrations in its mixture.
+        new_share: Sampling weight of an arm's new demonstrations in its mixture, those of all its rounds together.
         search_rollouts: Rollouts that the search may spend per round.
         confirm_rollouts: Fresh rollouts that confirm a pocket, inside and again outside.
         exam_cases: Size of the frozen exam.

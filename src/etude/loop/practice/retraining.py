@@ -35,18 +35,18 @@ def train(
         name: What it is called, which its randomness depends on.
         steps: How many.
         warm_start: Whether from the last checkpoint.
-        new_share: Sampling weight of the newest demonstrations; None is the run's.
+        new_share: Sampling weight of what it practised, all rounds alike; None is the run's.
 
     Raises:
         AwaitingPolicyError: Policies are trained elsewhere, and none came yet.
     """
-    *old, new = pupil.collections
-    share = (chain.config.new_share if new_share is None else new_share) if old else 1.0
+    first, *practised = pupil.collections
+    share = (chain.config.new_share if new_share is None else new_share) if practised else 0.0
     training = _Training(
         chain=chain,
         pupil=pupil,
         name=name,
-        weights={new: share} | {path: (1 - share) / len(old) for path in old},
+        weights={first: 1 - share} | {path: share / len(practised) for path in practised},
         config=TrainConfig(
             steps=steps,
             batch_size=chain.config.batch_size,
