@@ -57,6 +57,18 @@ def test_resuming_with_other_settings_says_what_differs(tmp_path: Path):
         require_same_settings(record, {"seed": 2, "space": "nominal"})
 
 
+def test_one_folder_may_be_written_in_two_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    record = tmp_path / "settings.json"
+    for name in ("sources", "others"):
+        (tmp_path / name).mkdir()
+    remember_settings(record, {"source": str(tmp_path / "sources"), "ensemble": [str(tmp_path / "sources")], "of": "a"})
+    monkeypatch.chdir(tmp_path)
+    require_same_settings(record, {"source": "sources", "ensemble": ["./sources"], "of": "a"})
+    for changed in ({"source": "others"}, {"source": "gone"}, {"ensemble": []}, {"ensemble": ["others"]}, {"of": "b"}):
+        with pytest.raises(MismatchError, match="cannot resume with other settings"):
+            require_same_settings(record, changed)
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_folder_of_something_else_is_not_continued(resume: bool, tmp_path: Path):
     (tmp_path / "picture.png").touch()

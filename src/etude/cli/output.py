@@ -147,8 +147,18 @@ def _changed(prefix: str, begun: Mapping[str, Any], settings: Mapping[str, Any])
         was = begun.get(name)
         if isinstance(was, Mapping) and isinstance(value, Mapping):
             yield from _changed(f"{prefix}{name}.", cast(Mapping[str, Any], was), cast(Mapping[str, Any], value))
-        elif was != value:
+        elif not _same(was, value):
             yield f"{prefix}{name} was {was} and is now {value}"
+
+
+def _same(was: Any, value: Any) -> bool:
+    """Whether two values are equal, or lists of such, or two ways to write the path of one file that is there."""
+    if isinstance(was, list) and isinstance(value, list):
+        one, other = cast(list[Any], was), cast(list[Any], value)
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(was, str) and isinstance(value, str) and os.path.exists(was) and os.path.exists(value):
+        return os.path.samefile(was, value)
+    return was == value
 
 
 def remember_settings(record: Path, settings: Mapping[str, Any]) -> None:
