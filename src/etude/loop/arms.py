@@ -39,8 +39,8 @@ class Arm:
         oversample: Candidates made for each demonstration chosen.
         others: Share of the chosen that are drawn evenly from the candidates that score lower.
         maker: Who makes its demonstrations; "" is the run's own choice.
-        new_share: Sampling weight of its new demonstrations, of all rounds, in the mixture; None is the run's own, equal
-            for all arms.
+        new_share: Sampling weight of its new demonstrations, of all rounds, in the mixture; None is the run's own,
+            equal for all arms.
         pocket_weight: How much more often frames of new demonstrations inside a pocket are sampled than others.
         restart: Whether it trains from scratch with another seed, as many steps as the others have had in all.
     """
