@@ -170,7 +170,7 @@ def _draw(options: Options, task: Task) -> Draw:
         return make_draw(task.space, options.space, options.theta)
     if options.theta or options.space != "nominal":
         raise ConfigError("--narrow says where all perturbations come from: leave out --theta and --space.")
-    from etude.loop.config import preset
     from etude.loop.making.placing import FirstDemonstrations
+    from etude.loop.presets import preset
 
     return FirstDemonstrations(task, preset("demo", task.name, options.seed))

@@ -13,7 +13,8 @@ from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError
 from etude.loop.arms import load_arms
-from etude.loop.config import LoopConfig, preset
+from etude.loop.config import LoopConfig
+from etude.loop.presets import preset
 
 if TYPE_CHECKING:
     from etude.loop.elsewhere import AwaitingPolicyError
@@ -40,8 +41,8 @@ class Options(WorkerOptions):
 
     Attributes:
         task: Task, with settings if they differ from those of the preset: NAME:key=value,key=value.
-        preset: How big: smoke (a minute, to try it), state (minutes; a policy without cameras), demo (a quarter of an
-            hour), full (hours).
+        preset: How big: smoke (a minute, to try it), state (minutes; a policy without cameras), images (half an hour;
+            cameras and light are bolted down), demo (a quarter of an hour), full (hours).
         run: Name of the run, a folder in --runs-dir.
         seed: Fixes all randomness.
         arms: Ways of choosing what to practise, instead of the preset's.

@@ -12,7 +12,8 @@ from etude.cli.output import nothing_if_nothing
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError
-from etude.loop.config import LoopConfig, preset
+from etude.loop.config import LoopConfig
+from etude.loop.presets import preset
 
 if TYPE_CHECKING:
     from etude.loop.study.choice import Choice

@@ -1,11 +1,11 @@
-"""What a run of the loop is made of: one frozen config, and the presets."""
+"""What a run of the loop is made of: one frozen config; `etude.loop.presets` has ready ones."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from etude.core import ConfigError, Segmented, UnknownNameError
-from etude.loop.arms import ARMS, MAKERS, RESEEDED, Arm, Maker, arm_from
+from etude.core import ConfigError, UnknownNameError
+from etude.loop.arms import ARMS, MAKERS, Arm, Maker, arm_from
 from etude.loop.elsewhere import LAYOUTS
 
 _COUNTS = (
@@ -139,132 +139,3 @@ class LoopConfig:
         fields: dict[str, Any] = {**record, **arms, "narrow": narrow}
         fields["own_arms"] = tuple(arm_from(arm.pop("name"), arm) for arm in own)
         return LoopConfig(**fields)
-
-
-_NARROW: Mapping[str, Narrow] = {
-    "franka-stack": {
-        "cube_red.y_m": (-0.14, 0.06),
-        "front_camera.yaw_rad": (-0.3, 0.1),
-        "light.intensity": (0.75, 1.3),
-        "cube_red.hue": (-0.25, 0.1),
-    },
-}
-"""World -> what its first demonstrations are narrow in, and broad in all else: as a person's first ones are, who puts
-the cube where it is handy, with one camera mount, under one lamp, and with the cubes that lie on the table."""
-
-_STATE_NARROW: Mapping[str, Narrow] = {
-    "franka-stack": {
-        "cube_red.x_m": (0.42, 0.62),
-        "cube_red.y_m": (-0.14, 0.08),
-        "cube_blue.yaw_rad": (-1.0, 0.6),
-        "cube.scale": (0.9, 1.07),
-    },
-    "franka-lift": {
-        "cube_red.x_m": (0.46, 0.62),
-        "cube_red.y_m": (-0.14, 0.05),
-        "cube_red.yaw_rad": (-1.0, 0.6),
-        "cube.scale": (0.9, 1.07),
-    },
-}
-"""The same for a policy that is told where the objects are: what it does not see cannot surprise it."""
-
-
-def preset(name: str, task: str, seed: int) -> LoopConfig:
-    """The named preset for a task.
-
-    Raises:
-        UnknownNameError: No such preset.
-    """
-    if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS)
-    world, colon, _ = task.partition(":")
-    settings = _SETTINGS.get(world, _OTHER_SETTINGS).get(name, "")
-    task = task if colon or not settings else f"{task}:{settings}"
-
-    from etude.sim import make_task  # heavy: not for the help
-
-    made = make_task(task)
-    bounds = (_STATE_NARROW if name == "state" else _NARROW).get(world, {})
-    # a state policy's task varies no cameras, light or colours
-    narrow = {factor: bounds[factor] for factor in bounds if factor in made.space.names}
-    # where new demonstrations cannot be made from the first ones, the expert makes them
-    maker = PRESETS[name].maker if isinstance(made, Segmented) and made.segments is not None else "expert"
-    return replace(PRESETS[name], task=task, narrow=narrow, seed=seed, maker=maker)
-
-
-_OTHER_SETTINGS = {"smoke": "image_size=48", "state": "state=objects"}
-_SETTINGS = {
-    "franka-stack": {
-        "smoke": "cubes=2,distractors=0,image_size=48",
-        "state": "cubes=2,distractors=0,state=objects",
-        "demo": "cubes=2,distractors=0",
-        "full": "cubes=3",
-    },
-    "franka-lift": {**_OTHER_SETTINGS, "state": "distractors=0,state=objects"},
-}
-_DEMO = LoopConfig(
-    task="",
-    arms=("more-steps", "uniform", "failure", "targeted"),
-    demonstrations=600,
-    train_steps=4000,
-    retrain_steps=1200,
-    accepted=200,
-    maker="generator",
-    exam_cases=70,
-    dev_cases=10,
-    test_cases=80,
-    diagnosis_rollouts=240,
-    fresh_search=("failure",),
-    execute=2,
-)
-PRESETS: Mapping[str, LoopConfig] = {
-    "smoke": replace(
-        _DEMO,
-        arms=("more-steps", "uniform", "targeted", "gradient"),
-        demonstrations=12,
-        train_steps=60,
-        retrain_steps=20,
-        batch_size=16,
-        accepted=6,
-        search_rollouts=24,
-        confirm_rollouts=4,
-        diagnosis_rollouts=40,
-        train_threads=1,
-        exam_cases=6,
-        dev_cases=4,
-        test_cases=8,
-    ),
-    "state": replace(
-        _DEMO,
-        demonstrations=600,
-        train_steps=6000,
-        retrain_steps=1000,
-        accepted=40,
-        new_share=0.25,
-        search_rollouts=600,
-        confirm_rollouts=24,
-        diagnosis_rollouts=80,
-        train_threads=1,
-        exam_cases=150,
-        test_cases=300,
-        execute=8,
-    ),
-    "demo": _DEMO,
-    "full": replace(
-        _DEMO,
-        arms=("more-steps", RESEEDED, "uniform", "failure", "targeted"),
-        fresh_search=("more-steps", "uniform", "failure"),
-        maker="generator-or-expert",
-        replicates=5,
-        rounds=2,
-        demonstrations=1000,
-        train_steps=12_000,
-        retrain_steps=3000,
-        accepted=160,
-        search_rollouts=1200,
-        confirm_rollouts=40,
-        diagnosis_rollouts=600,
-        exam_cases=100,
-        dev_cases=40,
-    ),
-}
