@@ -9,7 +9,8 @@ from typing import Any
 
 from etude.core import ConfigError, EtudeError, MismatchError, derive_seed
 from etude.core.files import json_bytes, read_json, write_json
-from etude.loop.config import RESEEDED, LoopConfig
+from etude.loop.arms import RESEEDED
+from etude.loop.config import LoopConfig
 from etude.loop.stage import differences
 
 PLAN = "plan.json"
