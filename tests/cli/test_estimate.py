@@ -83,7 +83,18 @@ def test_counts_and_folders_that_cannot_be_are_refused(run: Run, trained: tuple[
     _, told = run("estimate", search, "--dataset", data, "--counts", 5, 10, *rest, code=2)
     assert "counts 5, 10: give 0" in told
     _, told = run("estimate", tmp_path, "--dataset", data, *rest, code=2)
-    assert "does not say which task and policy it is of" in told
+    assert f"'{tmp_path}' has no pockets.json: give a folder of `etude search`." in told
     _, told = run("estimate", search, "--dataset", data, "--target", 1.2, *rest, code=2)
     assert "target = 1.2 must lie between 0 and 1." in told
     assert not (tmp_path / "needs").exists()
+
+
+def test_a_run_is_told_where_its_search_is(run: Run, tmp_path: Path):
+    folder = tmp_path / "smoke"
+    write_json(folder / "settings.json", {"command": "loop", "options": {"run": "smoke"}})
+    inside = searched(folder / "round-00" / "search", "")
+    for named in (folder, tmp_path):  # a run of one replicate, and of several
+        _, told = run("estimate", named, "--dataset", "data", "--out", tmp_path / "needs", *HERE, code=2)
+        assert f"'{named}' has no pockets.json: give a folder of `etude search`; this run's is '{inside}'." in told
+    _, told = run("estimate", folder / "no", "--dataset", "data", "--out", tmp_path / "needs", *HERE, code=2)
+    assert f"'{folder / 'no'}' does not exist: give a folder of `etude search`." in told

@@ -79,6 +79,7 @@ def run(options: Options) -> None:
     """Estimate."""
     from etude.sim import make_task
 
+    _require_search(options.search)
     known = known_settings(options.search)
     task = make_task(known["task"])
     pockets = _pockets(options.search)
@@ -110,6 +111,22 @@ def run(options: Options) -> None:
         show_json({"out": str(options.out), "needs": [need.to_json() for need in needs]})
     else:
         _tell(options, needs, task, notes)
+
+
+def _require_search(folder: Path) -> None:
+    """Refuse what is no folder of a search; of a run, say where its searches are.
+
+    Raises:
+        EtudeError: It has no pockets.json.
+    """
+    from etude.loop.stages import POCKETS
+
+    if (folder / POCKETS).exists():
+        return
+    found = [path.parent for level in ("", "*/") for path in sorted(folder.glob(f"{level}round-*/search/{POCKETS}"))]
+    inside = f"; this run's is '{found[0]}'" if found else ""
+    state = f"has no {POCKETS}" if folder.is_dir() else "does not exist"
+    raise EtudeError(f"'{folder}' {state}: give a folder of `etude search`{inside}.")
 
 
 def _pockets(search: Path) -> tuple[Pocket, ...]:
