@@ -59,7 +59,9 @@ def test_what_both_intervals_allow_is_told_and_one_replicate_allows_nothing():
     found = across_replicates([Paired(30, 10, 60), Paired(25, 12, 63)], rng)
     assert found.t
     assert found.bootstrap
-    assert found.interval == (min(found.t[0], found.bootstrap[0]), max(found.t[1], found.bootstrap[1]))
+    assert found.score == Paired(55, 22, 123).interval()
+    ends = (found.t, found.bootstrap, found.score)
+    assert found.interval == (min(low for low, _ in ends), max(high for _, high in ends))
     alone = across_replicates([Paired(30, 10, 60)], rng)
     assert (alone.mean, alone.interval, alone.p) == (0.2, None, 1.0)
     with pytest.raises(ConfigError, match="only among several, got 1"):
@@ -75,8 +77,16 @@ def test_cases_that_all_came_out_alike_leave_a_width():
     assert mean_rate([Rate(1, 4)]).interval is None
 
 
+def test_a_few_equal_replicates_are_no_certainty():
+    equal = mean_difference(np.full(3, 0.1))
+    assert equal.alike
+    assert equal.p == 0.25  # the sign test's: t would have none
+    assert not mean_difference(np.array([0.1, 0.2])).alike
+    assert not mean_rate([Rate(0, 4), Rate(0, 4)]).alike
+
+
 @given(st.floats(0.02, 0.4), st.floats(0.02, 0.3), st.integers(2, 40))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_power_is_that_of_the_t_test(effect: float, spread: float, replicates: int):
     expected = TTestPower().power(effect / spread, replicates, 0.05, alternative="larger")
     two_sided = TTestPower().power(effect / spread, replicates, 0.025, alternative="larger")

@@ -16,7 +16,7 @@ from toys import POCKET
 
 import etude.loop.study.replicate
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, EtudeError, MismatchError, RunExistsError, StageFailedError
+from etude.core import ConfigError, EtudeError, MismatchError, Rate, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
 from etude.loop.chain import Chain
 from etude.loop.order import begin
@@ -25,8 +25,8 @@ from etude.loop.study.choice import CHOICE, choose
 from etude.loop.study.curves import demonstrations_needed, first_reach, gain_at_equal_cost
 from etude.loop.study.page import study_page
 from etude.loop.study.plan import StudyPlan, load_plan
-from etude.loop.study.record import Failure, Replicate, simulator_steps
-from etude.loop.study.replicate import RESULT, ReplicateJob, load_replicate
+from etude.loop.study.record import Failure, Point, Replicate, simulator_steps
+from etude.loop.study.replicate import RESULT, ReplicateJob, load_replicate, why_no_pocket
 from etude.loop.study.running import FinishedStudy, register, run_study, write_study
 from etude.loop.study.summary import summary
 from etude.loop.study.verdict import judge
@@ -259,6 +259,40 @@ def test_the_page_says_what_it_has_however_little_that_is(count: int):
     json.dumps(summary(analysis), allow_nan=False)
 
 
+def test_intervals_are_called_what_they_are_and_have_a_width_or_are_left_out():
+    alike = study(2, gains={"failure": 0.0}, spread=0.0)
+    flat = [without_success(each) for each in alike.confirmed]
+    analysis = analyse(alike.plan, None, [], flat)
+    page = study_page(analysis)
+    assert "(±0.0 to ±0.0)" not in page
+    assert "bootstrap ±0.0" not in page
+    assert "score −" in page
+    assert "in each of 2 replicates: no spread, so no interval" in page
+    assert "all lines are equal" in page
+    assert "0 of 0" not in page
+    assert "pilots" not in page.split("<section", 1)[0]
+    (verdict,) = (judge(analysis, arm) for arm in analysis.compared)
+    assert verdict.state == "undecided"
+    assert "every policy solved 0 % of the exam" in verdict.headline
+    assert verdict.headline.endswith("No baseline had a pocket: Failure drew everywhere in its first round.")
+    told = {answer.question: answer.sentence for answer in verdict.answers}
+    assert told["fewer demonstrations"].startswith("Uniform gained nothing on the exam")
+    assert told["pockets"].endswith("none could go.")
+
+
+def without_success(replicate: Replicate) -> Replicate:
+    """The same with policies that solve nothing, and no pocket."""
+
+    def failed(point: Point) -> Point:
+        return replace(point, solved={test: "0" * len(bits) for test, bits in point.solved.items()})
+
+    arms = {
+        name: replace(arm, points=tuple(map(failed, arm.points)), progress=(0.1,) * 10, pockets=0, fates={})
+        for name, arm in replicate.arms.items()
+    }
+    return replace(replicate, arms=arms, pockets=0)
+
+
 def test_who_waits_sees_how_far_each_replicate_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from contextlib import contextmanager
     from threading import Event
@@ -338,8 +372,22 @@ def test_a_replicate_takes_the_first_baseline_that_has_a_pocket(tmp_path: Path, 
 def test_where_no_baseline_has_a_pocket_a_replicate_fails_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     without_pockets(monkeypatch, passed_over=9)
     plan = StudyPlan.of(AIMED, replicates=1, pilot=0, code=CODE, baselines=2)
-    with pytest.raises(StageFailedError, match="none of 2 baselines"):
+    with pytest.raises(StageFailedError, match="none of 2 baselines") as ended:
         start(tmp_path, SerialExecutor(), plan=plan)
+    assert "--resume" not in str(ended.value)  # it would end alike
+    failure = load_replicate(tmp_path / "confirm/replicate-00")
+    assert isinstance(failure, Failure)
+    assert failure.final
+    with pytest.raises(EtudeError, match="none of 2 baselines") as ended:
+        write_study(tmp_path)
+    assert "--resume" not in str(ended.value)
+
+
+@pytest.mark.parametrize(("failures", "fix"), [(48, "trains longer, on more first"), (3, "a harder task")])
+def test_failing_everywhere_and_failing_seldom_are_mended_in_opposite_ways(failures: int, fix: str):
+    told = why_no_pocket(2, Rate(failures, 48))
+    assert f"fail in {failures} of 48 uniform rollouts" in told
+    assert fix in told
 
 
 def test_an_error_of_the_chain_is_a_failure_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

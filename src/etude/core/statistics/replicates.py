@@ -27,28 +27,36 @@ class AcrossReplicates:
     Attributes:
         values: The difference in every replicate, shares in [-1, 1].
         mean: Their mean; NaN without replicates.
-        t: Its interval by the paired t; None with fewer than two replicates.
-        bootstrap: Its interval over replicates and the cases inside each; too narrow where replicates are few. For a
-            mean of rates Wilson's over all cases. None as above, and where cases are not known.
-        p: Two-sided p-value of "no difference" (paired t); 1 with fewer than two replicates.
+        t: Its interval by the paired t, without width where all replicates are alike; None with fewer than two.
+        bootstrap: Its interval over replicates and the cases inside each; too narrow where replicates are few. None as
+            above, for rates, and where cases are not known.
+        score: The score interval of all cases together, Wilson's for rates: it has a width even where all came out
+            alike. None as above, and where cases are not known.
+        p: Two-sided p-value of "no difference": paired t, the sign test where all replicates are alike, for which t has
+            no answer; 1 with fewer than two replicates.
     """
 
     values: tuple[float, ...]
     mean: float
     t: Interval | None
     bootstrap: Interval | None
+    score: Interval | None
     p: float
 
     @property
     def interval(self) -> Interval | None:
-        """What both allow: the lower of the two lows to the higher of the two highs."""
-        if self.t is None or self.bootstrap is None:
-            return self.t
-        return min(self.t[0], self.bootstrap[0]), max(self.t[1], self.bootstrap[1])
+        """What all of them allow: from the lowest of their lows to the highest of their highs."""
+        known = [span for span in (self.t, self.bootstrap, self.score) if span is not None]
+        return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+    @property
+    def alike(self) -> bool:
+        """Whether the interval has no width, not for certainty but because a few replicates came out equal."""
+        return self.interval is not None and self.interval[0] == self.interval[1]
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        ranges = {"t": self.t, "bootstrap": self.bootstrap, "interval": self.interval}
+        ranges = {"t": self.t, "bootstrap": self.bootstrap, "score": self.score, "interval": self.interval}
         lists = {name: None if span is None else list(span) for name, span in ranges.items()}
         return {"n": len(self.values), "values": list(self.values), "mean": self.mean, "p": self.p, **lists}
 
@@ -63,22 +71,21 @@ def across_replicates(pairs: Sequence[Paired], rng: np.random.Generator, *, leve
     """
     values = np.array([pair.difference for pair in pairs], dtype=np.float64)
     if len(pairs) < 2:
-        return _record(values, None, level)
-    drawn, alike = nested_bootstrap(pairs, rng, level=level), _together(pairs).interval(level)
-    # Where all cases came out alike there is nothing to draw, and no width: the score interval has one.
-    return _record(values, (min(drawn[0], alike[0]), max(drawn[1], alike[1])), level)
+        return _record(values, level)
+    drawn = nested_bootstrap(pairs, rng, level=level)
+    return _record(values, level, bootstrap=drawn, score=_together(pairs).interval(level))
 
 
 def mean_rate(rates: Sequence[Rate], *, level: float = 0.95) -> AcrossReplicates:
     """The mean of a rate, one per replicate; its p-value means nothing."""
     values = np.array([rate.value for rate in rates], dtype=np.float64)
     together = Rate(sum(rate.k for rate in rates), sum(rate.n for rate in rates), level)
-    return _record(values, together.interval if len(rates) > 1 else None, level)
+    return _record(values, level, score=together.interval if len(rates) > 1 else None)
 
 
 def mean_difference(values: Values, *, level: float = 0.95) -> AcrossReplicates:
     """The same for numbers whose cases are not known, one per replicate."""
-    return _record(np.asarray(values, dtype=np.float64), None, level)
+    return _record(np.asarray(values, dtype=np.float64), level)
 
 
 def paired_t(values: Values, *, level: float = 0.95) -> Interval:
@@ -164,13 +171,16 @@ def _together(pairs: Sequence[Paired]) -> Paired:
     return Paired(*(sum(getattr(pair, name) for pair in pairs) for name in ("wins", "losses", "ties")))
 
 
-def _record(values: Values, bootstrap: Interval | None, level: float) -> AcrossReplicates:
+def _record(
+    values: Values, level: float, *, bootstrap: Interval | None = None, score: Interval | None = None
+) -> AcrossReplicates:
     several = len(values) > 1
     return AcrossReplicates(
         values=tuple(values.tolist()),
         mean=float(values.mean()) if len(values) else float("nan"),
         t=paired_t(values, level=level) if several else None,
         bootstrap=bootstrap,
+        score=score,
         p=_p(values) if several else 1.0,
     )
 
@@ -180,7 +190,7 @@ def _p(values: Values) -> float:
 
     error, centre = _error(values), float(values.mean())
     if error == 0:
-        return 0.0 if centre else 1.0
+        return 2.0 ** (1 - len(values)) if centre else 1.0
     return float(2 * t.sf(abs(centre) / error, len(values) - 1))
 
 
@@ -188,4 +198,4 @@ def _error(values: Values) -> float:
     """Standard error of the mean."""
     if len(values) < 2:
         raise ConfigError(f"replicates vary only among several, got {len(values)}.")
-    return float(values.std(ddof=1)) / sqrt(len(values))
+    return float(values.std(ddof=1)) / sqrt(len(values)) if np.ptp(values) else 0.0  # not what rounding leaves of it

@@ -8,7 +8,7 @@ import numpy as np
 
 from etude.core import EtudeError, cvar, holm, stream
 from etude.core.statistics import AcrossReplicates, Paired, across_replicates, mean_difference, mean_rate
-from etude.loop.config import RESEEDED
+from etude.loop.arms import RESEEDED
 from etude.loop.stages import TESTS
 from etude.loop.study.choice import Choice
 from etude.loop.study.curves import Needed, demonstrations_needed, gain_at_equal_cost
@@ -103,7 +103,9 @@ def analyse(
     """
     finished = [each for each in confirmed if isinstance(each, Replicate)]
     if not finished:
-        raise EtudeError("not one confirming replicate of this study came to its end yet: go on with --resume.")
+        final = {each.why for each in confirmed if isinstance(each, Failure) and each.final}
+        yet = f": {' '.join(sorted(final))}" if final else " yet: go on with --resume."
+        raise EtudeError(f"not one confirming replicate of this study came to its end{yet}")
     names = [
         *(f"pilot/replicate-{i:02d}" for i, each in enumerate(pilots) if each is None),
         *(f"confirm/replicate-{i:02d}" for i, each in enumerate(confirmed) if each is None),

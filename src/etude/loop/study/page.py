@@ -53,14 +53,9 @@ def write_study_report(analysis: Analysis, out: Path) -> Path:
 def study_page(analysis: Analysis) -> str:
     """The whole document."""
     body = tag("main", *(_verdict(judge(analysis, arm)) for arm in analysis.compared), *_sections(analysis))
-    facts = " · ".join(
-        [
-            analysis.plan.config.task,
-            f"{len(analysis.confirmed)} of {analysis.plan.replicates} confirming replicates",
-            f"{len(analysis.pilots)} of {analysis.plan.pilot} pilots",
-            f"plan {analysis.plan.hash[:16]}",
-        ]
-    )
+    pilots = f"{len(analysis.pilots)} of {analysis.plan.pilot} pilots" if analysis.plan.pilot else ""
+    confirmed = f"{len(analysis.confirmed)} of {analysis.plan.replicates} confirming replicates"
+    facts = " · ".join(filter(None, [analysis.plan.config.task, confirmed, pilots, f"plan {analysis.plan.hash[:16]}"]))
     name = f"Study of {', '.join(title(arm) for arm in analysis.plan.compared)} against uniform"
     return document(name, heading(name, facts, _CONTENTS, body), body)
 
@@ -81,16 +76,17 @@ def _sections(analysis: Analysis) -> list[Html]:
         section(
             "arms",
             "Every arm",
-            "Mean success over replicates with its interval (t over replicates); a small dot is a replicate. The exam "
-            "was chosen where a baseline fails, so any retraining looks better: a gain counts above the controls.",
+            "Mean success over replicates; a small dot is a replicate. The interval reaches as far as either of two: t "
+            "over replicates, and Wilson's interval of all cases together. The exam was chosen where a baseline fails, "
+            "so any retraining looks better: a gain counts above the controls.",
             success_table(analysis),
         ),
         section(
             "differences",
             "Differences",
-            "In points, on the same cases. The interval is the wider of two: paired t over replicates, and a bootstrap "
-            "that draws replicates and then their cases (too narrow where replicates are few, but never narrower than "
-            "the score interval of all cases). Pictures reach from −60 to +60 points.",
+            "In points, on the same cases. The interval reaches as far as any of three: paired t over replicates "
+            "(none where all are equal), a bootstrap that draws replicates and then their cases (too narrow where "
+            "replicates are few), and the score interval of all cases together. Pictures reach from −60 to +60 points.",
             difference_table(analysis),
             tag("h3", "Above what any retraining gains"),
             controls_table(analysis),
@@ -129,7 +125,7 @@ def _curves(analysis: Analysis) -> Html:
     drawn.append(success_curves(analysis, "uniform_test", "demonstrations"))
     legend = key([Curve(title(name), colour(names, name), ()) for name in names if name != BASELINE])
     level = f"{1 - analysis.plan.alpha:.0%}".replace("%", " %")
-    note = f"Means over replicates with {level} intervals (t over replicates)."
+    note = f"Means over replicates with {level} intervals (t over replicates; none where all replicates are equal)."
     return section("curves", "Success against cost", note, legend, grid([one for one in drawn if one], broad=True))
 
 
@@ -168,7 +164,7 @@ def _pilots(analysis: Analysis) -> Html:
         "Pilots and power",
         f"The pilots ({names}) chose the arm before a confirming replicate started, and are counted nowhere else. "
         f"choice.json has SHA-256 {choice.hash[:16]}….",
-        scrolling(tag("table", header("Pilots, exam", "less uniform"), tag("tbody", *effects))),
+        scrolling(tag("table", header("Pilots, exam", "difference from uniform"), tag("tbody", *effects))),
         scrolling(tag("table", header("Replicates for 80 % power", ""), tag("tbody", *power))) if power else "",
     )
 
@@ -182,10 +178,9 @@ def _failed(analysis: Analysis) -> Html:
         return Html("")
     rows = [row(failure.name, failure.why.strip().splitlines()[-1]) for failure in analysis.failures]
     rows += [row(name, "has not run yet") for name in analysis.missing]
-    note = (
-        "Left out of every mean. Where the reason has to do with an arm's success this favours one side: read why, and "
-        "go on with --resume."
-    )
+    note = "Left out of every mean. Where the reason has to do with an arm's success this favours one side: read why."
+    if analysis.missing or not all(failure.final for failure in analysis.failures):
+        note += " Go on with --resume."
     table = tag("table", header("Replicate", "Why"), tag("tbody", *rows))
     return section("failed", "What failed", note, scrolling(table))
 

@@ -48,8 +48,10 @@ def success_curves(analysis: Analysis, test: str, cost: str) -> Html | None:
     )
     if drawn is None:
         return None
+    heights = {tuple(y for _, y in line.points) for line in shown}
+    alike = "; all lines are equal, one hides the others" if len(shown) > 1 and len(heights) == 1 else ""
     dashed = ", ".join(f"{title(name).lower()} {percent(level)}" for name, level in levels.items())
-    return figure(f"{test_title(test)} against {_TITLES[cost]}; dashed: {dashed}", drawn)
+    return figure(f"{test_title(test)} against {_TITLES[cost]}; dashed: {dashed}{alike}", drawn)
 
 
 def curve(analysis: Analysis, arm: str, test: str, cost: str, colour_class: str) -> Curve:

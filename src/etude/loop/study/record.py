@@ -122,11 +122,13 @@ class Failure:
         name: Its folder in the study's.
         seed: Root of its randomness.
         why: What went wrong.
+        final: Whether trying again would end alike, because the plan itself has this end.
     """
 
     name: str
     seed: int
     why: str
+    final: bool = False
 
 
 def simulator_steps(result: Mapping[str, Any], max_steps: int) -> int:

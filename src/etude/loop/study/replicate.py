@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from etude.compute import SerialExecutor
-from etude.core import EtudeError, StageFailedError, Suite, Task, derive_seed
+from etude.core import EtudeError, Rate, StageFailedError, Suite, Task, derive_seed
 from etude.core.files import read_json, write_bytes, write_json
 from etude.evaluation import read_outcomes
 from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain
 from etude.loop.config import LoopConfig
 from etude.loop.order import begin, run_chain
+from etude.loop.practice.regime import RegimeLimits
 from etude.loop.progress import Update
 from etude.loop.pupil import Pupil
 from etude.loop.report import write_report
@@ -30,6 +31,10 @@ from etude.loop.study.watching import WORKING
 RESULT, FAILED, PASSED_OVER = "result.json", "failed.json", "passed-over"
 TRAIN = "train"
 _TOLD_S = 1.0
+
+
+class NoPocketError(StageFailedError):
+    """None of the baselines that a replicate may draw has a pocket: the same plan has no other end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,7 @@ def run_replicate(job: ReplicateJob) -> Replicate | Failure:
     try:
         replicate = _run(job)
     except EtudeError as error:
-        return record_failure(job, str(error))
+        return record_failure(job, str(error), final=isinstance(error, NoPocketError))
     except Exception as error:  # noqa: BLE001 - recorded, with where it happened; the other replicates go on
         return record_failure(job, "".join(traceback.format_exception(error)))
     finally:
@@ -78,9 +83,9 @@ def run_replicate(job: ReplicateJob) -> Replicate | Failure:
     return replicate
 
 
-def record_failure(job: ReplicateJob, why: str) -> Failure:
+def record_failure(job: ReplicateJob, why: str, *, final: bool = False) -> Failure:
     """Write down that a replicate did not come to its end; the next call tries again."""
-    failure = Failure(name=job.name, seed=job.config.seed, why=why)
+    failure = Failure(name=job.name, seed=job.config.seed, why=why, final=final)
     write_json(job.directory / FAILED, vars(failure))
     return failure
 
@@ -114,7 +119,7 @@ def _chain_with_pocket(job: ReplicateJob) -> Chain:
     """The chain of the first baseline of which the search confirms a pocket; those before it are set aside.
 
     Raises:
-        StageFailedError: None of those that may be drawn has one.
+        NoPocketError: None of those that may be drawn has one.
     """
     while True:
         before = _passed_over(job)
@@ -133,11 +138,24 @@ def _chain_with_pocket(job: ReplicateJob) -> Chain:
         if load_pockets(chain.search_directory):
             return chain
         if before + 1 == job.baselines:
-            raise StageFailedError(
-                f"the search confirmed a pocket of none of {job.baselines} baselines: there is nothing to aim at. Make "
-                "the task harder or the search larger, or register a study that takes baselines without pockets."
-            )
+            searches = [*job.directory.glob(f"{PASSED_OVER}-*/search"), chain.search_directory]
+            counts = [load_manifest(search).result["uniform_failures"] for search in searches]
+            raise NoPocketError(why_no_pocket(job.baselines, Rate(*map(sum, zip(*counts, strict=True)))))
         (job.directory / "round-00").rename(job.directory / f"{PASSED_OVER}-{before}")
+
+
+def why_no_pocket(baselines: int, failures: Rate) -> str:
+    """What to do depends on whether the baselines fail too often or too seldom to have pockets."""
+    if failures.value > RegimeLimits().failures:
+        why = "nearly everywhere: only a policy that mostly succeeds has places to aim at"
+        fix = "Take a preset that trains longer, on more first demonstrations"
+    else:
+        why = "too seldom, or without a place of their own"
+        fix = "Take a harder task, or a preset that searches longer"
+    return (
+        f"the search confirmed a pocket of none of {baselines} baselines, which fail in {failures.k} of {failures.n} "
+        f"uniform rollouts, {why}. {fix}, or baselines without pockets (--baselines 1), with another --out."
+    )
 
 
 def _passed_over(job: ReplicateJob) -> int:

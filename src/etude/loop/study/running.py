@@ -177,9 +177,10 @@ def _finished(results: Sequence[Replicate | Failure], directory: Path) -> list[R
     """
     finished = [result for result in results if isinstance(result, Replicate)]
     if not finished:
-        reasons = {result.why.strip().splitlines()[-1] for result in results if isinstance(result, Failure)}
+        failures = [result for result in results if isinstance(result, Failure)]
+        reasons = sorted({failure.why.strip().splitlines()[-1] for failure in failures})
+        fix = [] if all(failure.final for failure in failures) else ["Put it right and go on with --resume."]
         raise StageFailedError(
-            f"not one of {len(results)} replicates in '{directory}' came to its end: {' '.join(sorted(reasons))} "
-            "Put it right and go on with --resume."
+            f"not one of {len(results)} replicates in '{directory}' came to its end: {' '.join([*reasons, *fix])}"
         )
     return finished

@@ -13,7 +13,7 @@ from etude.loop.study.analysis import Analysis, ArmAnalysis
 from etude.loop.study.pictures import colour, strip, title
 from etude.loop.study.plan import CONTROLS, UNIFORM
 from etude.loop.study.record import BASELINE
-from etude.loop.study.verdict import points_text
+from etude.loop.study.verdict import each_alike, points_text
 
 _DIFFERENCES = (-0.6, 0.6)
 
@@ -36,9 +36,9 @@ def difference_table(analysis: Analysis) -> Html:
         if arm.name == UNIFORM:
             continue
         cells = [_difference(arm.above[UNIFORM, test], colour(names, arm.name)) for test in TESTS]
-        adjusted = p_text(arm.p) if arm.name in analysis.plan.compared else ""
+        adjusted = _unbroken(p_text(arm.p)) if arm.name in analysis.plan.compared else ""
         rows.append(row(title(arm.name), *cells, adjusted))
-    head = header("Less uniform", *map(title_of_test, TESTS), "p, Holm")
+    head = header("Difference from uniform", *map(title_of_test, TESTS), "p,\u00a0Holm")
     return scrolling(tag("table", head, tag("tbody", *rows)))
 
 
@@ -50,7 +50,7 @@ def controls_table(analysis: Analysis) -> Html:
         row(title(arm.name), *(_difference(arm.above[other, "exam"], colour(names, arm.name)) for other in others))
         for arm in (analysis.arm(UNIFORM), *analysis.compared)
     ]
-    head = header("Exam", *(f"less {title(other).lower()}" for other in others))
+    head = header("Exam, difference from", *(title(other).lower() for other in others))
     return scrolling(tag("table", head, tag("tbody", *rows)))
 
 
@@ -58,7 +58,8 @@ def replicate_table(analysis: Analysis, links: Mapping[str, str]) -> Html:
     """Each replicate's exam, paired case by case."""
     rows: list[Html] = []
     for index, replicate in enumerate(analysis.confirmed):
-        name = tag("a", replicate.name, href=links[replicate.name]) if replicate.name in links else replicate.name
+        called = replicate.name.replace("-", "\u2011")  # a hyphen at which no line breaks
+        name = tag("a", called, href=links[replicate.name]) if replicate.name in links else called
         rates = [f"{title(arm.name)} {count_text(replicate.arms[arm.name].last.rate('exam'))}" for arm in analysis.arms]
         cells = [_paired(arm, index) for arm in analysis.compared]
         rows.append(
@@ -77,16 +78,16 @@ def secondary_table(analysis: Analysis) -> Html:
             f"{arm.tail_progress.mean:.2f}",
             "" if arm.name == UNIFORM else _progress(arm.tail),
             _pockets(arm),
-            "; ".join(f"{title_of_test(test)} {lost} of {solved}" for test, (lost, solved) in arm.lost.items()),
+            _lost(arm),
         )
         for arm in analysis.arms
         if arm.name != BASELINE
     ]
     head = header(
         "Arm",
-        "Exam less uniform at equal simulator steps",
+        "Exam, difference from uniform at equal simulator steps",
         "Progress, worst tenth",
-        "less uniform",
+        "difference from uniform",
         "Pockets, fresh search",
         "Newly lost of what the baseline solved",
     )
@@ -115,25 +116,36 @@ def _success(found: AcrossReplicates, colour_class: str) -> Html:
 
 def _difference(found: AcrossReplicates, colour_class: str) -> Html:
     parts = [tag("span", tag("b", points_text(found)), class_="rate")]
-    if found.t is not None and found.bootstrap is not None:
-        ranges = {"t": found.t, "bootstrap": found.bootstrap}
-        told = "; ".join(f"{name} {signed(100 * a, 1)} to {signed(100 * b, 1)}" for name, (a, b) in ranges.items())
-        parts += [tag("br"), tag("span", told, class_="interval")]
+    spans = {name: span for name in ("t", "bootstrap", "score") if (span := getattr(found, name))}
+    told = [f"{name} {signed(100 * a, 1)} to {signed(100 * b, 1)}" for name, (a, b) in spans.items() if a < b]
+    parts += [tag("br"), tag("span", "; ".join(told), class_="interval")] if told else []
     return tag("td", *parts, strip(found, colour_class, _DIFFERENCES))
 
 
 def _paired(arm: ArmAnalysis, index: int) -> Html:
     paired = arm.paired[index]
     gap = tag("b", f"{signed(100 * paired.difference, 1)} points")
-    evidence = f"{p_text(paired.p)}, {evidence_text(paired.e_value)}"
+    evidence = f"{_unbroken(p_text(paired.p))}, {_unbroken(evidence_text(paired.e_value))}"
     return join([gap, f" {paired.wins} won, {paired.losses} lost ", tag("span", evidence, class_="interval")])
+
+
+def _unbroken(text: str) -> str:
+    """With spaces at which no line breaks."""
+    return text.replace(" ", "\u00a0")
 
 
 def _progress(found: AcrossReplicates) -> str:
     if found.interval is None:
         return signed(found.mean, 2)
+    if found.alike:
+        return f"{signed(found.mean, 2)} {each_alike(found)}"
     low, high = found.interval
     return f"{signed(found.mean, 2)} ({signed(low, 2)} to {signed(high, 2)})"
+
+
+def _lost(arm: ArmAnalysis) -> str:
+    told = [f"{title_of_test(test)} {lost} of {solved}" for test, (lost, solved) in arm.lost.items() if solved]
+    return "; ".join(told) or "it solved nothing"
 
 
 def _pockets(arm: ArmAnalysis) -> str:

@@ -55,10 +55,11 @@ def judge(analysis: Analysis, arm: ArmAnalysis) -> StudyVerdict:
         _nominal(analysis, arm),
         _pockets(analysis, arm),
     )
-    short = _short(analysis)
+    undirected = _undirected(analysis, arm)
+    short = _no_signal(analysis) or _short(analysis)
     if short:
         answers = tuple(replace(answer, state="undecided") for answer in answers)
-        return StudyVerdict(arm.name, "undecided", f"{title(arm.name)}, undecided: {short}.", answers)
+        return StudyVerdict(arm.name, "undecided", f"{title(arm.name)}, undecided: {short}.{undirected}", answers)
     states = [answer.state for answer in answers]
     state: State = "no" if "no" in states else "yes" if set(states) == {"yes"} else "undecided"
     name = title(arm.name)
@@ -67,7 +68,7 @@ def judge(analysis: Analysis, arm: ArmAnalysis) -> StudyVerdict:
         "no": f"No: {name} does not meet the claim ({_those(answers, state)}).",
         "undecided": f"Undecided: {name} may meet the claim, but this study cannot tell ({_those(answers, state)}).",
     }
-    return StudyVerdict(arm.name, state, told[state], answers)
+    return StudyVerdict(arm.name, state, told[state] + undirected, answers)
 
 
 def _primary(analysis: Analysis, arm: ArmAnalysis) -> Answer:
@@ -89,6 +90,25 @@ def _primary(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     return Answer("primary", "undecided", f"{text}: {reason}.")
 
 
+def _no_signal(analysis: Analysis) -> str:
+    """Why nothing can be compared, where no policy solved anything; "" where one did."""
+    if any(arm.success["exam"].mean for arm in analysis.arms):
+        return ""
+    return "every policy solved 0 % of the exam, which compares nothing: train the first one longer, or on more data"
+
+
+def _undirected(analysis: Analysis, arm: ArmAnalysis) -> str:
+    """That an arm which aims at pockets had none at first; "" where it had."""
+    if analysis.plan.config.arm(arm.name).draw not in ("pockets", "needs"):  # a plan may aim without one
+        return ""
+    count, all_of_them = sum(not each.pockets for each in analysis.confirmed), len(analysis.confirmed)
+    first = " in its first round" if analysis.plan.config.rounds > 1 else ""
+    where = "No baseline had a pocket"
+    if count < all_of_them:
+        where = f"In {count} of {all_of_them} replicates the baseline had no pocket"
+    return f" {where}: {title(arm.name)} drew everywhere{first}." if count else ""
+
+
 def _short(analysis: Analysis) -> str:
     """Why the study is too small for a claim; "" where it is not."""
     plan, count = analysis.plan, len(analysis.confirmed)
@@ -105,7 +125,7 @@ def _fewer(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     if needed.fewer == 0:
         text = f"{title(arm.name)} does not reach what uniform ends with on the exam"
     elif needed.fewer == inf:
-        text = "Uniform ends no better than the baseline began, so nothing is needed to reach it"
+        text = "Uniform gained nothing on the exam, so there is nothing to reach with fewer demonstrations"
         return Answer("fewer demonstrations", "undecided", f"{text}.")
     else:
         text = (
@@ -146,12 +166,17 @@ def _pockets(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     text = f"Pockets over all replicates: {before} before, {after} after a fresh search; {moved} of these are new"
     if arm.pockets.interval is None:
         return Answer("pockets", "undecided", f"{text}; one replicate has no interval.")
+    if not before and not after:
+        return Answer("pockets", "undecided", f"{text}: none could go.")
     low, high = arm.pockets.interval
+    each = f"{signed(low, 1)} to {signed(high, 1)} in each"
+    if arm.pockets.alike:
+        each = f"{signed(low, 1)} in each of {len(arm.pockets.values)} replicates"
     if high < 0:
-        return Answer("pockets", "yes", f"{text}: fewer ({low:+.1f} to {high:+.1f} in each).")
+        return Answer("pockets", "yes", f"{text}: fewer ({each}).")
     if low >= 0:
-        return Answer("pockets", "no", f"{text}: not fewer ({low:+.1f} to {high:+.1f} in each).")
-    return Answer("pockets", "undecided", f"{text}: the change, {low:+.1f} to {high:+.1f} in each, may be chance.")
+        return Answer("pockets", "no", f"{text}: not fewer ({each}).")
+    return Answer("pockets", "undecided", f"{text}: the change, {each}, may be chance.")
 
 
 def points_text(gain: AcrossReplicates) -> str:
@@ -161,8 +186,15 @@ def points_text(gain: AcrossReplicates) -> str:
     text = f"{signed(100 * gain.mean, 1)} points"
     if gain.interval is None:
         return text
+    if gain.alike:
+        return f"{text} {each_alike(gain)}"
     low, high = gain.interval
     return f"{text} ({signed(100 * low, 1)} to {signed(100 * high, 1)})"
+
+
+def each_alike(found: AcrossReplicates) -> str:
+    """In place of an interval without width, which would look like certainty."""
+    return f"(in each of {len(found.values)} replicates: no spread, so no interval)"
 
 
 def _times(value: float) -> str:
