@@ -17,7 +17,7 @@ from etude.core import MismatchError, Outcome, Paired, Perturbation, Rate, Unkno
 from etude.loop.report import ArmResults, Budget, RunResults, judge, summary, table, write_report
 from etude.loop.report.drawing.maps import planes
 from etude.loop.report.drawing.svg import ticks
-from etude.loop.report.results import TESTS
+from etude.loop.report.results import TESTS, PracticeRound
 from etude.loop.report.run.comparison import compare, newly_lost, pocket_rates, tail_progress, worst_pocket
 from etude.loop.report.run.failures import factors_that_matter
 
@@ -217,6 +217,37 @@ def test_without_an_exam_the_uniform_test_decides(run: RunResults) -> None:
 def test_a_run_of_the_baseline_alone_claims_nothing(run: RunResults) -> None:
     alone = replace(run, arms={"baseline": run.arms["baseline"]})
     assert "Nothing was compared" in judge(alone).headline
+
+
+def test_where_no_policy_solves_anything_the_headline_says_what_to_do(run: RunResults) -> None:
+    verdict = judge(results(run, **dict.fromkeys(ARMS, 0)))
+    assert verdict.tone == "unclear"
+    assert verdict.headline.startswith("No policy solved a case of the exam: train the first one longer")
+
+
+def test_an_arm_without_a_pocket_is_said_to_have_drawn_everywhere(run: RunResults, tmp_path: Path) -> None:
+    rounds = (PracticeRound(index=1, places={"everywhere": (6, 6)}, without_pocket=True),)
+    targeted = replace(run.arms["targeted"], practice=rounds)
+    undirected = replace(run, arms={**run.arms, "targeted": targeted})
+    assert judge(undirected).headline.endswith("No pockets: targeted drew everywhere.")
+    text = write_report(undirected, tmp_path).read_text()
+    assert "6 demonstrations from 6 attempts; no pocket: drawn everywhere." in text
+    assert "Dashed: how often" not in text
+
+
+def test_the_page_speaks_of_nothing_that_is_not_there(run: RunResults, tmp_path: Path) -> None:
+    arms = {name: arm for name, arm in run.arms.items() if name != "more_steps"}
+    text = write_report(replace(_all_failed(run), arms=arms, pockets=()), tmp_path).read_text()
+    for absent in ("shows by how much", "cases lie in the pockets", "worst pocket"):
+        assert absent not in text
+
+
+def test_the_terminal_compares_the_arm_that_aims_with_uniform(run: RunResults) -> None:
+    arms = {name: run.arms[name] for name in ("baseline", "uniform")} | {"failure": run.arms["targeted"]}
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(table(replace(run, arms=arms)))
+    rows = re.findall(r"(\w+) against[^\n]*\n\W*(\w+)", console.export_text())
+    assert rows == [("Failure", "uniform"), ("Failure", "baseline"), ("Uniform", "baseline")]
 
 
 # --- maps

@@ -148,5 +148,6 @@ def _notes(sources: Sequence[Source], config: SuiteConfig, meter: Meter, exam: i
             )
     if exam + dev < config.exam + config.dev:
         spent = meter.policy > config.max_rollouts - config.tries * len(sources)
-        why = f"the {config.max_rollouts} rollouts for it are spent" if spent else "no pocket gives more"
+        no_more = "the space gives no more" if sources[0].name == EVERYWHERE else "no pocket gives more"
+        why = f"the {config.max_rollouts} rollouts for it are spent" if spent else no_more
         yield f"exam and dev have {exam} and {dev} of {config.exam} and {config.dev} cases: {why}."

@@ -1,6 +1,7 @@
 """Read back what an arm practised, round by round, for the report."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ from etude.loop.practice.regime import Regime
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.report import ArmResults, PracticeRound, round_page
 from etude.loop.stage import load_manifest
+from etude.loop.stages import load_pockets
+from etude.search.drawing import EVERYWHERE
+
+_SEARCH = "search"
 
 
 def practice_rounds(pupil: Pupil, space: PerturbationSpace) -> tuple[PracticeRound, ...]:
     """Every round in which an arm made demonstrations."""
     folders = [stage.parent for stage in pupil.stages if stage in pupil.collections and stage.name == GENERATE]
-    return tuple(_round(index, folder, space) for index, folder in enumerate(folders, 1))
+    return tuple(
+        replace(_round(index, folder, space), without_pocket=_without_pocket(folder, pupil))
+        for index, folder in enumerate(folders, 1)
+    )
 
 
 def write_round_pages(arms: Mapping[str, ArmResults], directory: Path, space: PerturbationSpace) -> dict[str, str]:
@@ -52,6 +60,13 @@ def _round(index: int, folder: Path, space: PerturbationSpace) -> PracticeRound:
         regime=Regime.load(regime).why if regime.exists() else "",
         **_choice(folder, space),
     )
+
+
+def _without_pocket(folder: Path, pupil: Pupil) -> bool:
+    """Whether an arm that paid for a search, its own or at first the baseline's, had no pocket to aim at."""
+    searches = [stage for stage in (folder / _SEARCH, *pupil.stages) if stage.name == _SEARCH and stage in pupil.stages]
+    drawn = set(load_manifest(folder / GENERATE).result["places"])
+    return bool(searches) and drawn == {EVERYWHERE} and not load_pockets(searches[0])
 
 
 def _choice(folder: Path, space: PerturbationSpace) -> dict[str, Any]:

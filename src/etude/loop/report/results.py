@@ -71,6 +71,7 @@ class PracticeRound:
         index: The round, from 1.
         places: Label of a place -> (demonstrations made there, attempts).
         by_expert: Demonstrations that the expert made where another maker failed.
+        without_pocket: Whether the search that the arm follows had confirmed no pocket, so that it drew everywhere.
         regime: What was measured of the regime and what follows, in words, where an arm chose by it.
         score: What its demonstrations were chosen by; "" where they were taken as they came.
         candidates: θ of all that were made, where there was a choice.
@@ -85,6 +86,7 @@ class PracticeRound:
     index: int
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     by_expert: int = 0
+    without_pocket: bool = False
     regime: str = ""
     score: str = ""
     candidates: tuple[Perturbation, ...] = ()

@@ -69,7 +69,8 @@ def factors_section(run: RunResults) -> Html:
     """Success against each factor, on the unbiased test first."""
     order = [run.space[name] for name in factors_that_matter(run)]
     parts: list[Html] = []
-    for test, opened in (("uniform_test", True), ("exam", False)):
+    for test in ("uniform_test", "exam"):
+        opened = test == "uniform_test" and any(arm.rate(test).k for arm in run.arms.values())
         groups = [Group(arm_title(name), colour(run, name), arm.outcomes(test)) for name, arm in run.arms.items()]
         pictures = [success_along(groups, factor, run.narrow.get(factor.name)) for factor in order]
         figures = [tag("figure", drawn) for drawn in pictures if drawn is not None]
@@ -80,9 +81,12 @@ def factors_section(run: RunResults) -> Html:
         return Html("")
     note = (
         "Dots are success in a bin, bands their 95 % Wilson intervals, arms shifted sideways to be seen. Factors that "
-        "explain most of the search's severity come first; shaded is where the first demonstrations were kept to. The "
-        "exam's cases lie in the pockets: read it for what changed there, not as a picture of the whole space."
+        "explain most of the search's severity come first; shaded is where the first demonstrations were kept to."
     )
+    if run.pockets:
+        note += (
+            " The exam's cases lie in the pockets: read it for what changed there, not as a picture of the whole space."
+        )
     return section("factors", "Success against each factor", note, *parts)
 
 

@@ -38,8 +38,9 @@ def results_section(run: RunResults) -> Html:
     note = (
         "Cases solved out of all, with the 95 % Wilson interval. The upright mark is the baseline. The intervals cover "
         "the choice of cases, not the training: another training seed moves every row. The exam was chosen where the "
-        "baseline fails, so any retraining looks better there; “same data, more steps” shows by how much."
+        "baseline fails, so any retraining looks better there"
     )
+    note += "; “same data, more steps” shows by how much." if "more_steps" in run.arms else "."
     results = tag("table", head, body, class_="results")
     return section("results", "Results", note, results, tag("h3", "Case by case"), _paired_table(run))
 
@@ -48,12 +49,14 @@ def tail_section(run: RunResults) -> Html:
     """What the mean hides."""
     with_search = any(arm.fresh_search for arm in run.arms.values())
     fractions = [f"worst {fraction:.0%}".replace("%", " %") for fraction in TAIL_FRACTIONS]
-    head = header("Arm", *fractions, "all", "worst pocket", *(["failures in a fresh search"] if with_search else []))
+    pocket = ["worst pocket"] if run.pockets else []
+    head = header("Arm", *fractions, "all", *pocket, *(["failures in a fresh search"] if with_search else []))
     rows = tag("tbody", *(_tail_row(run, name, with_search=with_search) for name in run.arms))
     note = (
-        "Mean progress (0 to 1) over the worst part of the uniform test's perturbations (CVaR over θ), over all of "
-        "them, and exam success in the pocket where the arm does worst."
+        "Mean progress (0 to 1) over the worst part of the uniform test's perturbations (CVaR over θ), and over all of "
+        "them"
     )
+    note += "; exam success in the pocket where the arm does worst." if pocket else "."
     return section("tail", "The tail", note, scrolling(tag("table", head, rows)))
 
 
@@ -81,9 +84,9 @@ def training_section(run: RunResults) -> Html:
     for name, arm in run.arms.items():
         drawn = training_curves(arm.curves, colour(run, name), arm_title(name))
         if drawn is not None:
-            caption = f"{arm_title(name)}: " + ", ".join(
-                f"{_DASHES[i % 3]} {loss}" for i, loss in enumerate(arm.curves)
-            )
+            shown = [loss for loss, points in arm.curves.items() if any(value > 0 for _, value in points)]
+            told = ", ".join(f"{_DASHES[i % 3]} {loss}" for i, loss in enumerate(shown))
+            caption = f"{arm_title(name)}: {told}"
             pictures.append(tag("figure", tag("figcaption", caption), drawn))
     note = "Losses on a logarithmic axis."
     return section("training", "Training", note, grid(pictures)) if pictures else Html("")
@@ -146,7 +149,8 @@ def _tail_row(run: RunResults, name: str, *, with_search: bool) -> Html:
     arm, worst = run.arms[name], worst_pocket(run, name)
     progress = [tail_progress(arm.uniform_test, fraction) for fraction in (*TAIL_FRACTIONS, 1.0)]
     cells = [tag("td", "no cases" if value is None else f"{value:.2f}") for value in progress]
-    cells.append(tag("td", "no exam") if worst is None else _worst_cell(run, name, *worst))
+    if run.pockets:
+        cells.append(tag("td", "no exam") if worst is None else _worst_cell(run, name, *worst))
     if with_search:
         cells.append(rate_cell(arm.fresh_search or Rate(0, 0), colour(run, name)))
     return tag("tr", _arm_cell(run, name), *cells)

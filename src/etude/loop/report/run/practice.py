@@ -9,10 +9,10 @@ from etude.loop.report.results import PracticeRound, RunResults
 from etude.loop.report.run.arms import colour
 from etude.loop.report.sections.practice import round_part
 
-_NOTE = (
-    "Where new demonstrations were made and who of them was chosen. Dashed: how often a factor's values were drawn in "
-    "the round; solid: in the next, with the share of draws that moved. Ticks below: candidates in grey, the chosen in "
-    "colour."
+_NOTE = "Where new demonstrations were made and who of them was chosen."
+_CURVES = (
+    " Dashed: how often a factor's values were drawn in the round; solid: in the next, with the share of draws that "
+    "moved. Ticks below: candidates in grey, the chosen in colour."
 )
 
 
@@ -20,7 +20,7 @@ def round_page(arm: str, practice: PracticeRound, space: PerturbationSpace) -> s
     """The page of one round by itself."""
     title = f"{arm_title(arm)}, round {practice.index}"
     facts = f"{len(practice.scores)} candidates · {len(space.factors)} factors"
-    part = section("practice", "What was practised", _NOTE, round_part("", practice, space, "arm4"))
+    part = section("practice", "What was practised", _note(practice), round_part("", practice, space, "arm4"))
     return document(title, heading(title, facts, {}, part), tag("main", part))
 
 
@@ -31,4 +31,10 @@ def practice_section(run: RunResults) -> Html:
         for name, arm in run.arms.items()
         for practice in arm.practice
     ]
-    return section("practice", "What was practised", _NOTE, *parts) if parts else Html("")
+    note = _note(*(practice for arm in run.arms.values() for practice in arm.practice))
+    return section("practice", "What was practised", note, *parts) if parts else Html("")
+
+
+def _note(*rounds: PracticeRound) -> str:
+    """How to read the pictures, where there are any."""
+    return _NOTE + (_CURVES if any(practice.before and practice.after for practice in rounds) else "")

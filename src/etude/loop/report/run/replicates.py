@@ -99,4 +99,6 @@ def _title(pair: tuple[str, str]) -> str:
 def _text(difference: Mapping[str, Plain]) -> str:
     values = [difference[key] for key in ("mean", "low", "high")]
     mean_points, *interval = [signed(100 * float(v), 1) if isinstance(v, float) else "" for v in values]
+    if interval[0] and difference["low"] == difference["high"]:  # no spread: that is no certainty
+        return f"{mean_points} (in each of {difference['n']} replicates)"
     return f"{mean_points} ({interval[0]} to {interval[1]})" if interval[0] else mean_points

@@ -41,6 +41,9 @@ def judge(run: RunResults) -> Verdict:
         return Verdict("unclear", f"{arm_title(arm)} and baseline have not sat the same test.", ())
     test = sat[0]
     tone, headline = _headline(run, arm, test)
+    rounds = run.arms[arm].practice
+    if rounds and all(practice.without_pocket for practice in rounds):
+        headline += f" No pockets: {arm_title(arm).lower()} drew everywhere."
     return Verdict(tone, headline, tuple(_sentences(run, arm, test)))
 
 
@@ -58,6 +61,8 @@ def outcome_of(paired: Paired) -> Tone:
 
 def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
     name, where = f"{arm_title(arm)} practice", f"the {test_title(test).lower()}"
+    if not any(results.rate(test).k for results in run.arms.values()):
+        return "unclear", f"No policy solved a case of {where}: train the first one longer, or on more demonstrations."
     tone = outcome_of(compare(run, arm, "baseline", test))
     if arm == "more_steps":
         name = "Training longer on the same data"

@@ -40,6 +40,8 @@ def _made(practice: PracticeRound) -> str:
     lost = [sentence_case(label).lower() for label, (done, tries) in places.items() if tries >= 10 and not done]
     if practice.by_expert:
         told += f"; {practice.by_expert} of them by the expert, where the generator failed"
+    if practice.without_pocket and not practice.regime:
+        told += "; no pocket: drawn everywhere"
     if lost:
         told += f"; nothing could be made in {' and '.join(lost)}, so practice there is missing"
     return f"{told}." if tried else ""
