@@ -57,10 +57,10 @@ def maps_section(run: RunResults) -> Html:
             figures.append(figure(caption, data_map(plane, thetas, colour(run, name), inside)))
         title = f"{sentence_case(factor_title(plane.x))} and {factor_title(plane.y)}"
         rows.append(tag("div", tag("h3", title), grid(figures)))
+    boxes = "Boxes are pockets, dashed where other factors bound them too. " if run.pockets else ""
     note = (
-        "Boxes are pockets, dashed where other factors bound them too. Shaded is what the first demonstrations covered "
-        "(only drawn where they were kept to part of the range). The search looks where it finds failures, so the "
-        "density of its points is not a failure rate."
+        f"{boxes}Shaded is what the first demonstrations covered (only drawn where they were kept to part of the "
+        "range). The search looks where it finds failures, so the density of its points is not a failure rate."
     )
     return section("maps", "Pocket maps", note, *rows)
 
