@@ -38,9 +38,16 @@ def test_demonstrations_are_made_and_the_yield_is_told(run: Run, sources: Path, 
     assert yields["overall"]["k"] == meta.total_episodes
     assert re.search(rf"all +{meta.total_episodes}/4 ", told)
     assert "etude train --dataset" in told
-    assert set(yields["factors"]) == set(make_task(TASK).space.names)
-    page = (out / "meta/etude/yields.html").read_text()
-    assert "By source demonstration" in page
+    space = make_task(TASK).space
+    assert {*yields["factors"], *yields["unseen"]} == set(space.names)
+    assert {space[name].kind for name in yields["unseen"]} == {"camera", "lighting", "appearance"}
+    assert "16 factors of cameras, light and colours cannot change an attempt" in " ".join(told.split())
+    page = out / "meta/etude/yields.html"
+    text = page.read_text()
+    assert "By source demonstration" in text
+    page.unlink()
+    run("report", out)
+    assert page.read_text() == text
     run(*command, "--attempts", 5, "--resume")
     assert json.loads((out / "meta/etude/yields.json").read_text())["overall"]["n"] == 5
     told, _ = run(*command, "--attempts", 5, "--resume", "--noise", "0.1", code=2)

@@ -1,5 +1,6 @@
 """Demonstrations from demonstrations, into a dataset: succeeding when replayed, resumable, and told when hopeless."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,16 @@ from loop.tiny import StopsAfter
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, EtudeError, Executor, Perturbation, StageFailedError
+from etude.core import (
+    ConfigError,
+    EtudeError,
+    Executor,
+    Factor,
+    Perturbation,
+    PerturbationSpace,
+    Rate,
+    StageFailedError,
+)
 from etude.data import ACTION, DatasetMeta, read_numbers
 from etude.evaluation import Replay, Runner
 from etude.generation import loading
@@ -20,6 +30,7 @@ from etude.generation.cutting import segment_plan
 from etude.loop.making.collecting import FAILED, Collected, collect
 from etude.loop.making.generating import GeneratorMaker
 from etude.loop.making.yields import AttemptLog, AttemptRecord, Yields
+from etude.loop.report.yields import yields_page
 
 TASK, SERIAL = GraspTask(), SerialExecutor()
 SHORT = GraspTask(max_steps=33)  # too few for the far places
@@ -166,6 +177,25 @@ def test_yields_are_counted_by_source_and_by_bin():
     ]  # fmt: skip
     assert sum(rate.n for rate in yields.places["puck"].values()) == 3
     assert yields.stuck == {"timeout after grasp": 1}
+
+
+def test_what_a_maker_without_images_cannot_see_has_no_yields():
+    dark = replace(record(0, -0.4, success=False), theta={"puck.x_m": -0.4, "light.intensity": 0.3})
+    bright = replace(record(1, 0.4, success=True), theta={"puck.x_m": 0.4, "light.intensity": 0.9})
+    light = Factor(name="light.intensity", unit="1", low=0.2, high=1.0, nominal=0.6, kind="lighting")
+    space = PerturbationSpace("lit", (SPACE["puck.x_m"], light))
+    seen, blind = (Yields.of([dark, bright], space, blind=blind) for blind in (False, True))
+    assert (list(seen.factors), seen.unseen) == (["puck.x_m", "light.intensity"], ())
+    assert (list(blind.factors), blind.unseen) == (["puck.x_m"], ("light.intensity",))
+    page = yields_page(blind, "toy", space)
+    assert "cannot change an attempt, which sees no images: light intensity." in page
+    assert "puck x: −0.5 to −0.25\xa0m" in page
+    assert "1/1 succeeded" in page
+    seen = replace(seen, sources={2: Rate(1, 1), 10: Rate(0, 1)}, stuck={"timeout": 2, "out of reach": 1})
+    written = json.loads(json.dumps(seen.to_json(), sort_keys=True))
+    assert [*Yields.from_json(written).sources, *Yields.from_json(written).stuck] == [2, 10, "timeout", "out of reach"]
+    for yields in (seen, blind):
+        assert Yields.from_json(json.loads(json.dumps(yields.to_json()))) == yields
 
 
 def test_the_log_keeps_what_was_written_last_of_an_attempt(tmp_path: Path):

@@ -100,6 +100,10 @@ runs/a/round-01/gradient/distributions.json --out data/aimed
         if self.accepted is not None:
             require_at_least(1, accepted=self.accepted)
         require_at_least(0, seed=self.seed)
+        if not 0.0 <= self.noise <= 1.0:
+            raise ConfigError(f"--noise {self.noise:g} is out of range: choose 0 to 1.")
+        if not self.lift_m >= 0.0:
+            raise ConfigError(f"--lift-m {self.lift_m:g} must be at least 0.")
         if self.distribution and (self.theta or self.space != "nominal"):
             raise ConfigError("--distribution says where all perturbations come from: leave out --theta and --space.")
         if self.stratify:
@@ -157,12 +161,12 @@ def run(options: Options) -> None:
                 on_attempt=telling.on_attempt,
             )
         except StageFailedError:
-            _write(options, Yields.of(log.read(telling.made), task.space), task)
+            _write(options, Yields.of(log.read(telling.made), task.space, blind=maker.blind))
             if not options.json:
                 show(f"page: {options.out / _PAGE}")
             raise
-    yields = Yields.of(log.read(collected.attempts), task.space)
-    _write(options, yields, task)
+    yields = Yields.of(log.read(collected.attempts), task.space, blind=maker.blind)
+    _write(options, yields)
     _tell(options, collected, yields, strata, used)
 
 
@@ -280,8 +284,8 @@ def _settings(options: Options, task: Task, maker: "GeneratorMaker") -> dict[str
     }
 
 
-def _write(options: Options, yields: "Yields", task: Task) -> None:
-    from etude.loop.report.yields import write_yields_page
+def _write(options: Options, yields: "Yields") -> None:
+    from etude.loop.report import write_page
 
     yields.save(options.out / _YIELDS)
-    write_yields_page(options.out / _PAGE, yields, task.name, task.space)
+    write_page(options.out)

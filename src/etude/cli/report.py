@@ -17,7 +17,8 @@ class Options:
     """Write the page of what a command left in a folder, as a file that opens offline.
 
     For a run of the loop its report, and its table here; for a study its page, and its verdicts. For a folder of `etude
-    eval`, `search`, `compare`, `diagnose` or `lockstep` the page that these commands write themselves, once more.
+    eval`, `search`, `compare`, `diagnose`, `estimate`, `score`, `lockstep` or `generate` the page that these commands
+    write themselves, once more.
 
     Examples:
         etude report runs/demo

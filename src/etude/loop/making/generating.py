@@ -39,6 +39,11 @@ class GeneratorMaker:
         """What it is called."""
         return "the generator"
 
+    @property
+    def blind(self) -> bool:
+        """Whether it sees no images, so that what only images show cannot change an attempt."""
+        return True
+
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
         """Make one attempt, state only, and render it if it is to be kept."""
         rng = stream(case.seed, "generate")

@@ -18,6 +18,8 @@ from etude.loop.making.maker import Made
 
 BINS = 4
 """Equal parts into which a factor's range, and every axis of the layout, is divided."""
+_ONLY_SEEN = ("camera", "lighting", "appearance")
+"""Kinds of factors that change images and nothing else."""
 
 type Cells = Mapping[tuple[float, float], Rate]
 """Middle of a bin of the layout, x and y [m] -> the yield there."""
@@ -101,6 +103,8 @@ class Yields:
         factors: Factor that was varied -> (low, high, yield) of every bin of its range.
         places: Object -> the yield by where it lay.
         stuck: Where attempts failed -> how many, most first.
+        unseen: Factors that were varied and cannot have changed an attempt, whose maker saw no images: they have no
+            yields, for a difference there would be chance.
     """
 
     overall: Rate
@@ -108,19 +112,28 @@ class Yields:
     factors: Mapping[str, tuple[tuple[float, float, Rate], ...]]
     places: Mapping[str, Cells]
     stuck: Mapping[str, int]
+    unseen: tuple[str, ...] = ()
 
     @staticmethod
-    def of(records: Sequence[AttemptRecord], space: PerturbationSpace) -> "Yields":
-        """Count attempts."""
+    def of(records: Sequence[AttemptRecord], space: PerturbationSpace, *, blind: bool = False) -> "Yields":
+        """Count attempts.
+
+        Args:
+            records: The attempts.
+            space: What could vary.
+            blind: Whether what made them sees no images.
+        """
         sources = sorted({r.source for r in records if r.source >= 0})
         varied = [f.name for f in space.factors if len({r.theta[f.name] for r in records if f.name in r.theta}) > 1]
+        unseen = [name for name in varied if blind and space[name].kind in _ONLY_SEEN]
         objects = dict.fromkeys(name for r in records for name in r.start)
         return Yields(
             overall=_rate(records),
             sources={source: _rate([r for r in records if r.source == source]) for source in sources},
-            factors={name: tuple(_bins(records, name, space)) for name in varied},
+            factors={name: tuple(_bins(records, name, space)) for name in varied if name not in unseen},
             places={name: _cells([(r.start[name], r) for r in records if name in r.start]) for name in objects},
             stuck=dict(Counter(r.stuck for r in records if not r.success).most_common()),
+            unseen=tuple(unseen),
         )
 
     def save(self, path: Path) -> None:
@@ -141,12 +154,40 @@ class Yields:
                 for name, cells in self.places.items()
             },
             "stuck": dict(self.stuck),
+            "unseen": list(self.unseen),
         }
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "Yields":
+        """The inverse of to_json."""
+
+        def rate(counts: Mapping[str, Any]) -> Rate:
+            return Rate(counts["k"], counts["n"])
+
+        return Yields(
+            overall=rate(record["overall"]),
+            sources={int(source): rate(counts) for source, counts in sorted(record["sources"].items(), key=_number)},
+            factors={
+                name: tuple((part["low"], part["high"], rate(part["rate"])) for part in parts)
+                for name, parts in record["factors"].items()
+            },
+            places={
+                name: {(cell["x_m"], cell["y_m"]): rate(cell["rate"]) for cell in cells}
+                for name, cells in record["places"].items()
+            },
+            stuck=dict(Counter(record["stuck"]).most_common()),
+            unseen=tuple(record.get("unseen", ())),
+        )
 
     def worst(self, least: int = 5) -> tuple[str, tuple[float, float, Rate]] | None:
         """The factor and its bin with the lowest yield among those with at least `least` attempts."""
         bins = [(name, b) for name, row in self.factors.items() for b in row if b[2].n >= least]
         return min(bins, key=lambda pair: pair[1][2].value, default=None)
+
+
+def _number(pair: tuple[str, Any]) -> int:
+    """Files have names sorted as words, and of sources they are numbers."""
+    return int(pair[0])
 
 
 def _rate(records: Sequence[AttemptRecord]) -> Rate:

@@ -3,23 +3,33 @@
 from pathlib import Path
 
 from etude.core import PerturbationSpace, Rate
-from etude.core.files import write_bytes
+from etude.core.files import read_json
 from etude.loop.making.yields import Yields
 from etude.loop.report.drawing.charts import whisker
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.heatmap import heat_map
 from etude.loop.report.drawing.layout import figure, grid, header, rate_text, row, section
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import axis_title, percent, range_text, sentence_case
+from etude.loop.report.drawing.wording import factor_title, percent, range_text, sentence_case
 
+YIELDS, PAGE = "meta/etude/yields.json", "meta/etude/yields.html"
+_SETTINGS = "meta/etude/generate.json"
 _CONTENTS = {"sources": "Sources", "places": "Places", "factors": "Factors", "failures": "Failures"}
 
 
-def write_yields_page(path: Path, yields: Yields, task: str, space: PerturbationSpace) -> None:
-    """Write the page.
+def page(dataset: Path) -> str:
+    """The page of a generated dataset."""
+    from etude.sim import make_task
+
+    record = read_json(dataset / _SETTINGS)
+    task = make_task(record.get("settings", record)["task"])
+    return yields_page(Yields.from_json(read_json(dataset / YIELDS)), task.name, task.space)
+
+
+def yields_page(yields: Yields, task: str, space: PerturbationSpace) -> str:
+    """The whole document.
 
     Args:
-        path: The file.
         yields: What to show.
         task: The task's name.
         space: What could vary in it.
@@ -27,8 +37,7 @@ def write_yields_page(path: Path, yields: Yields, task: str, space: Perturbation
     parts = [_sources(yields), _places(yields), _factors(yields, space), _failures(yields)]
     body = join([part for part in parts if part])
     facts = f"{yields.overall} of the attempts on {task} succeeded: {percent(yields.overall.value)}."
-    page = document("Yield", heading("Yield", facts, _CONTENTS, body), tag("main", body))
-    write_bytes(path, page.encode())
+    return document("Yield", heading("Yield", facts, _CONTENTS, body), tag("main", body))
 
 
 def _sources(yields: Yields) -> Html | None:
@@ -45,23 +54,32 @@ def _places(yields: Yields) -> Html | None:
         if len(cells) > 1:
             failed = {place: Rate(rate.n - rate.k, rate.n) for place, rate in cells.items()}
             xs, ys = (sorted({place[axis] for place in cells}) for axis in (0, 1))
-            maps.append(figure(sentence_case(name), heat_map(failed, "x [m]", "y [m]", xs, ys)))
+            maps.append(
+                figure(
+                    sentence_case(name), heat_map(failed, "x, middle of a cell [m]", "y [m]", xs, ys, succeeded=True)
+                )
+            )
     if not maps:
         return None
-    note = "Where each object lay when an attempt began: failures of attempts in every cell, the redder the more."
+    note = (
+        "Where each object lay when an attempt began: how many of the attempts in every cell were accepted, the redder "
+        "the fewer."
+    )
     return section("places", "By place", note, grid(maps, broad=True))
 
 
 def _factors(yields: Yields, space: PerturbationSpace) -> Html | None:
     rows = [
-        _rate_row(f"{axis_title(space[name])}: {range_text(low, high, space[name])}", rate, yields.overall)
-        for name, bins in yields.factors.items()
-        for low, high, rate in bins
+        _rate_row(f"{factor_title(space[name])}: {range_text(low, high, space[name])}", rate, yields.overall)
+        for name in space.names
+        for low, high, rate in yields.factors.get(name, ())
     ]
     if not rows:
         return None
     note = "Attempts by equal parts of each factor's range: a part with a low yield is a hole in the demonstrations."
-    return section("factors", "By factor", note, _table("Factor", rows))
+    names = ", ".join(factor_title(space[name]) for name in yields.unseen)
+    unseen = f"Varied too, but cannot change an attempt, which sees no images: {names}."
+    return section("factors", "By factor", note, _table("Factor", rows), *([tag("p", unseen)] if names else []))
 
 
 def _failures(yields: Yields) -> Html | None:

@@ -1,4 +1,4 @@
-"""Pages of the folders that commands write, one kind of folder a module: files in, `index.html` beside them."""
+"""Pages of the folders that commands write, one kind of folder a module: files in, a page beside them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from etude.core import EtudeError
 from etude.core.files import write_bytes
+from etude.loop.report import yields
 from etude.loop.report.folders import comparison, diagnosis, evaluation, lockstep, needs, scores, search
 
 PAGE = "index.html"
@@ -19,11 +20,13 @@ class Kind:
         name: The command that writes it.
         files: What such a folder holds, and no other kind does.
         page: Folder -> its page.
+        written: Where in the folder its page is.
     """
 
     name: str
     files: tuple[str, ...]
     page: Callable[[Path], str]
+    written: str = PAGE
 
 
 KINDS = (
@@ -34,6 +37,7 @@ KINDS = (
     Kind("estimate", ("needs.json",), needs.page),
     Kind("score", ("scores.json", "scores.parquet"), scores.page),
     Kind("lockstep", ("lockstep.json",), lockstep.page),
+    Kind("generate", (yields.YIELDS,), yields.page, yields.PAGE),
 )
 
 
@@ -54,7 +58,8 @@ def write_page(folder: Path) -> Path:
     if kind is None:
         kinds = "; ".join(f"{' and '.join(kind.files)} (etude {kind.name})" for kind in KINDS)
         state = "holds nothing to report" if folder.is_dir() else "does not exist"
-        raise EtudeError(f"'{folder}' {state}: a report is made of a folder with run.json (etude loop); {kinds}.")
+        runs = "run.json (etude loop); plan.json (etude study)"
+        raise EtudeError(f"'{folder}' {state}: a report is made of a folder with {runs}; {kinds}.")
     try:
         page = kind.page(folder)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -62,5 +67,5 @@ def write_page(folder: Path) -> Path:
             f"'{folder}' is not as etude {kind.name} of this version leaves it ({type(error).__name__}: {error}): run "
             "it again into another folder."
         ) from error
-    write_bytes(folder / PAGE, page.encode())
-    return folder / PAGE
+    write_bytes(folder / kind.written, page.encode())
+    return folder / kind.written
