@@ -98,7 +98,8 @@ def test_chances_of_failing_come_from_a_table_and_need_no_policy(run: Run, datas
     chances = tmp_path / "chances.csv"
     chances.write_text("episode_index,p_fail\n" + "".join(f"{i},{i / 10}\n" for i in range(5)))
     out = tmp_path / "scores"
-    told, _ = run(dataset, "--score", "failure", "random", "--failure", chances, "--out", out)
+    told, _ = run(dataset, "--score", "failure", "random", "--failure", chances, "--keep", 2, "--out", out)
+    assert "The 2 highest are a dataset of their own, best." in (out / "index.html").read_text()
     assert pq.read_table(out / "scores.parquet").to_pydict()["failure"] == [0.0, 0.1, 0.2, 0.3, 0.4]
     assert "None" not in told + (out / "index.html").read_text()
     chances.write_text("episode_index,p_fail\n0,0.5\n")

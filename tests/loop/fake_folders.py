@@ -26,10 +26,12 @@ from etude.core import (
     Suite,
 )
 from etude.core.diagnosis import MainEffect
-from etude.core.files import write_json
+from etude.core.files import write_bytes, write_json
+from etude.data.parquet import encode_columns
 from etude.evaluation import write_outcomes
 from etude.evaluation.comparison import Stopping
 from etude.evaluation.comparison.analysis import analyse
+from etude.loop.scoring import Summary, chance_correlation, rank_correlation, rank_correlations
 from etude.search import Archive, ArchiveRow, FollowedPocket
 
 TASK = "fake-stack:cubes=2"
@@ -144,6 +146,32 @@ def estimated(folder: Path, *, divided: bool = True) -> Path:
         plan, notes = plan_practice(needs, 60), divide_budget(needs, 60).notes
         write_json(folder / "practice.json", replace(diagnosis(), causes=(), plan=plan, notes=notes).to_json())
     settings(folder, "estimate", budget=60)
+    return folder
+
+
+def scored(folder: Path, rng: np.random.Generator, *, alike: bool = False, n: int = 24) -> Path:
+    """A folder of `etude score`: two scores, and 20 factors of which one may decide about the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = {"norm": rng.random(n) ** 4, "random": rng.random(n)}
+    factors = {f"thing.{i}_m": rng.random(n) for i in range(20)}
+    if alike:
+        factors["thing.0_m"] = -scores["norm"]
+    lengths = rng.integers(30, 60, n)
+    columns = {f"factor:{name}": column for name, column in factors.items()}
+    table = {"episode_index": np.arange(n), "length": lengths, **scores, **columns}
+    write_bytes(folder / "scores.parquet", encode_columns(table))
+    summary = Summary(
+        episodes=n,
+        quantiles={name: tuple(np.quantile(v, (0, 0.25, 0.5, 0.75, 1)).tolist()) for name, v in scores.items()},
+        effective=dict.fromkeys(scores, 5.0),
+        correlations=tuple(rank_correlations(scores)),
+        lengths={name: rank_correlation(v, lengths.astype(np.float64)) for name, v in scores.items()},
+        factors={name: {f: rank_correlation(v, c) for f, c in factors.items()} for name, v in scores.items()},
+        chance={name: chance_correlation(v, list(factors.values()), rng) for name, v in scores.items()},
+        references={},
+    )
+    summary.write(folder / "scores.json")
+    settings(folder, "score", dataset="data/more", policy="runs/first", anchors=8, draws=16)
     return folder
 
 

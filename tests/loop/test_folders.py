@@ -15,11 +15,13 @@ from loop.test_report import links
 
 from etude.cli import main
 from etude.core import Case, EtudeError, Outcome, Perturbation, Rate
-from etude.core.files import write_json
+from etude.core.files import read_json, write_json
 from etude.core.statistics import cases_needed, losses_needed
 from etude.evaluation import factor_effects
 from etude.loop.report import kind_of, write_page, write_report
 from etude.loop.report.drawing.histogram import histogram
+from etude.loop.report.drawing.needs import _lines  # pyright: ignore[reportPrivateUsage]
+from etude.loop.report.drawing.svg import ticks
 from etude.loop.report.sections.factors import grid_axes
 from etude.loop.report.sections.source import Source
 
@@ -68,6 +70,7 @@ KINDS: dict[str, tuple[str, Make]] = {
     "needs": ("estimate", lambda folder, _rng: fake.estimated(folder)),
     "needs alone": ("estimate", lambda folder, _rng: fake.estimated(folder, divided=False)),
     "lockstep": ("lockstep", lambda folder, _rng: fake.lockstep(folder)),
+    "scores": ("score", fake.scored),
 }
 
 
@@ -356,13 +359,42 @@ def test_names_are_escaped(kind: str, tmp_path: Path, rng: np.random.Generator) 
     links(page)
 
 
+# --- scores and estimates
+
+
+@pytest.mark.parametrize(("alike", "told"), [(False, "none of these does"), (True, "of these 1 does")])
+def test_factors_that_scores_go_with_are_told_with_what_chance_reaches(
+    alike: bool, told: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    text = words(write_page(fake.scored(tmp_path, rng, alike=alike)))
+    assert "Of 20 factors that have nothing to do with it, the one that goes with it most would go beyond |ρ|" in text
+    assert told in text
+    assert "… 8 more" in text
+    assert not re.search(r"ρ = -", text)
+
+
+def test_an_estimate_of_one_pocket_counts_in_words(tmp_path: Path) -> None:
+    folder = fake.estimated(tmp_path)
+    needs = read_json(folder / "needs.json")["needs"]
+    write_json(folder / "needs.json", {"needs": needs[2:]})
+    text = words(write_page(folder))
+    assert "1 pocket " in text
+    assert "How many demonstrations these pockets take cannot be told." in text
+
+
+def test_a_need_too_long_for_a_line_takes_two() -> None:
+    assert _lines("about 120 demonstrations (70–260)") == ["about 120 demonstrations (70–260)"]
+    long = "cannot be told from so little: at least 46 demonstrations"
+    assert _lines(long) == ["cannot be told from so little:", "at least 46 demonstrations"]
+
+
 # --- the command, and the run's report
 
 
 def test_a_folder_of_no_kind_is_refused_with_what_is_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(EtudeError, match=r"holds nothing to report.*run\.json.*diagnosis\.json"):
+    with pytest.raises(EtudeError, match=r"holds nothing to report.*run\.json.*plan\.json.*diagnosis\.json"):
         write_page(tmp_path)
     assert main(["report", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
@@ -392,3 +424,10 @@ def test_the_report_of_a_run_shows_its_diagnosis_and_what_became_of_pockets(tmp_
     links(page)
     for told in ("Causes", "What to practise", "Gone, or moved?", "1 gone, 1 new", "after 9/60", "cause-1 proven"):
         assert told in text
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.98), (0.1, 0.97), (0, 1), (-0.3, 0.2), (41, 44), (3, 3e5)])
+def test_an_axis_has_two_ticks_at_least(low: float, high: float) -> None:
+    found = [value for value, _ in ticks(low, high)]
+    assert 2 <= len(found) <= 8
+    assert all(low - 1e-9 <= value <= high + 1e-9 for value in found)

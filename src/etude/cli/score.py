@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from etude.cli.made import known_settings
 from etude.cli.output import resumable_folder
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scores import Grounds
     from etude.acquisition.scoring import Scores
+    from etude.data import DatasetMeta
     from etude.loop.scoring import Summary
 
-_SHOWN, _BEST = 5, "best"
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +31,16 @@ class Options:
 
     Scores: norm (squared norm of the gradient of the policy's own loss on its head), split (the same from two halves,
     so that label noise cancels), align (with the gradient on demonstrations inside --pockets), loss, disagreement (with
-    an --ensemble), failure (p(fail | θ), from the table --failure), failure-split (their product), random. All but
-    failure and random need a --policy. Writes scores.parquet, one row per episode, and scores.json; a scoring that was
-    stopped goes on with --resume.
+    an --ensemble), failure (p(fail | θ), by a search or a table: --failure), failure-split (their product), random. All
+    but failure and random need a --policy. Writes scores.parquet, one row per episode, and scores.json; a scoring that
+    was stopped goes on with --resume.
 
     Examples:
         etude score data/more --policy runs/first --out scores/more
         etude score data/more --policy runs/first --score norm split loss --reference --out scores/compared
         etude score data/more --policy runs/first --score align --pockets data/pockets --out scores/aligned
         etude score data/more --policy runs/pi0 --head "*action_out_proj*" --out scores/pi0
-        etude score data/more --score failure random --failure chances.csv --out scores/free
+        etude score data/more --score failure random --failure search/first --out scores/free
         etude score data/more --policy runs/first --out scores/more --resume --keep 20
 
     Attributes:
@@ -54,7 +56,9 @@ class Options:
             head, where that is known (flow, diffusion, act).
         pockets: Demonstrations inside failing pockets, for align.
         ensemble: Other checkpoints, for disagreement.
-        failure: Table (CSV or Parquet) with the columns episode_index and p_fail, for failure and failure-split.
+        failure: Folder of a search, whose rates inside its pockets and outside say how often the policy fails at an
+            episode's θ; or a table (CSV or Parquet) with the columns episode_index and p_fail. For failure and
+            failure-split.
         reference: Also score with 256 draws, and tell how alike the order is.
         device: Where to compute; `auto` is a GPU where there is one.
         threads: Threads that torch computes with.
@@ -73,7 +77,7 @@ class Options:
     head: Annotated[str | None, arg(metavar="PATTERN")] = None
     pockets: Annotated[Path | None, arg(metavar="DATASET")] = None
     ensemble: Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT …")] = ()
-    failure: Annotated[Path | None, arg(metavar="FILE")] = None
+    failure: Annotated[Path | None, arg(metavar="SEARCH|FILE")] = None
     reference: bool = False
     device: Device = "auto"
     threads: int = 1
@@ -97,11 +101,11 @@ def run(options: Options) -> None:
     from etude.acquisition.draws import ScoreSettings
     from etude.acquisition.scores import require_scores
     from etude.data import DatasetMeta, find_dataset
-    from etude.loop.scoring import SCORES_FILE, SUMMARY_FILE, ranked, summarise, write_scores
+    from etude.loop.scoring import BEST, SCORES_FILE, SUMMARY_FILE, ranked, summarise, write_scores
 
     dataset = find_dataset(options.dataset)
-    total = DatasetMeta.open(dataset).total_episodes
-    grounds = _grounds(options, total)
+    meta = DatasetMeta.open(dataset)
+    total, grounds = meta.total_episodes, _grounds(options, meta)
     require_scores(options.score, grounds.needs)
     if options.keep and options.keep > total:
         raise ConfigError(f"--keep {options.keep}: '{options.dataset}' has {total} episodes; keep fewer.")
@@ -116,21 +120,20 @@ def run(options: Options) -> None:
         best = ranked(scores.values[options.score[0]])
         kept = scores.episodes[best[: options.keep or 0]].tolist()
         if kept:
-            _keep(options.dataset, kept, out / _BEST)
+            _keep(options.dataset, kept, out / BEST)
     if options.json:
         show_json({"out": str(options.out), "kept": kept, **summary.to_json()})
     else:
         _tell(options, scores, summary, kept)
 
 
-def _grounds(options: Options, episodes: int) -> "Grounds":
+def _grounds(options: Options, dataset: "DatasetMeta") -> "Grounds":
     """What the episodes are judged by.
 
     Raises:
         ConfigError: The policy is a server, or none that is trained.
     """
     from etude.acquisition.scores import Grounds
-    from etude.loop.scoring import read_chances
     from etude.loop.wiring import find_checkpoint
 
     policy = options.policy
@@ -143,8 +146,20 @@ def _grounds(options: Options, episodes: int) -> "Grounds":
         policy=find_checkpoint(Path(policy)) if policy else None,
         ensemble=[find_checkpoint(path) for path in options.ensemble],
         pockets=options.pockets,
-        failure=read_chances(options.failure, episodes) if options.failure else None,
+        failure=_chances(options.failure, dataset) if options.failure else None,
     )
+
+
+def _chances(source: Path, dataset: "DatasetMeta") -> Sequence[float]:
+    """p(fail | θ) of every episode, by a search or from a table."""
+    if not source.is_dir():
+        from etude.loop.scoring import read_chances
+
+        return read_chances(source, dataset.total_episodes)
+    from etude.loop.exercise import searched_chances
+    from etude.sim import make_task
+
+    return searched_chances(source, dataset, make_task(known_settings(source).get("task", "")).space)
 
 
 def _settings(options: Options) -> dict[str, Any]:
@@ -195,7 +210,7 @@ def _keep(dataset: str, episodes: Sequence[int], out: Path) -> None:
 def _tell(options: Options, scores: "Scores", summary: "Summary", kept: Sequence[int]) -> None:
     from rich.table import Table
 
-    from etude.loop.scoring import ranked
+    from etude.loop.scoring import BEST, ranked
 
     first = options.score[0]
     order = ranked(scores.values[first])
@@ -216,6 +231,6 @@ def _tell(options: Options, scores: "Scores", summary: "Summary", kept: Sequence
     show(table, *summary.lines())
     show(f"{options.out / 'scores.parquet'}: one row per episode")
     if kept:
-        show(f"{options.out / _BEST}: the {len(kept)} highest by {first}, episodes {', '.join(map(str, kept))}")
+        show(f"{options.out / BEST}: the {len(kept)} highest by {first}, episodes {', '.join(map(str, kept))}")
     start = f" --warm-start {options.policy}" if options.policy else ""
-    show_next(f"etude train --dataset {options.out / _BEST if kept else options.dataset}{start} --out runs/practised")
+    show_next(f"etude train --dataset {options.out / BEST if kept else options.dataset}{start} --out runs/practised")

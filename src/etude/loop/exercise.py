@@ -9,9 +9,12 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.acquisition.scores import SCORES, Grounds
-from etude.core import Perturbation, PerturbationSpace, Pocket, Rate
+from etude.core import ConfigError, MismatchError, Perturbation, PerturbationSpace, Pocket, Rate
+from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.elsewhere import checkpoint_of
+from etude.loop.searching import SEARCH
+from etude.loop.stages import POCKETS, load_pockets
 
 type Scores = Float64[NDArray[np.float64], " N"]
 type Told = Callable[[int, int], None]
@@ -113,3 +116,33 @@ def chances(
         inside = [pocket.inside.value for pocket in pockets if pocket.contains(theta, space)]
         found.append(max(inside, default=outside))
     return found
+
+
+def searched_chances(search: Path, dataset: DatasetMeta, space: PerturbationSpace) -> list[float]:
+    """Estimated p(fail | θ) of a dataset's episodes by what a finished search found, as the loop estimates it.
+
+    Args:
+        search: Folder of the search.
+        dataset: The episodes.
+        space: Of the search's task.
+
+    Raises:
+        ConfigError: The folder is no search's, or the episodes do not know their θ.
+        MismatchError: They are of another space.
+    """
+    for name in (POCKETS, SEARCH):
+        if not (search / name).exists():
+            raise ConfigError(f"--failure {search}: has no {name}; give a folder of `etude search`, or a table.")
+    thetas = [episode.case.theta for episode in dataset.episodes if episode.case]
+    if len(thetas) < dataset.total_episodes:
+        raise ConfigError(
+            f"--failure {search}: '{dataset.root}' does not know the θ of its episodes; give a table with the columns "
+            "episode_index and p_fail."
+        )
+    if dataset.space_hash != space.hash:
+        raise MismatchError(
+            f"--failure {search}: searched space {space.hash}, and '{dataset.root}' was recorded in "
+            f"{dataset.task or 'another world'} (space {dataset.space_hash}): search the dataset's own task."
+        )
+    failures = read_json(search / SEARCH)["failures"]
+    return chances(thetas, load_pockets(search), Rate(failures["k"], failures["n"]), space)

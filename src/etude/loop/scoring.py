@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from etude.core import ConfigError
+from etude.core import ConfigError, stream
 from etude.core.files import write_bytes, write_json
 from etude.data import DatasetMeta
 from etude.data.parquet import encode_columns
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 REFERENCE_DRAWS = 256
 SCORES_FILE, SUMMARY_FILE, FACTOR = "scores.parquet", "scores.json", "factor:"
+BEST = "best"
+"""Dataset of the episodes that were kept, in the folder of a scoring."""
+_ORDERS = 1000  # random ones, which tell what chance alone reaches
 
 type Values = Float64[NDArray[np.float64], " N"]
 
@@ -36,6 +39,7 @@ class Summary:
         correlations: Rank correlation of each two scores: (one, other, ρ).
         lengths: Score -> rank correlation with the episodes' lengths.
         factors: Score -> factor of θ -> rank correlation, where the dataset knows its θ.
+        chance: Score -> what the largest of those stays below, in size, in 95 of 100 cases where there is nothing.
         references: Score -> rank correlation with the same score from 256 draws.
     """
 
@@ -45,6 +49,7 @@ class Summary:
     correlations: tuple[tuple[str, str, float], ...]
     lengths: Mapping[str, float]
     factors: Mapping[str, Mapping[str, float]]
+    chance: Mapping[str, float]
     references: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -56,6 +61,7 @@ class Summary:
             "rank_correlations": [list(each) for each in self.correlations],
             "with_length": dict(self.lengths),
             "with_factors": {name: dict(values) for name, values in self.factors.items()},
+            "factors_by_chance": dict(self.chance),
             "with_reference": dict(self.references),
         }
 
@@ -96,6 +102,10 @@ def summarise(scores: "Scores", dataset: Path, references: Mapping[str, float]) 
             name: {factor: rank_correlation(values, column) for factor, column in factors.items()}
             for name, values in scores.values.items()
         },
+        chance={
+            name: chance_correlation(values, list(factors.values()), stream(0, "chance"))
+            for name, values in scores.values.items()
+        },
         references=references,
     )
 
@@ -115,6 +125,23 @@ def rank_correlation(a: Values, b: Values) -> float:
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
     return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def chance_correlation(values: Values, columns: Sequence[Values], rng: np.random.Generator) -> float:
+    """How large the largest |ρ| with any of several columns is by chance alone: exceeded in 5 of 100 random orders.
+
+    Args:
+        values: N values, put into random orders.
+        columns: Others, (N,) each, as they are: what goes together among them stays together.
+        rng: Draws the orders.
+
+    Returns:
+        A size of ρ; 0 without columns, or where the values do not vary.
+    """
+    if not columns or len(values) < 2 or np.ptp(values) == 0:
+        return 0.0
+    fixed, moved = np.stack([_unit(column) for column in columns]), _unit(values)
+    return float(np.quantile([np.abs(fixed @ rng.permutation(moved)).max() for _ in range(_ORDERS)], 0.95))
 
 
 def factor_columns(dataset: Path, episodes: NDArray[np.int64]) -> dict[str, Values]:
@@ -150,6 +177,12 @@ def read_chances(path: Path, episodes: int) -> Sequence[float]:
     if missing:
         raise ConfigError(f"'{path}' says nothing of episode {missing[0]} ({len(missing)} of {episodes} are missing).")
     return [found[episode] for episode in range(episodes)]
+
+
+def _unit(values: Values) -> Values:
+    """Ranks as a vector of mean 0 and length 1, so that ρ is a product; 0 where the values do not vary."""
+    centred = _ranks(values) - (len(values) - 1) / 2
+    return centred / (np.linalg.norm(centred) or 1.0)
 
 
 def _ranks(values: Values) -> Values:

@@ -11,6 +11,7 @@ from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.svg import PERCENT, Frame, Scale, path, picture, shorten, ticks
 
 _WIDE, _HIGH, _COLUMNS = 400, 250, 3  # px of a pocket's curve with its titles, and how many stand side by side
+_LETTERS = 50  # of a line that fits over a curve
 _STYLE = """
 .needs text { font: 10.5px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--soft, #5b6670); }
 .needs .axis, .needs .said { font-size: 11.5px; fill: var(--ink, #1d2329); }
@@ -53,11 +54,11 @@ def write_need_curves(path: Path, needs: Sequence[Need], space: PerturbationSpac
 
 
 def _curve(need: Need, space: PerturbationSpace | None) -> Html:
-    frame = Frame(Scale(0, _last(need), 52, 362), Scale(0, 1, 200, 44), "demonstrations from inside", "success, %")
+    frame = Frame(Scale(0, _last(need), 52, 362), Scale(0, 1, 200, 58), "demonstrations from inside", "success, %")
     where = describe_bounds(need.pocket.bounds, space) if space else need.pocket.name
     parts = [
         tag("text", shorten(f"{need.pocket.name}: {where}", 320), class_="axis", x=52, y=16),
-        tag("text", need.describe(), class_="said", x=52, y=33),
+        *(tag("text", line, class_="said", x=52, y=32 + 14 * i) for i, line in enumerate(_lines(need.describe()))),
         frame.draw(ticks(0, frame.x.high, 5), PERCENT),
     ]
     shown = [e for e in need.expected if e.count <= frame.x.high]
@@ -72,6 +73,12 @@ def _curve(need: Need, space: PerturbationSpace | None) -> Html:
         parts += _takes(need, frame, at)
     parts += [_point(frame, count, rate) for count, rate in need.measured.items()]
     return join(parts)
+
+
+def _lines(text: str) -> list[str]:
+    """A few words in lines that fit over a curve: at ": ", where they are too long for one."""
+    head, _, rest = text.partition(": ")
+    return [f"{head}:", rest] if rest and len(text) > _LETTERS else [text]
 
 
 def _last(need: Need) -> float:

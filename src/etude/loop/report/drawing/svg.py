@@ -100,12 +100,14 @@ def crosses(points: Sequence[tuple[float, float]], arm_px: float = 2.2) -> str:
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[tuple[float, str]]:
-    """Round numbers inside [low, high], about `count` of them, with their labels."""
+    """Round numbers inside [low, high], about `count` of them and 2 at least, with their labels."""
     raw = (high - low) / count
     magnitude = 10.0 ** floor(log10(raw))
     step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= raw * 0.999)
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     decimals = max(0, -floor(log10(step) + 1e-9))
+    if last <= first:
+        return ticks(low, high, 2 * count)
     return [(i * step, f"{i * step:.{decimals}f}".replace("-", "−")) for i in range(first, last + 1)]
 
 

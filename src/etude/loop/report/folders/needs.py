@@ -47,16 +47,17 @@ def page(folder: Path) -> str:
     )
     title = f"What pockets take on {source['task'] or 'an unnamed task'}"
     facts = [f"Policy {source['policy']}"] if source["policy"] else []
-    head = heading(title, " · ".join([*facts, f"{len(needs)} pockets"]), _CONTENTS, sections)
+    head = heading(title, " · ".join([*facts, f"{len(needs)} pocket{'s' * (len(needs) != 1)}"]), _CONTENTS, sections)
     return document(title, head, tag("main", _verdict(needs), sections))
 
 
 def _verdict(needs: Sequence[Need]) -> Html:
     known = [need for need in needs if need.verdict == "known"]
     total = sum(need.demonstrations for need in known)
-    headline = f"{len(known)} of {len(needs)} pockets can be told, and take about {total:.0f} demonstrations together."
+    told = f"For {len(known)} of {len(needs)} pockets it is known what they take"
+    headline = f"{told}: about {total:.0f} demonstrations together."
     if not known:
-        headline = "Of no pocket can be told how many demonstrations it takes."
+        headline = "How many demonstrations these pockets take cannot be told."
     return verdict_box("unclear", headline, *(f"{need.pocket.name}: {need.describe()}." for need in needs))
 
 

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from etude.core.files import read_json
+from etude.data import DatasetMeta
 from etude.data.parquet import read_rows
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.histogram import histogram
 from etude.loop.report.drawing.layout import figure, grid, header, row, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.scatter import scatter
-from etude.loop.report.drawing.wording import value_text
+from etude.loop.report.drawing.wording import signed, value_text
 from etude.loop.report.sections.source import Source, repeat_section
-from etude.loop.scoring import FACTOR, SCORES_FILE, SUMMARY_FILE
+from etude.loop.scoring import BEST, FACTOR, SCORES_FILE, SUMMARY_FILE
 
 _CONTENTS = {
     "how": "How they are distributed",
@@ -35,7 +36,7 @@ def page(folder: Path) -> str:
         [
             _how(rows, names, summary),
             _with(rows, names, summary),
-            _who(rows, names),
+            _who(rows, names, _kept(folder)),
             repeat_section(source, (SCORES_FILE, SUMMARY_FILE)),
         ]
     )
@@ -43,6 +44,12 @@ def page(folder: Path) -> str:
     facts = [f"{len(rows)} episodes", *asked]
     head = heading(f"Scores of {source['dataset'] or 'a dataset'}", " · ".join(facts), _CONTENTS, sections)
     return document("Scores", head, tag("main", sections))
+
+
+def _kept(folder: Path) -> int:
+    """How many episodes were kept as a dataset."""
+    best = folder / BEST
+    return DatasetMeta.open(best).total_episodes if best.exists() else 0
 
 
 def _how(rows: Rows, names: Sequence[str], summary: Mapping[str, Any]) -> Html:
@@ -82,19 +89,33 @@ def _with(rows: Rows, names: Sequence[str], summary: Mapping[str, Any]) -> Html:
     ]
     figures = [
         figure(
-            f"{title}: ρ = {rho:+.2f}",
-            scatter([e[key] for e in rows], [e[first] for e in rows], title, first, f"rank correlation {rho:+.2f}"),
+            f"{title}: ρ = {signed(rho, 2)}",
+            scatter([e[key] for e in rows], [e[first] for e in rows], title, first, f"ρ = {signed(rho, 2)}"),
         )
         for key, title, rho in against
     ]
     note = f"{first} against the length, other scores, and the factors of θ it goes with most; ρ is Spearman's."
-    return section("with", _CONTENTS["with"], note, grid(figures))
+    caution = _caution(factors, summary.get("factors_by_chance", {}).get(first, 0.0))
+    return section("with", _CONTENTS["with"], f"{note}{caution}", grid(figures))
 
 
-def _who(rows: Rows, names: Sequence[str]) -> Html:
-    """The highest and the lowest episodes."""
+def _caution(factors: Mapping[str, float], chance: float) -> str:
+    """Whether a factor goes with the score more than the most alike of as many would by chance; "" where unknown."""
+    if not chance:
+        return ""
+    beyond = sum(abs(rho) > chance for rho in factors.values())
+    found = f"of these {beyond} {'does' if beyond == 1 else 'do'}" if beyond else "none of these does"
+    return (
+        f" Of {len(factors)} factors that have nothing to do with it, the one that goes with it most would go beyond "
+        f"|ρ| = {chance:.2f} in 1 of 20 such datasets, by chance alone; {found}."
+    )
+
+
+def _who(rows: Rows, names: Sequence[str], keep: int) -> Html:
+    """The highest and the lowest episodes, and which were kept as a dataset."""
     ranked = sorted(enumerate(rows), key=lambda each: (-each[1][names[0]], each[0]))
-    shown = ranked if len(ranked) <= 2 * _SHOWN else [*ranked[:_SHOWN], *ranked[-_SHOWN:]]
+    left_out = max(0, len(ranked) - 2 * _SHOWN)
+    shown = [*ranked[:_SHOWN], *ranked[_SHOWN + left_out :]]
     place = {index: rank + 1 for rank, (index, _) in enumerate(ranked)}
     lines = [
         row(
@@ -102,8 +123,13 @@ def _who(rows: Rows, names: Sequence[str]) -> Html:
             f"{each['episode_index']}",
             f"{each['length']}",
             *(value_text(each[name]) for name in names),
+            *(["kept" if place[index] <= keep else ""] if keep else []),
         )
         for index, each in shown
     ]
-    table = tag("table", header("Rank", "Episode", "Frames", *names), tag("tbody", *lines))
-    return section("who", _CONTENTS["who"], f"The highest and the lowest, by {names[0]}.", scrolling(table))
+    if left_out:
+        lines.insert(_SHOWN, row("…", tag("td", f"{left_out} more", colspan=2 + len(names) + bool(keep))))
+    table = tag("table", header("Rank", "Episode", "Frames", *names, *(["Kept"] if keep else [])), tag("tbody", *lines))
+    note = f"The highest and the lowest, by {names[0]}."
+    note += f" The {keep} highest are a dataset of their own, best." if keep else ""
+    return section("who", _CONTENTS["who"], note, scrolling(table))
