@@ -83,6 +83,9 @@ def test_a_replay_that_fails_says_where_it_parted(demonstrations: Path) -> None:
     assert gone.frame == 1
     assert gone.subtasks == ()
     assert gone.ending == "timeout"
+    assert "parted at frame 1" in str(replace(gone, recorded=True))
+    same = replace(gone, frame=None, recorded=True, ending="knocked_away", length=40)
+    assert str(same) == "was a failure in the recording, too (knocked away after 40 frames)"
 
 
 def test_nothing_is_written_where_no_replay_succeeds(demonstrations: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def run(options: Options) -> None:
                 on_episode=on_episode,
             )
     if not options.json:
-        _show(options, task, done, len(wanted))
+        _show(options, task, done, wanted)
 
 
 @contextmanager
@@ -231,18 +231,30 @@ def _told(episode: int, result: "Result") -> dict[str, Any]:
     return {"episode": episode, "left_out": {"why": str(result), **asdict(result)}}
 
 
-def _show(options: Options, task: Task, done: "Done", wanted: int) -> None:
+def _show(options: Options, task: Task, done: "Done", wanted: Sequence[int]) -> None:
     for episode, why in done.left_out.items():
         show(f"left out: episode {episode} {why}")
     if done.stopped:
-        show(f"stopped after {done.kept + len(done.left_out)} of {wanted} episodes; go on with --resume")
+        show(f"stopped after {done.kept + len(done.left_out)} of {len(wanted)} episodes; go on with --resume")
     elif done.kept:
         for episode, why in _uncut(options.out, task):
             show(f"cannot be cut: episode {episode} of {options.out}: {why}")
-        show(f"{done.kept} of {wanted} demonstrations annotated: {options.out}")
+        kept = _ranges([episode for episode in wanted if episode not in done.left_out])
+        show(f"{done.kept} of {len(wanted)} demonstrations annotated (episodes {kept}): {options.out}")
         show_next(
             f"etude generate --source {options.out} --task {task.name} --accepted 100 --out {options.out}-generated"
         )
+
+
+def _ranges(episodes: Sequence[int]) -> str:
+    """Ascending numbers as --episodes reads them: "0-3 5"."""
+    runs: list[list[int]] = []
+    for episode in episodes:
+        if runs and episode == runs[-1][-1] + 1:
+            runs[-1].append(episode)
+        else:
+            runs.append([episode])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _uncut(out: Path, task: Task) -> list[tuple[int, str]]:

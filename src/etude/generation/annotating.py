@@ -12,7 +12,7 @@ from etude.core import Environment, EtudeError, Executor, MismatchError, StageFa
 from etude.data import ACTION, STATE, DatasetMeta
 from etude.data.episode import read_typed
 from etude.generation.annotated import AnnotatedWriter
-from etude.generation.annotation import TOLERANCE, Annotation, Result, Skipped, annotate_episode
+from etude.generation.annotation import TOLERANCE, Annotation, Parted, Result, Skipped, annotate_episode
 from etude.generation.cutting import segment_plan
 from etude.generation.loading import require_same_actions
 from etude.generation.recorded import Recording, annotate_recorded
@@ -147,7 +147,8 @@ def _annotate(job: _Job) -> Result:
     assert record.case is not None
     rows = read_typed(meta, job.episode, [ACTION, STATE])
     actions, states = rows[ACTION].astype("f4"), rows[STATE].astype("f4")
-    return annotate_episode(_world(job.task), actions, record.case, states=states, tolerance=job.tolerance)
+    result = annotate_episode(_world(job.task), actions, record.case, states=states, tolerance=job.tolerance)
+    return replace(result, recorded=record.success is False) if isinstance(result, Parted) else result
 
 
 @lru_cache(maxsize=1)

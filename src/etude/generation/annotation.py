@@ -68,6 +68,7 @@ class Parted:
         subtasks: Sub-tasks that it reached.
         ending: How it ended: the world's name of the failure.
         length: Frames replayed.
+        recorded: Whether the recording was a failure, too: then it is none of the replay's.
     """
 
     frame: int | None
@@ -75,8 +76,11 @@ class Parted:
     subtasks: tuple[str, ...]
     ending: str
     length: int
+    recorded: bool = False
 
     def __str__(self) -> str:
+        if self.recorded and self.frame is None:
+            return f"was a failure in the recording, too ({self.ending.replace('_', ' ')} after {self.length} frames)"
         where = "followed the recording" if self.frame is None else f"parted at frame {self.frame}"
         reached = ", ".join(self.subtasks) or "no sub-task"
         return (
