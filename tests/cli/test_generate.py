@@ -122,7 +122,7 @@ def test_one_factor_at_a_time_is_varied(run: Run, sources: Path, tmp_path: Path)
         (("--attempts", "0"), "--attempts"),
         (("--attempts", "3", "--distribution", "x.json", "--space", "uniform"), "leave out --theta and --space"),
         (("--attempts", "3", "--distribution", "x.json"), "x.json"),
-        (("--attempts", "3", "--noise", "7"), "noise = 7 is out of range"),
+        (("--attempts", "3", "--noise", "7"), "--noise 7 is out of range"),
         (("--attempts", "3", "--task", "so101-sort"), "other actions"),
         (("--attempts", "3", "--theta", "light.intensity=99"), "outside its range"),
         (("--attempts", "3", "--space", "uniform", "--stratify", "light.intensity"), "--accepted, not --attempts"),

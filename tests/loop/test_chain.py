@@ -174,7 +174,7 @@ def test_each_arm_starts_from_the_baseline_and_mixes_old_and_new(planted: tuple[
         assert first.key["warm_start"] == baseline
         assert load_manifest(pupil.train).key["warm_start"] == first.hash
     hashes = [load_manifest(path).hash for path in pupils["uniform"].collections]
-    assert load_manifest(pupils["uniform"].train).key["datasets"] == dict(zip(hashes, (0.25, 0.25, 0.5), strict=True))
+    assert load_manifest(pupils["uniform"].train).key["datasets"] == dict(zip(hashes, (0.5, 0.25, 0.25), strict=True))
     assert list(load_manifest(pupils["more-steps"].train).key["datasets"].values()) == [1.0]
 
 
