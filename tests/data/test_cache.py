@@ -189,7 +189,7 @@ decode = clips.decode_video
 def stuck(path, size):
     for image in decode(path, size):
         yield image
-        os.write(1, b"decoding\n")  # whole, though two clips are decoded at once
+        os.write(1, b"decoding\\n")  # whole, though two clips are decoded at once
         time.sleep(60)
 clips.decode_video = stuck
 FrameCache.open(Path(sys.argv[1]), Path(sys.argv[2]))
