@@ -16,6 +16,8 @@ from etude.core.errors import ConfigError, FactorRangeError, InfeasibleError, Sh
 
 type FactorKind = Literal["layout", "camera", "lighting", "appearance", "physics", "distractor"]
 FACTOR_KINDS: tuple[str, ...] = get_args(FactorKind.__value__)
+PICTURES_ONLY: tuple[str, ...] = ("camera", "lighting", "appearance")
+"""Kinds of factors that change images and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from etude.loop.stages import Arena, freeze_suites, load_pockets, sit_suites
 from etude.loop.wiring import policy_factory
 from etude.search import FATES, Exclusion, SuiteConfig, follow_pockets
 
-FRESH_SEARCH, FOLLOW, FOLLOWED = "fresh-search", "follow", "followed.json"
+SEARCH_STAGE, FRESH_SEARCH, FOLLOW, FOLLOWED = "search", "fresh-search", "follow", "followed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Chain:
     @property
     def search_directory(self) -> Path:
         """Where the baseline's failures are."""
-        return self.directory / "round-00" / "search"
+        return self.directory / "round-00" / SEARCH_STAGE
 
     @property
     def suites_directory(self) -> Path:

@@ -17,11 +17,11 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import PerturbationSpace, SegmentPlan, Vector
+from etude.core.space import PICTURES_ONLY
 from etude.sim.distractors import standing
 
 type _Poses = Mapping[str, Float64[NDArray[np.float64], "4 4"]]
 
-_PICTURES_ONLY = ("camera", "lighting", "appearance")
 _COLOUR = ".hue"
 _PARKED_Z_M = -1.0  # below it a distractor is absent
 
@@ -87,5 +87,5 @@ class ObjectNumbers:
 
 def seen_in_states(space: PerturbationSpace) -> PerturbationSpace:
     """The space without what only pictures show: cameras, light and colours."""
-    factors = [f for f in space.factors if f.kind not in _PICTURES_ONLY and not f.name.endswith(_COLOUR)]
+    factors = [f for f in space.factors if f.kind not in PICTURES_ONLY and not f.name.endswith(_COLOUR)]
     return PerturbationSpace(f"{space.name}-state", tuple(factors), space.infeasible)

@@ -14,12 +14,11 @@ import numpy as np
 
 from etude.core import PerturbationSpace, Rate
 from etude.core.files import write_json
+from etude.core.space import PICTURES_ONLY
 from etude.loop.making.maker import Made
 
 BINS = 4
 """Equal parts into which a factor's range, and every axis of the layout, is divided."""
-_ONLY_SEEN = ("camera", "lighting", "appearance")
-"""Kinds of factors that change images and nothing else."""
 
 type Cells = Mapping[tuple[float, float], Rate]
 """Middle of a bin of the layout, x and y [m] -> the yield there."""
@@ -125,7 +124,7 @@ class Yields:
         """
         sources = sorted({r.source for r in records if r.source >= 0})
         varied = [f.name for f in space.factors if len({r.theta[f.name] for r in records if f.name in r.theta}) > 1]
-        unseen = [name for name in varied if blind and space[name].kind in _ONLY_SEEN]
+        unseen = [name for name in varied if blind and space[name].kind in PICTURES_ONLY]
         objects = dict.fromkeys(name for r in records for name in r.start)
         return Yields(
             overall=_rate(records),

@@ -16,7 +16,7 @@ from etude.acquisition.scores import SCORES
 from etude.core import Diagnosis, PerturbationSpace, Rate, derive_seed, stream
 from etude.core.files import read_json, write_json
 from etude.loop.arms import ARMS, Arm
-from etude.loop.chain import Chain
+from etude.loop.chain import SEARCH_STAGE, Chain
 from etude.loop.diagnosing import load_diagnosis
 from etude.loop.elsewhere import checkpoint_of
 from etude.loop.exercise import Exercise
@@ -75,7 +75,7 @@ class Practice:
         """Where the policy fails as it is now; in the first round that is what the baseline's search found."""
         search = self.chain.search_directory
         if self.index > 1:
-            search = self.folder / "search"
+            search = self.folder / SEARCH_STAGE
             self.chain.search(pupil, search, self.title)
         return search, pupil.charged(search)
 

@@ -8,6 +8,7 @@ from typing import Any
 from etude.acquisition.distributions import MutationDistributions
 from etude.core import PerturbationSpace
 from etude.core.files import read_json, write_bytes
+from etude.loop.chain import SEARCH_STAGE
 from etude.loop.practice.choosing import BEFORE, CHOOSE, DISTRIBUTIONS, SCORES_FILE, Candidates, Chosen
 from etude.loop.practice.practising import GENERATE, REGIME_STAGE, SCORE
 from etude.loop.practice.regime import Regime
@@ -16,8 +17,6 @@ from etude.loop.report import ArmResults, PracticeRound, round_page
 from etude.loop.stage import load_manifest
 from etude.loop.stages import load_pockets
 from etude.search.drawing import EVERYWHERE
-
-_SEARCH = "search"
 
 
 def practice_rounds(pupil: Pupil, space: PerturbationSpace) -> tuple[PracticeRound, ...]:
@@ -64,7 +63,8 @@ def _round(index: int, folder: Path, space: PerturbationSpace) -> PracticeRound:
 
 def _without_pocket(folder: Path, pupil: Pupil) -> bool:
     """Whether an arm that paid for a search, its own or at first the baseline's, had no pocket to aim at."""
-    searches = [stage for stage in (folder / _SEARCH, *pupil.stages) if stage.name == _SEARCH and stage in pupil.stages]
+    paid = [stage for stage in pupil.stages if stage.name == SEARCH_STAGE]
+    searches = sorted(paid, key=lambda stage: stage.parent != folder)  # its own first
     drawn = set(load_manifest(folder / GENERATE).result["places"])
     return bool(searches) and drawn == {EVERYWHERE} and not load_pockets(searches[0])
 
