@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from etude.training.train import Evaluate, Report, Track, TrainResult
 
 HELD_OUT = 0.08
-"""Share of every dataset's episodes that chooses the best checkpoint."""
+"""Share of a dataset's episodes that chooses the best checkpoint."""
 VALIDATION_BATCHES = 4
 
 
@@ -35,12 +35,15 @@ class WeightedDataset:
         weight: Its share, relative to those of the others.
         mapping: What its features become, where they are not those of the others.
         episode_weights: One relative weight per frame of each episode; by default all frames count the same.
+        validates: Whether some of its episodes are held out to choose the best checkpoint; of a few that are added to
+            many, one or two would choose by chance, and be missed.
     """
 
     root: Path
     weight: float = 1.0
     mapping: FeatureMapping | None = None
     episode_weights: tuple[float, ...] | None = None
+    validates: bool = True
 
     def open(self, image_size: tuple[int, int] | None = None) -> FrameCache:
         """Its frames, decoded if they never were, as the mapping says.
@@ -139,10 +142,11 @@ def prepare(
         datasets: What to learn from; features must agree.
         policy: What to train.
         seed: Draws the initial weights and the episodes held out.
-        held_out: Share of every dataset's episodes that is not learned from.
+        held_out: Share of the episodes that is not learned from, of every dataset that validates.
 
     Raises:
         MismatchError: Datasets, or dataset and checkpoint, differ in features; or a number is missing.
+        ConfigError: No dataset validates.
     """
     from etude.policies.checkpoint import build_policy, load_model
 
@@ -249,7 +253,12 @@ def _split(
     for dataset, cache in zip(datasets, caches, strict=True):
         weights = dataset.episode_weights
         used = np.arange(len(cache.lengths)) if weights is None else np.flatnonzero(weights)
+        if not dataset.validates:
+            learned.append(dataset.source(cache, used))
+            continue
         training, validation = (used[part] for part in split_episodes(len(used), fraction, seed))
         learned.append(dataset.source(cache, training))
         held.append(dataset.source(cache, validation if len(validation) else training))
+    if not held:
+        raise ConfigError("no dataset validates: of one at least episodes must be held out, to choose a checkpoint by.")
     return tuple(learned), tuple(held)

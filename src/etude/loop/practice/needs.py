@@ -192,7 +192,11 @@ class Measuring:
         ]
         steps = [(fewer, more) for fewer, more in pairwise(self.settings.counts) if more <= count]
         new = [
-            WeightedDataset(self._folder("collect", more) / pocket.name, share / len(pockets) * (more - fewer) / count)
+            WeightedDataset(
+                self._folder("collect", more) / pocket.name,
+                share / len(pockets) * (more - fewer) / count,
+                validates=False,
+            )
             for pocket in pockets
             for fewer, more in steps
         ]

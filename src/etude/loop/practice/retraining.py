@@ -110,8 +110,13 @@ class _Training:
     @property
     def datasets(self) -> list[WeightedDataset]:
         """All that the arm has."""
-        paths = self.pupil.collections
-        return [WeightedDataset(p / DATASET, self.weights[p], episode_weights=episode_weights(p)) for p in paths]
+        first = self.pupil.collections[0]
+        return [
+            WeightedDataset(
+                path / DATASET, self.weights[path], episode_weights=episode_weights(path), validates=path == first
+            )
+            for path in self.pupil.collections
+        ]
 
     @property
     def data(self) -> Mapping[str, Any]:
