@@ -25,7 +25,7 @@ def prepared(*datasets: WeightedDataset) -> Exercise:
 
 def episodes(source: MixtureSource) -> list[int]:
     assert source.episodes is not None
-    return source.episodes.tolist()
+    return [int(index) for index in source.episodes]
 
 
 def test_each_dataset_that_validates_lends_episodes_and_the_others_are_learned_whole(data: Path):
