@@ -57,7 +57,7 @@ def test_a_search_says_how_often_the_policy_fails_at_an_episode(tmp_path: Path) 
 
 def test_what_a_search_cannot_say_is_told(tmp_path: Path) -> None:
     search = fake.search(tmp_path / "search", np.random.default_rng(0))
-    with pytest.raises(ConfigError, match=r"has no search.json; give a folder of `etude search`, or a table"):
+    with pytest.raises(ConfigError, match=r"has no search.json: give a folder of `etude search`, or a table"):
         searched_chances(search, dataset([]), SPACE)
     write_json(search / "search.json", {"failures": {"k": 2, "n": 10}})
     with pytest.raises(ConfigError, match="does not know the θ of its episodes"):

@@ -132,16 +132,16 @@ def searched_chances(search: Path, dataset: DatasetMeta, space: PerturbationSpac
     """
     for name in (POCKETS, SEARCH):
         if not (search / name).exists():
-            raise ConfigError(f"--failure {search}: has no {name}; give a folder of `etude search`, or a table.")
+            raise ConfigError(f"'{search}' has no {name}: give a folder of `etude search`, or a table.")
     thetas = [episode.case.theta for episode in dataset.episodes if episode.case]
     if len(thetas) < dataset.total_episodes:
         raise ConfigError(
-            f"--failure {search}: '{dataset.root}' does not know the θ of its episodes; give a table with the columns "
+            f"'{dataset.root}' does not know the θ of its episodes; give a table with the columns "
             "episode_index and p_fail."
         )
     if dataset.space_hash != space.hash:
         raise MismatchError(
-            f"--failure {search}: searched space {space.hash}, and '{dataset.root}' was recorded in "
+            f"'{search}' searched space {space.hash}, and '{dataset.root}' was recorded in "
             f"{dataset.task or 'another world'} (space {dataset.space_hash}): search the dataset's own task."
         )
     failures = read_json(search / SEARCH)["failures"]

@@ -163,9 +163,9 @@ class _Shot:
 def films(chain: Chain, pupils: Mapping[str, Pupil]) -> tuple[VideoPair, ...]:
     """Film the baseline and the arm that the verdict is about on the same cases: some fixed, lost, still failing."""
     practising = [name for name in pupils if name != "baseline" and chain.config.arm(name).practises]
-    if not practising or not chain.task.cameras:
+    after = foremost(practising)
+    if after is None or not chain.task.cameras:
         return ()
-    after = foremost(practising) or practising[-1]
     folder = pupils[after].train.parent / "videos"
     chosen = [
         (category, test, before, outcome)

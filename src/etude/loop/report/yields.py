@@ -52,13 +52,9 @@ def _places(yields: Yields) -> Html | None:
     maps: list[Html] = []
     for name, cells in yields.places.items():
         if len(cells) > 1:
-            failed = {place: Rate(rate.n - rate.k, rate.n) for place, rate in cells.items()}
             xs, ys = (sorted({place[axis] for place in cells}) for axis in (0, 1))
-            maps.append(
-                figure(
-                    sentence_case(name), heat_map(failed, "x, middle of a cell [m]", "y [m]", xs, ys, succeeded=True)
-                )
-            )
+            drawn = heat_map(cells, "x, middle of a cell [m]", "y [m]", xs, ys, successes=True)
+            maps.append(figure(sentence_case(name), drawn))
     if not maps:
         return None
     note = (

@@ -7,10 +7,10 @@ from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import grid, header, row, scrolling, section
 from etude.loop.report.drawing.lines import Curve, key
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import signed
+from etude.loop.report.drawing.wording import arm_colour, arm_title, signed
 from etude.loop.report.sections.trees import tree
 from etude.loop.study.analysis import Analysis
-from etude.loop.study.pictures import colour, success_curves, title
+from etude.loop.study.pictures import success_curves
 from etude.loop.study.record import BASELINE, COSTS
 from etude.loop.study.summary import summary
 from etude.loop.study.tables import (
@@ -56,7 +56,7 @@ def study_page(analysis: Analysis) -> str:
     pilots = f"{len(analysis.pilots)} of {analysis.plan.pilot} pilots" if analysis.plan.pilot else ""
     confirmed = f"{len(analysis.confirmed)} of {analysis.plan.replicates} confirming replicates"
     facts = " · ".join(filter(None, [analysis.plan.config.task, confirmed, pilots, f"plan {analysis.plan.hash[:16]}"]))
-    name = f"Study of {', '.join(title(arm) for arm in analysis.plan.compared)} against uniform"
+    name = f"Study of {', '.join(arm_title(arm) for arm in analysis.plan.compared)} against uniform"
     return document(name, heading(name, facts, _CONTENTS, body), body)
 
 
@@ -123,7 +123,7 @@ def _curves(analysis: Analysis) -> Html:
     names = [arm.name for arm in analysis.arms]
     drawn = [success_curves(analysis, "exam", cost) for cost in COSTS]
     drawn.append(success_curves(analysis, "uniform_test", "demonstrations"))
-    legend = key([Curve(title(name), colour(names, name), ()) for name in names if name != BASELINE])
+    legend = key([Curve(arm_title(name), arm_colour(names, name), ()) for name in names if name != BASELINE])
     level = f"{1 - analysis.plan.alpha:.0%}".replace("%", " %")
     note = f"Means over replicates with {level} intervals (t over replicates; none where all replicates are equal)."
     return section("curves", "Success against cost", note, legend, grid([one for one in drawn if one], broad=True))
@@ -154,7 +154,7 @@ def _pilots(analysis: Analysis) -> Html:
     if choice is None:
         return section("pilots", "Pilots and power", "No pilots: every arm is confirmed, with Holm's correction.")
     effects = [
-        row(f"{title(name)}{' (chosen)' if name == choice.arm else ''}", f"{signed(100 * effect, 1)} points")
+        row(f"{arm_title(name)}{' (chosen)' if name == choice.arm else ''}", f"{signed(100 * effect, 1)} points")
         for name, effect in choice.effects.items()
     ]
     power = [row(question, _replicates(needed)) for question, needed in choice.power.items()]

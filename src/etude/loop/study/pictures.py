@@ -1,19 +1,16 @@
 """A study's pictures: success against cost, and every replicate as a dot beside the mean and its interval."""
 
-from collections.abc import Sequence
-
 from etude.core.statistics import AcrossReplicates
 from etude.loop.report.drawing.layout import figure
 from etude.loop.report.drawing.lines import Curve, curves
 from etude.loop.report.drawing.markup import Html, tag
 from etude.loop.report.drawing.svg import PERCENT, Scale, path, picture
-from etude.loop.report.drawing.wording import arm_title, percent, test_title
+from etude.loop.report.drawing.wording import arm_colour, arm_title, percent, test_title
 from etude.loop.study.analysis import Analysis
 from etude.loop.study.curves import mean_curve
-from etude.loop.study.plan import CONTROLS, UNIFORM
+from etude.loop.study.plan import CONTROLS
 from etude.loop.study.record import BASELINE
 
-_COLOURS = {BASELINE: 0, "more-steps": 1, UNIFORM: 2, "reseeded": 6}
 _TITLES = {
     "demonstrations": "new demonstrations",
     "attempts": "attempts at demonstrations",
@@ -21,21 +18,10 @@ _TITLES = {
 }
 
 
-def colour(names: Sequence[str], arm: str) -> str:
-    """Class that gives an arm its colour, the same in all pictures of a study."""
-    others = [name for name in names if name not in _COLOURS]
-    return f"arm{_COLOURS[arm] if arm in _COLOURS else 3 + others.index(arm) % 3}"
-
-
-def title(arm: str) -> str:
-    """An arm as a row's heading."""
-    return arm_title(arm.replace("-", "_"))
-
-
 def success_curves(analysis: Analysis, test: str, cost: str) -> Html | None:
     """Mean success on a test against what it cost, with intervals over replicates."""
     names = [arm.name for arm in analysis.arms]
-    lines = [curve(analysis, name, test, cost, colour(names, name)) for name in names if name != BASELINE]
+    lines = [curve(analysis, name, test, cost, arm_colour(names, name)) for name in names if name != BASELINE]
     shown = [line for line in lines if line.points[-1][0] > 0]
     levels = {name: analysis.arm(name).success[test].mean for name in (BASELINE, *CONTROLS)}
     drawn = curves(
@@ -50,7 +36,7 @@ def success_curves(analysis: Analysis, test: str, cost: str) -> Html | None:
         return None
     heights = {tuple(y for _, y in line.points) for line in shown}
     alike = "; all lines are equal, one hides the others" if len(shown) > 1 and len(heights) == 1 else ""
-    dashed = ", ".join(f"{title(name).lower()} {percent(level)}" for name, level in levels.items())
+    dashed = ", ".join(f"{arm_title(name).lower()} {percent(level)}" for name, level in levels.items())
     return figure(f"{test_title(test)} against {_TITLES[cost]}; dashed: {dashed}{alike}", drawn)
 
 
@@ -59,7 +45,7 @@ def curve(analysis: Analysis, arm: str, test: str, cost: str, colour_class: str)
     found = mean_curve(analysis.confirmed, arm, cost, test, 1 - analysis.plan.alpha)
     several = len(analysis.confirmed) > 1
     return Curve(
-        title(arm),
+        arm_title(arm),
         colour_class,
         [(point.cost, point.success) for point in found],
         ranges=[(point.low, point.high) for point in found] if several else (),

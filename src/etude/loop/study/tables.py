@@ -6,11 +6,19 @@ from etude.core.statistics import AcrossReplicates
 from etude.evaluation.comparison import p_text
 from etude.loop.report.drawing.layout import header, row, scrolling
 from etude.loop.report.drawing.markup import Html, join, tag
-from etude.loop.report.drawing.wording import count_text, duration_text, evidence_text, percent, signed
+from etude.loop.report.drawing.wording import (
+    arm_colour,
+    arm_title,
+    count_text,
+    duration_text,
+    evidence_text,
+    percent,
+    signed,
+)
 from etude.loop.report.drawing.wording import test_title as title_of_test
 from etude.loop.report.results import TESTS
 from etude.loop.study.analysis import Analysis, ArmAnalysis
-from etude.loop.study.pictures import colour, strip, title
+from etude.loop.study.pictures import strip
 from etude.loop.study.plan import CONTROLS, UNIFORM
 from etude.loop.study.record import BASELINE
 from etude.loop.study.verdict import each_alike, points_text
@@ -22,7 +30,7 @@ def success_table(analysis: Analysis) -> Html:
     """Every arm on every test: mean over replicates, interval, one dot a replicate."""
     names = [arm.name for arm in analysis.arms]
     rows = [
-        row(title(arm.name), *(_success(arm.success[test], colour(names, arm.name)) for test in TESTS))
+        row(arm_title(arm.name), *(_success(arm.success[test], arm_colour(names, arm.name)) for test in TESTS))
         for arm in analysis.arms
     ]
     return scrolling(tag("table", header("Arm", *map(title_of_test, TESTS)), tag("tbody", *rows)))
@@ -35,9 +43,9 @@ def difference_table(analysis: Analysis) -> Html:
     for arm in analysis.arms:
         if arm.name == UNIFORM:
             continue
-        cells = [_difference(arm.above[UNIFORM, test], colour(names, arm.name)) for test in TESTS]
+        cells = [_difference(arm.above[UNIFORM, test], arm_colour(names, arm.name)) for test in TESTS]
         adjusted = _unbroken(p_text(arm.p)) if arm.name in analysis.plan.compared else ""
-        rows.append(row(title(arm.name), *cells, adjusted))
+        rows.append(row(arm_title(arm.name), *cells, adjusted))
     head = header("Difference from uniform", *map(title_of_test, TESTS), "p,\u00a0Holm")
     return scrolling(tag("table", head, tag("tbody", *rows)))
 
@@ -46,11 +54,11 @@ def controls_table(analysis: Analysis) -> Html:
     """What `uniform` and the compared arms have above what any retraining gains."""
     names = [arm.name for arm in analysis.arms]
     others = (*CONTROLS, BASELINE)
-    rows = [
-        row(title(arm.name), *(_difference(arm.above[other, "exam"], colour(names, arm.name)) for other in others))
-        for arm in (analysis.arm(UNIFORM), *analysis.compared)
-    ]
-    head = header("Exam, difference from", *(title(other).lower() for other in others))
+    rows: list[Html] = []
+    for arm in (analysis.arm(UNIFORM), *analysis.compared):
+        colour = arm_colour(names, arm.name)
+        rows.append(row(arm_title(arm.name), *(_difference(arm.above[other, "exam"], colour) for other in others)))
+    head = header("Exam, difference from", *(arm_title(other).lower() for other in others))
     return scrolling(tag("table", head, tag("tbody", *rows)))
 
 
@@ -60,12 +68,13 @@ def replicate_table(analysis: Analysis, links: Mapping[str, str]) -> Html:
     for index, replicate in enumerate(analysis.confirmed):
         called = replicate.name.replace("-", "\u2011")  # a hyphen at which no line breaks
         name = tag("a", called, href=links[replicate.name]) if replicate.name in links else called
-        rates = [f"{title(arm.name)} {count_text(replicate.arms[arm.name].last.rate('exam'))}" for arm in analysis.arms]
+        sat = {arm.name: replicate.arms[arm.name].last.rate("exam") for arm in analysis.arms}
+        rates = [f"{arm_title(arm)} {count_text(rate)}" for arm, rate in sat.items()]
         cells = [_paired(arm, index) for arm in analysis.compared]
         rows.append(
             tag("tr", tag("th", name, scope="row"), *(tag("td", cell) for cell in cells), tag("td", ", ".join(rates)))
         )
-    head = header("Replicate", *(f"{title(arm.name)} against uniform" for arm in analysis.compared), "Exam")
+    head = header("Replicate", *(f"{arm_title(arm.name)} against uniform" for arm in analysis.compared), "Exam")
     return scrolling(tag("table", head, tag("tbody", *rows)))
 
 
@@ -73,7 +82,7 @@ def secondary_table(analysis: Analysis) -> Html:
     """Equal simulator steps, the tail, pockets after a fresh search, cases newly lost."""
     rows = [
         row(
-            title(arm.name),
+            arm_title(arm.name),
             "" if arm.at_equal_steps is None else points_text(arm.at_equal_steps),
             f"{arm.tail_progress.mean:.2f}",
             "" if arm.name == UNIFORM else _progress(arm.tail),
@@ -102,7 +111,7 @@ def cost_table(analysis: Analysis) -> Html:
         ends = [each.arms[arm.name].last for each in analysis.confirmed]
         means = [sum(getattr(end, column) for end in ends) / len(ends) for column in columns]
         spent = [tag("td", f"{mean:,.0f}".replace(",", "\u202f")) for mean in means]
-        rows.append(row(title(arm.name), *spent, duration_text(sum(end.wall_s for end in ends) / len(ends))))
+        rows.append(row(arm_title(arm.name), *spent, duration_text(sum(end.wall_s for end in ends) / len(ends))))
     titles = ("Demonstrations", "Attempts", "Simulator steps", "Discovery rollouts", "Gradient steps", "Wall clock")
     return scrolling(tag("table", header("Arm", *titles), tag("tbody", *rows), class_="numbers"))
 

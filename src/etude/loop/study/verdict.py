@@ -5,9 +5,8 @@ from math import inf
 from typing import Literal
 
 from etude.core.statistics import AcrossReplicates
-from etude.loop.report.drawing.wording import signed
+from etude.loop.report.drawing.wording import arm_title, signed
 from etude.loop.study.analysis import Analysis, ArmAnalysis
-from etude.loop.study.pictures import title
 from etude.loop.study.plan import UNIFORM
 from etude.loop.study.record import BASELINE
 
@@ -59,10 +58,10 @@ def judge(analysis: Analysis, arm: ArmAnalysis) -> StudyVerdict:
     short = _no_signal(analysis) or _short(analysis)
     if short:
         answers = tuple(replace(answer, state="undecided") for answer in answers)
-        return StudyVerdict(arm.name, "undecided", f"{title(arm.name)}, undecided: {short}.{undirected}", answers)
+        return StudyVerdict(arm.name, "undecided", f"{arm_title(arm.name)}, undecided: {short}.{undirected}", answers)
     states = [answer.state for answer in answers]
     state: State = "no" if "no" in states else "yes" if set(states) == {"yes"} else "undecided"
-    name = title(arm.name)
+    name = arm_title(arm.name)
     told = {
         "yes": f"Yes: {name} meets the claim.",
         "no": f"No: {name} does not meet the claim ({_those(answers, state)}).",
@@ -75,7 +74,7 @@ def _primary(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     plan, gain = analysis.plan, arm.above[UNIFORM, "exam"]
     margin = f"{100 * plan.margin:g} points"
     equal = "with as many demonstrations and gradient steps"
-    text = f"On the exam {title(arm.name)} has {points_text(gain)} against uniform, {equal}"
+    text = f"On the exam {arm_title(arm.name)} has {points_text(gain)} against uniform, {equal}"
     if gain.interval is None:
         return Answer("primary", "undecided", f"{text}; one replicate has no interval.")
     low, high = gain.interval
@@ -106,7 +105,7 @@ def _undirected(analysis: Analysis, arm: ArmAnalysis) -> str:
     where = "No baseline had a pocket"
     if count < all_of_them:
         where = f"In {count} of {all_of_them} replicates the baseline had no pocket"
-    return f" {where}: {title(arm.name)} drew everywhere{first}." if count else ""
+    return f" {where}: {arm_title(arm.name)} drew everywhere{first}." if count else ""
 
 
 def _short(analysis: Analysis) -> str:
@@ -121,15 +120,15 @@ def _short(analysis: Analysis) -> str:
 def _fewer(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     wanted, needed = analysis.plan.fewer, arm.needed
     if needed is None:
-        return Answer("fewer demonstrations", "undecided", f"{title(arm.name)} made no demonstrations.")
+        return Answer("fewer demonstrations", "undecided", f"{arm_title(arm.name)} made no demonstrations.")
     if needed.fewer == 0:
-        text = f"{title(arm.name)} does not reach what uniform ends with on the exam"
+        text = f"{arm_title(arm.name)} does not reach what uniform ends with on the exam"
     elif needed.fewer == inf:
         text = "Uniform gained nothing on the exam, so there is nothing to reach with fewer demonstrations"
         return Answer("fewer demonstrations", "undecided", f"{text}.")
     else:
         text = (
-            f"{title(arm.name)} reaches what uniform ends with after {needed.demonstrations:.0f} demonstrations, "
+            f"{arm_title(arm.name)} reaches what uniform ends with after {needed.demonstrations:.0f} demonstrations, "
             f"{needed.fewer:.1f} times fewer"
         )
     if needed.interval is None:

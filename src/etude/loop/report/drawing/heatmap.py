@@ -11,33 +11,33 @@ _WIDTH, _ROW, _LEFT, _TOP = 520, 34, 64, 6
 
 
 def heat_map(
-    failures: Mapping[tuple[float, float], Rate],
+    rates: Mapping[tuple[float, float], Rate],
     x_title: str,
     y_title: str,
     xs: Sequence[float],
     ys: Sequence[float],
     *,
-    succeeded: bool = False,
+    successes: bool = False,
 ) -> Html:
-    """Failures of n in every cell, the redder the more.
+    """Failures of n in every cell, or successes; the redder, the more failed.
 
     Args:
-        failures: (x, y) -> *failures* there; cells that are missing stay empty.
+        rates: (x, y) -> failures there; cells that are missing stay empty.
         x_title: Along the horizontal axis.
         y_title: Along the upright axis; "" for a grid of one factor.
         xs: Values of the columns, ascending.
         ys: Values of the rows, ascending from the bottom.
-        succeeded: Whether cells tell how many succeeded instead; the redder the fewer.
+        successes: Whether the rates are of successes instead.
     """
     wide = min(64.0, (_WIDTH - _LEFT - 6) / len(xs))
-    bottom, word = _TOP + _ROW * len(ys), "succeeded" if succeeded else "failed"
+    bottom, word = _TOP + _ROW * len(ys), "succeeded" if successes else "failed"
     cells: list[Html] = []
     for row, y in enumerate(reversed(ys)):
         for column, x in enumerate(xs):
-            rate = failures.get((x, y), Rate(0, 0))
-            told = Rate(rate.n - rate.k, rate.n) if succeeded else rate
-            hint = f"{value_text(x)}, {value_text(y)}: {_told(told, word)}"
-            cells += _cell(rate, told, _LEFT + column * wide, _TOP + row * _ROW, wide, hint)
+            rate = rates.get((x, y), Rate(0, 0))
+            red = 1 - rate.value if successes else rate.value
+            hint = f"{value_text(x)}, {value_text(y)}: {_told(rate, word)}"
+            cells += _cell(rate, red, _LEFT + column * wide, _TOP + row * _ROW, wide, hint)
         if y_title:
             cells.append(
                 tag("text", value_text(y), class_="tick", x=_LEFT - 6, y=_TOP + (row + 0.62) * _ROW, text_anchor="end")
@@ -53,8 +53,8 @@ def heat_map(
         turn = f"translate(13 {(_TOP + bottom) / 2:.1f}) rotate(-90)"
         title = shorten(y_title, max(bottom - _TOP, 90))
         cells.append(tag("text", title, class_="axis", transform=turn, text_anchor="middle"))
-    total = Rate(sum(r.k for r in failures.values()), sum(r.n for r in failures.values()))
-    said = f"Grid of {x_title}{' and ' + y_title if y_title else ''}: {count_text(total)} failed."
+    total = Rate(sum(r.k for r in rates.values()), sum(r.n for r in rates.values()))
+    said = f"Grid of {x_title}{' and ' + y_title if y_title else ''}: {count_text(total)} {word}."
     return picture(max(right + 6, 240), bottom + 40, said, *cells)
 
 
@@ -62,14 +62,14 @@ def _told(rate: Rate, word: str) -> str:
     return f"{count_text(rate)} {word}, {percent(rate.value)} ({interval_text(rate)})"
 
 
-def _cell(rate: Rate, told: Rate, left: float, top: float, wide: float, hint: str) -> list[Html]:
+def _cell(rate: Rate, red: float, left: float, top: float, wide: float, hint: str) -> list[Html]:
     box = {"x": left + 0.5, "y": top + 0.5, "width": wide - 1, "height": _ROW - 1.0}
     if not rate.n:
         return [tag("rect", class_="plot", **box)]
     parts = [tag("rect", class_="plot", **box)]
-    parts.append(tag("rect", tag("title", hint), class_="heat", fill_opacity=round(rate.value, 3), **box))
+    parts.append(tag("rect", tag("title", hint), class_="heat", fill_opacity=round(red, 3), **box))
     if wide >= 28:
-        strong = " strong" if rate.value > 0.55 else ""
+        strong = " strong" if red > 0.55 else ""
         middle = {"x": left + wide / 2, "y": top + _ROW * 0.62}
-        parts.append(tag("text", count_text(told), class_=f"cell{strong}", text_anchor="middle", **middle))
+        parts.append(tag("text", count_text(rate), class_=f"cell{strong}", text_anchor="middle", **middle))
     return parts

@@ -9,6 +9,9 @@ from etude.loop.report.drawing.svg import Frame, Scale, path, picture, ticks
 
 type Ticks = Sequence[tuple[float, str]]
 
+_LEFT, _RIGHT = 46, 464
+"""Ends of the horizontal axis; its last number is written about the end."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -52,11 +55,13 @@ def curves(
     if not points:
         return None
     low, high = y_span or (0.0, max(y for _, y in points) or 1.0)
-    frame = Frame(Scale(0, max(x for x, _ in points) or 1.0, 46, 474), Scale(low, high, 178, 10), x_title, y_title)
+    frame = Frame(
+        Scale(0, max(x for x, _ in points) or 1.0, _LEFT, _RIGHT), Scale(low, high, 178, 10), x_title, y_title
+    )
     body = [frame.draw(ticks(0, frame.x.high, 6), y_ticks or ticks(low, high))]
     for value, text in marks:
         at = frame.y.clipped(value)
-        body.append(tag("path", class_="level", d=path([(46, at), (474, at)])))
+        body.append(tag("path", class_="level", d=path([(_LEFT, at), (_RIGHT, at)])))
         body.append(tag("text", text, class_="tick", x=50, y=at - 4))
     body += [_line(line, frame) for line in lines if line.points]
     told = "; ".join(

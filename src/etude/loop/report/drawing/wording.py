@@ -1,14 +1,29 @@
 """How the report writes names, numbers and units."""
 
+from collections.abc import Iterable
+
 from etude.core import Factor, PerturbationSpace, Rate
 
-_ARMS = {"more_steps": "Same data, more steps"}
+_ARMS = {"more-steps": "Same data, more steps"}
+_COLOURS = {"baseline": 0, "more-steps": 1, "uniform": 2, "reseeded": 6}
 _TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
 
 
 def arm_title(name: str) -> str:
-    """An arm as a row's heading."""
-    return _ARMS.get(name, sentence_case(name))
+    """An arm as a row's heading, written with - or _."""
+    return _ARMS.get(name.replace("_", "-"), sentence_case(name))
+
+
+def arm_colour(arms: Iterable[str], arm: str) -> str:
+    """Class that gives an arm its colour, the same in every picture of a run or a study.
+
+    Args:
+        arms: All that are shown there, in their order.
+        arm: One of them.
+    """
+    names = [name.replace("_", "-") for name in (*arms, arm)]
+    others = [name for name in names if name not in _COLOURS]
+    return f"arm{_COLOURS[names[-1]] if names[-1] in _COLOURS else 3 + others.index(names[-1]) % 3}"
 
 
 def test_title(name: str) -> str:

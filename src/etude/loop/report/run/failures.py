@@ -6,9 +6,9 @@ from etude.loop.report.drawing.charts import whisker
 from etude.loop.report.drawing.layout import figure, folded, grid, header, section
 from etude.loop.report.drawing.maps import data_map, planes, ranked_factors, search_map
 from etude.loop.report.drawing.markup import Html, tag
-from etude.loop.report.drawing.wording import arm_title, count_text, factor_title, sentence_case, test_title
+from etude.loop.report.drawing.wording import arm_colour, arm_title, count_text, factor_title, sentence_case, test_title
 from etude.loop.report.results import RunResults
-from etude.loop.report.run.arms import arm_key, colour, legend
+from etude.loop.report.run.arms import arm_key, legend
 from etude.loop.report.run.comparison import pocket_rates
 from etude.loop.report.sections.modes import failure_modes, mode_bar, mode_key
 from etude.loop.report.sections.pockets import pocket_card
@@ -54,7 +54,7 @@ def maps_section(run: RunResults) -> Html:
             thetas, inside = run.arms[name].new_data, _inside_pockets(run, name)
             caption = f"{arm_title(name)}: {len(thetas)} new demonstrations"
             caption += f", {inside} in a pocket" if run.pockets else ""
-            figures.append(figure(caption, data_map(plane, thetas, colour(run, name), inside)))
+            figures.append(figure(caption, data_map(plane, thetas, arm_colour(run.arms, name), inside)))
         title = f"{sentence_case(factor_title(plane.x))} and {factor_title(plane.y)}"
         rows.append(tag("div", tag("h3", title), grid(figures)))
     boxes = "Boxes are pockets, dashed where other factors bound them too. " if run.pockets else ""
@@ -71,7 +71,9 @@ def factors_section(run: RunResults) -> Html:
     parts: list[Html] = []
     for test in ("uniform_test", "exam"):
         opened = test == "uniform_test" and any(arm.rate(test).k for arm in run.arms.values())
-        groups = [Group(arm_title(name), colour(run, name), arm.outcomes(test)) for name, arm in run.arms.items()]
+        groups = [
+            Group(arm_title(name), arm_colour(run.arms, name), arm.outcomes(test)) for name, arm in run.arms.items()
+        ]
         pictures = [success_along(groups, factor, run.narrow.get(factor.name)) for factor in order]
         figures = [tag("figure", drawn) for drawn in pictures if drawn is not None]
         if figures:
@@ -111,7 +113,7 @@ def _exam_here(run: RunResults, pocket: Pocket) -> Html:
     for name in run.arms:
         rate = pocket_rates(run, name).get(pocket.name)
         if rate is not None:
-            cells = [tag("td", tag("b", count_text(rate))), tag("td", whisker(rate, colour(run, name)))]
+            cells = [tag("td", tag("b", count_text(rate))), tag("td", whisker(rate, arm_colour(run.arms, name)))]
             rows.append(tag("tr", tag("th", arm_key(run, name), scope="row"), *cells))
     if not rows:
         return Html("")

@@ -6,6 +6,7 @@ from etude.loop.report.drawing.charts import training_curves, whisker
 from etude.loop.report.drawing.layout import grid, header, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import (
+    arm_colour,
     arm_title,
     count_text,
     duration_text,
@@ -16,7 +17,7 @@ from etude.loop.report.drawing.wording import (
     test_title,
 )
 from etude.loop.report.results import TESTS, RunResults
-from etude.loop.report.run.arms import arm_key, colour
+from etude.loop.report.run.arms import arm_key
 from etude.loop.report.run.comparison import TAIL_FRACTIONS, compare, pairs, tail_progress, worst_pocket
 from etude.loop.report.run.verdict import judge, outcome_of
 
@@ -82,7 +83,7 @@ def training_section(run: RunResults) -> Html:
     """Training curves, one picture per arm."""
     pictures: list[Html] = []
     for name, arm in run.arms.items():
-        drawn = training_curves(arm.curves, colour(run, name), arm_title(name))
+        drawn = training_curves(arm.curves, arm_colour(run.arms, name), arm_title(name))
         if drawn is not None:
             shown = [loss for loss, points in arm.curves.items() if any(value > 0 for _, value in points)]
             told = ", ".join(f"{_DASHES[i % 3]} {loss}" for i, loss in enumerate(shown))
@@ -111,7 +112,7 @@ def _result_row(run: RunResults, name: str) -> Html:
     cells: list[Html] = []
     for test in TESTS:
         reference = run.arms["baseline"].rate(test) if "baseline" in run.arms else Rate(0, 0)
-        cells.append(rate_cell(run.arms[name].rate(test), colour(run, name), reference.value))
+        cells.append(rate_cell(run.arms[name].rate(test), arm_colour(run.arms, name), reference.value))
     return tag("tr", _arm_cell(run, name), *cells)
 
 
@@ -152,10 +153,10 @@ def _tail_row(run: RunResults, name: str, *, with_search: bool) -> Html:
     if run.pockets:
         cells.append(tag("td", "no exam") if worst is None else _worst_cell(run, name, *worst))
     if with_search:
-        cells.append(rate_cell(arm.fresh_search or Rate(0, 0), colour(run, name)))
+        cells.append(rate_cell(arm.fresh_search or Rate(0, 0), arm_colour(run.arms, name)))
     return tag("tr", _arm_cell(run, name), *cells)
 
 
 def _worst_cell(run: RunResults, arm: str, pocket: str, rate: Rate) -> Html:
     numbers = [tag("b", count_text(rate)), tag("span", f"{interval_text(rate)}, {pocket}", class_="interval")]
-    return tag("td", tag("span", join(numbers, " "), class_="rate"), whisker(rate, colour(run, arm)))
+    return tag("td", tag("span", join(numbers, " "), class_="rate"), whisker(rate, arm_colour(run.arms, arm)))

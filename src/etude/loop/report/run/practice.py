@@ -4,9 +4,8 @@ from etude.core import PerturbationSpace
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import section
 from etude.loop.report.drawing.markup import Html, tag
-from etude.loop.report.drawing.wording import arm_title
+from etude.loop.report.drawing.wording import arm_colour, arm_title
 from etude.loop.report.results import PracticeRound, RunResults
-from etude.loop.report.run.arms import colour
 from etude.loop.report.sections.practice import round_part
 
 _NOTE = "Where new demonstrations were made and who of them was chosen."
@@ -27,7 +26,7 @@ def round_page(arm: str, practice: PracticeRound, space: PerturbationSpace) -> s
 def practice_section(run: RunResults) -> Html:
     """All rounds of all arms that made demonstrations."""
     parts = [
-        round_part(f"{arm_title(name)}, round {practice.index}", practice, run.space, colour(run, name))
+        round_part(f"{arm_title(name)}, round {practice.index}", practice, run.space, arm_colour(run.arms, name))
         for name, arm in run.arms.items()
         for practice in arm.practice
     ]
