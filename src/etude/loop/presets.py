@@ -75,6 +75,7 @@ _CORNER = replace(
     _DEMO,
     arms=("more-steps", "uniform", "failure"),
     retrain_steps=1000,
+    accepted=20,
     new_share=0.25,
     search_rollouts=600,
     confirm_rollouts=24,
@@ -100,8 +101,8 @@ PRESETS: Mapping[str, LoopConfig] = {
         dev_cases=4,
         test_cases=8,
     ),
-    "state": replace(_CORNER, train_steps=6000, accepted=40, test_cases=300, execute=8),
-    "images": replace(_CORNER, accepted=20, test_cases=150, execute=4),
+    "state": replace(_CORNER, train_steps=6000, retrain_steps=2000, test_cases=300, execute=8),
+    "images": replace(_CORNER, test_cases=150, execute=4),
     "demo": _DEMO,
     "full": replace(
         _DEMO,
