@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loop.tiny import TASK, TINY, StopsAfter
-from toys import SPACE
+from toys import POCKET, SPACE
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.compute import SerialExecutor
 from etude.core import Executor, Perturbation, Pocket, Rate, stream
-from etude.core.files import read_json
-from etude.loop.arms import Arm
+from etude.core.files import read_json, write_json
+from etude.loop.arms import ARMS, Arm
 from etude.loop.chain import Chain
 from etude.loop.exercise import Exercise, Scores, Told, chances
 from etude.loop.order import run_chain
 from etude.loop.practice.choosing import Candidates, Chosen, choose, episode_weights, practised
+from etude.loop.practice.practising import Practice
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
 
@@ -98,6 +99,18 @@ def test_candidates_are_scored_by_the_policy_as_it_is_now(practice: tuple[Chain,
     scores = [load_manifest(chain.round_directory(index, "bold") / "score") for index in (1, 2)]
     trains = [pupils["baseline"].train, chain.round_directory(1, "bold") / "train"]
     assert [score.key["policy"] for score in scores] == [load_manifest(train).hash for train in trains]
+
+
+def test_where_a_search_confirms_nothing_the_last_pockets_are_practised_again(tmp_path: Path):
+    chain, failure = make_chain(tmp_path), ARMS["failure"]
+    found = ((), (POCKET,), (POCKET, replace(POCKET, name="other")), (), ())
+    rounds = [Practice(chain=chain, arm=failure, index=i, folder=tmp_path) for i in range(1, len(found) + 1)]
+    for practice, pockets in zip(rounds, found, strict=True):
+        write_json(practice.search_of(practice.index) / "pockets.json", {"pockets": [p.to_json() for p in pockets]})
+    pupil = Pupil(stages=(), collections=(), train=tmp_path)
+    draws = [practice.aimed(pupil, failure, practice.search_of(practice.index))[1] for practice in rounds]
+    assert [draw.pockets for draw in draws] == [(), found[1], found[2], found[2], found[2]]
+    assert [draw.uniform_fraction for draw in draws] == [1.0, *[CONFIG.uniform_share] * 4]
 
 
 def test_every_round_is_examined_when_that_is_asked(practice: tuple[Chain, dict[str, Pupil]]):

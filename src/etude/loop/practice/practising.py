@@ -13,7 +13,7 @@ import numpy as np
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.acquisition.scores import SCORES
-from etude.core import Diagnosis, PerturbationSpace, Rate, derive_seed, stream
+from etude.core import Diagnosis, PerturbationSpace, Pocket, Rate, derive_seed, stream
 from etude.core.files import read_json, write_json
 from etude.loop.arms import ARMS, Arm
 from etude.loop.chain import SEARCH_STAGE, Chain
@@ -73,11 +73,24 @@ class Practice:
 
     def searched(self, pupil: Pupil) -> tuple[Path, Pupil]:
         """Where the policy fails as it is now; in the first round that is what the baseline's search found."""
-        search = self.chain.search_directory
+        search = self.search_of(self.index)
         if self.index > 1:
-            search = self.folder / SEARCH_STAGE
             self.chain.search(pupil, search, self.title)
         return search, pupil.charged(search)
+
+    def search_of(self, index: int) -> Path:
+        """Folder of the arm's search in a round."""
+        if index == 1:
+            return self.chain.search_directory
+        return self.chain.round_directory(index, self.arm.name) / SEARCH_STAGE
+
+    def last_pockets(self) -> tuple[Pocket, ...]:
+        """Those of this round's search; where it confirmed none, of the last that did.
+
+        A pocket that is half mended is seldom confirmed again, and practice everywhere would leave it so.
+        """
+        found = (load_pockets(self.search_of(index)) for index in range(self.index, 0, -1))
+        return next((pockets for pockets in found if pockets), ())
 
     def settled(self, search: Path) -> Arm:
         """The arm that the regime calls for which the policy is in."""
@@ -130,7 +143,7 @@ class Practice:
             found = {"needs": self.measured(pupil, search, folder).hash}
             plan = Diagnosis.load(folder / PRACTICE).plan
             return pupil.charged(folder), TargetedSampler(space=self.space, plan=plan), found
-        pockets = load_pockets(search) if arm.draw in ("pockets", "plan") else ()
+        pockets = self.last_pockets() if arm.draw in ("pockets", "plan") else ()
         share = self.chain.config.uniform_share if pockets else 1.0
         return pupil, TargetedSampler(space=self.space, pockets=pockets, uniform_fraction=share), {}
 
