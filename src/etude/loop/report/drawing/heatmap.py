@@ -22,7 +22,7 @@ def heat_map(
     """Failures of n in every cell, or successes; the redder, the more failed.
 
     Args:
-        rates: (x, y) -> failures there; cells that are missing stay empty.
+        rates: (x, y) -> failures there, or successes; cells that are missing stay empty.
         x_title: Along the horizontal axis.
         y_title: Along the upright axis; "" for a grid of one factor.
         xs: Values of the columns, ascending.
