@@ -113,6 +113,24 @@ def test_where_a_search_confirms_nothing_the_last_pockets_are_practised_again(tm
     assert [draw.uniform_fraction for draw in draws] == [1.0, *[CONFIG.uniform_share] * 4]
 
 
+def test_the_pockets_that_are_practised_again_weigh_as_before(practice: tuple[Chain, dict[str, Pupil]], tmp_path: Path):
+    whole, pupils = practice
+    shutil.copytree(whole.directory, tmp_path / "run")
+    chain, heavy = make_chain(tmp_path / "run"), Arm(name="heavy", draw="pockets", pocket_weight=3)
+    second = Practice(chain=chain, arm=heavy, index=2, folder=chain.round_directory(2, "heavy"))
+    shutil.copytree(chain.round_directory(2, "uniform") / "generate", second.folder / "generate")
+    shutil.copytree(chain.search_directory, second.search_of(2))
+    candidates = Candidates.load(second.folder / "generate" / DATASET, SPACE)
+    lights = [theta.values["light.intensity"] for theta in candidates.thetas]
+    pocket = replace(POCKET, bounds={"light.intensity": (0.0, float(np.median(lights)))})
+    for search, pockets in ((chain.search_directory, [pocket.to_json()]), (second.search_of(2), [])):
+        write_json(search / "pockets.json", {"pockets": pockets})
+    second.chosen(pupils["uniform"], heavy, second.search_of(2), None)
+    weights = Chosen.load(second.folder / "choose").weights
+    assert weights == tuple(3.0 if light <= np.median(lights) else 1.0 for light in lights)
+    assert set(weights) == {3.0, 1.0}
+
+
 def test_every_round_is_examined_when_that_is_asked(practice: tuple[Chain, dict[str, Pupil]]):
     chain, _ = practice
     for name in CONFIG.arms:

@@ -138,7 +138,7 @@ class Practice:
             found = {"diagnosis": self.chain.diagnose(pupil, search, folder, self.title).hash}
             plan = load_diagnosis(folder).plan
             return pupil.charged(folder), TargetedSampler(space=self.space, plan=plan), found
-        if arm.draw == "needs" and load_pockets(search):
+        if arm.draw == "needs" and self.last_pockets():
             folder = search.parent / NEEDS
             found = {"needs": self.measured(pupil, search, folder).hash}
             plan = Diagnosis.load(folder / PRACTICE).plan
@@ -149,7 +149,7 @@ class Practice:
 
     def measured(self, pupil: Pupil, search: Path, folder: Path) -> Manifest:
         """How many demonstrations each pocket takes, and the round's budget divided by it."""
-        config, pockets = self.chain.config, load_pockets(search)
+        config, pockets = self.chain.config, self.last_pockets()
         start = checkpoint_of(pupil.train, "measuring what pockets take", ("the other arms",))
         settings, seed = needs_of(config), derive_seed(self.chain.seed, "needs", search.parent.name)
 
@@ -189,7 +189,7 @@ class Practice:
                 arm,
                 count=self.chain.config.accepted,
                 space=self.space,
-                pockets=load_pockets(search) if arm.needs_search else (),
+                pockets=self.last_pockets() if arm.needs_search else (),
                 before=before,
                 rng=stream(seed, "others"),
             )
@@ -236,7 +236,7 @@ class Practice:
 
     def aim(self, search: Path) -> Path:
         """A few demonstrations inside the pockets, to ask of others whether they help there; none is learned from."""
-        folder, pockets = self.folder / "aim", load_pockets(search)
+        folder, pockets = self.folder / "aim", self.last_pockets()
         draw = TargetedSampler(space=self.space, pockets=pockets, inflate=0.0, uniform_fraction=0.0 if pockets else 1.0)
         inputs = {"search": load_manifest(search).hash}
         count = min(_AIM, self.chain.config.accepted)
