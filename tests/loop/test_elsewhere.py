@@ -111,7 +111,7 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     write_json(waiting[0] / "trained.json", {"policy": str(checkpoint)})
     answer(run, served, check)
     finished = run_tiny(run, config=CONFIG, resume=True)
-    assert set(finished.results[0].arms) == {"baseline", "more_steps", "uniform"}
+    assert set(finished.results[0].arms) == {"baseline", "more-steps", "uniform"}
     assert trained_policy(run / "round-01" / "uniform" / "train") == served
     assert finished.report.exists()
     assert awaited(run) == []

@@ -31,7 +31,8 @@ def results(run: RunResults, test: str = "exam", **solved: int | list[bool]) -> 
     """The run with given numbers of solved cases (the first ones) per arm."""
     n = len(run.suites[test].cases)
     for arm, value in solved.items():
-        run = with_outcomes(run, arm, test, [i < value for i in range(n)] if isinstance(value, int) else value)
+        bits = [i < value for i in range(n)] if isinstance(value, int) else value
+        run = with_outcomes(run, arm.replace("_", "-"), test, bits)
     return run
 
 
@@ -71,7 +72,7 @@ def test_summary_holds_every_promised_key(run: RunResults, tmp_path: Path) -> No
         assert all(set(rate) == {"k", "n", "low", "high"} for rate in content["arms"][arm].values())
         spent = {"attempts", "generated", "accepted", "frames", "train_steps", "rollouts", "score_s", "wall_s"}
         assert set(content["budget"][arm]) == spent
-    for pair in ("targeted_vs_uniform", "targeted_vs_baseline", "more_steps_vs_baseline"):
+    for pair in ("targeted_vs_uniform", "targeted_vs_baseline", "more-steps_vs_baseline"):
         assert set(content["paired"][pair]) == {"wins", "losses", "p", "e_value"}
         assert content["paired"][pair] == content["paired_by_test"]["exam"][pair]
     assert content["suites"]["exam"] == {"hash": run.suites["exam"].hash, "cases": 80}
@@ -236,7 +237,7 @@ def test_an_arm_without_a_pocket_is_said_to_have_drawn_everywhere(run: RunResult
 
 
 def test_the_page_speaks_of_nothing_that_is_not_there(run: RunResults, tmp_path: Path) -> None:
-    arms = {name: arm for name, arm in run.arms.items() if name != "more_steps"}
+    arms = {name: arm for name, arm in run.arms.items() if name != "more-steps"}
     text = write_report(replace(_all_failed(run), arms=arms, pockets=()), tmp_path).read_text()
     for absent in ("shows by how much", "cases lie in the pockets", "worst pocket"):
         assert absent not in text

@@ -116,7 +116,7 @@ _MISSING: Mapping[str, str] = {
     "loss": "a policy whose loss can be differentiated (--policy CHECKPOINT)",
     "pockets": "a dataset of demonstrations inside the pockets (--pockets DATASET)",
     "ensemble": "a policy and other checkpoints to compare it with (--policy CHECKPOINT --ensemble CHECKPOINT …)",
-    "failure": "an estimate of p(fail | θ) for each episode (--failure FILE)",
+    "failure": "an estimate of p(fail | θ) for each episode (--failure SEARCH|FILE)",
 }
 
 

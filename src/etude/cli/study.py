@@ -168,7 +168,8 @@ def tell(finished: "FinishedStudy", *, json: bool = False) -> None:
 def command_line(options: Options) -> str:
     """What a person types to get the same result, wherever it goes."""
     words: list[object] = ["etude", "study", options.task, "--arms", *options.arms]
-    words += ["--replicates", options.replicates, "--pilot", options.pilot, "--preset", options.preset]
+    words += ["--replicates", options.replicates, "--pilot", options.pilot]
+    words += ["--baselines", options.baselines, "--preset", options.preset]
     words += ["--seed", options.seed, "--out", options.out]
     for name in ("arms_file", "rounds", "budget", "exam_cases"):
         value = getattr(options, name)

@@ -105,13 +105,14 @@ def _scored(name: str, score: str) -> Arm:
     return Arm(name=name, draw="distributions", score=score, oversample=3)
 
 
-RESEEDED = "reseeded"
+MORE_STEPS, RESEEDED, UNIFORM = "more-steps", "reseeded", "uniform"
+"""The arms that others are measured against."""
 ARMS: Mapping[str, Arm] = {
     arm.name: arm
     for arm in (
-        Arm(name="more-steps", draw="nothing"),
+        Arm(name=MORE_STEPS, draw="nothing"),
         Arm(name=RESEEDED, draw="nothing", restart=True),
-        Arm(name="uniform", draw="uniform"),
+        Arm(name=UNIFORM, draw="uniform"),
         Arm(name="targeted", draw="plan"),
         Arm(name="failure", draw="pockets"),
         Arm(name="needs", draw="needs"),

@@ -44,8 +44,7 @@ def gather(
     rows = tuple(SearchRow.of(row) for row in archive.rows)
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
-    found = {name: _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
-    arms = {name.replace("-", "_"): arm for name, arm in found.items()}
+    arms = {name: _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
     if any(arm.fresh_search for arm in arms.values()):  # to compare with
         arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
@@ -64,7 +63,7 @@ def gather(
         config=chain.config.to_json(),
         provenance=record["provenance"],
         command=record["command"],
-        pages=stage_pages(chain.directory) | write_round_pages(found, chain.directory, chain.task.space),
+        pages=stage_pages(chain.directory) | write_round_pages(arms, chain.directory, chain.task.space),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
+from etude.acquisition.budget import pocket_weights
 from etude.acquisition.choosing import Choice, choose_demonstrations
 from etude.acquisition.distributions import MutationDistributions
 from etude.core import MismatchError, Perturbation, PerturbationSpace, Pocket
@@ -110,8 +111,7 @@ def choose(
         The stage's result.
     """
     choice = _first(count) if scores is None else choose_demonstrations(scores, count, rng, others=arm.others)
-    inside = [any(pocket.contains(theta, space) for pocket in pockets) for theta in candidates.thetas]
-    weights = np.where(inside, arm.pocket_weight, 1.0)
+    weights = np.array(pocket_weights(candidates.thetas, pockets, space, arm.pocket_weight))
     chosen = choice.chosen
     weights[np.setdiff1d(np.arange(len(weights)), chosen)] = 0.0
     record = {"episodes": chosen.tolist(), "weights": weights.tolist(), **choice.to_json()}

@@ -97,7 +97,7 @@ class Practice:
 
         def work(out: Path) -> Mapping[str, Any]:
             failures = Rate(*load_manifest(search).result["uniform_failures"])
-            regime = judge_regime(failures, load_pockets(search))
+            regime = judge_regime(failures, self.last_pockets())
             write_json(out / REGIME, regime.to_json())
             return {"arm": regime.arm}
 
@@ -218,7 +218,7 @@ class Practice:
             seed=derive_seed(self.chain.seed, "score", self.title),
             companions=(inputs["companion"],) if "companion" in inputs else (),
             aim=inputs["aim"] / DATASET if "aim" in inputs else None,
-            pockets=load_pockets(search) if arm.needs_search else (),
+            pockets=self.last_pockets() if arm.needs_search else (),
             failures=Rate(*load_manifest(search).result["uniform_failures"]),
         )
 

@@ -18,6 +18,7 @@ from etude.core import (
     Suite,
     UnknownNameError,
 )
+from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
 from etude.search import ArchiveRow, FollowedPocket
 
 type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | None
@@ -33,8 +34,8 @@ def foremost(arms: Sequence[str]) -> str | None:
     Args:
         arms: Names in a run's order, without the baseline.
     """
-    practising = [name for name in arms if name not in ("more_steps", "reseeded")]
-    aiming = [name for name in practising if name != "uniform"]
+    practising = [name for name in arms if name not in (MORE_STEPS, RESEEDED)]
+    aiming = [name for name in practising if name != UNIFORM]
     return next(iter(aiming or practising[-1:] or arms[-1:]), None)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from etude.core import EtudeError, cvar, holm, stream
 from etude.core.statistics import AcrossReplicates, Paired, across_replicates, mean_difference, mean_rate
-from etude.loop.arms import RESEEDED
+from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
 from etude.loop.stages import TESTS
 from etude.loop.study.choice import Choice
 from etude.loop.study.curves import Needed, demonstrations_needed, gain_at_equal_cost
-from etude.loop.study.plan import MORE_STEPS, UNIFORM, StudyPlan
+from etude.loop.study.plan import StudyPlan
 from etude.loop.study.record import BASELINE, Failure, Replicate
 
 TAIL = 0.1

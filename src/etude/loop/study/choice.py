@@ -11,7 +11,8 @@ import numpy as np
 from etude.core import EtudeError, MismatchError
 from etude.core.files import json_bytes, read_json, write_json
 from etude.core.statistics import AcrossReplicates, mean_difference, replicates_needed, spread_bound
-from etude.loop.study.plan import UNIFORM, StudyPlan
+from etude.loop.arms import UNIFORM
+from etude.loop.study.plan import StudyPlan
 from etude.loop.study.record import Replicate
 
 CHOICE = "choice.json"

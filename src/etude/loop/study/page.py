@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from etude.core.files import write_bytes, write_json
+from etude.loop.arms import UNIFORM
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import grid, header, row, scrolling, section
 from etude.loop.report.drawing.lines import Curve, key
@@ -140,7 +141,7 @@ def _equal_budgets(analysis: Analysis) -> str:
     """Whether the primary comparison is what it says: equal demonstrations, equal gradient steps."""
     uneven: list[str] = []
     for each in analysis.confirmed:
-        ends = {name: each.arms[name].last for name in ("uniform", *(arm.name for arm in analysis.compared))}
+        ends = {name: each.arms[name].last for name in (UNIFORM, *(arm.name for arm in analysis.compared))}
         budgets = {(end.demonstrations, end.train_steps) for end in ends.values()}
         if len(budgets) > 1:
             uneven.append(each.name)

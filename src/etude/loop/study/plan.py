@@ -9,12 +9,11 @@ from typing import Any
 
 from etude.core import ConfigError, EtudeError, MismatchError, derive_seed
 from etude.core.files import json_bytes, read_json, write_json
-from etude.loop.arms import RESEEDED
+from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
 from etude.loop.config import LoopConfig
 from etude.loop.stage import differences
 
 PLAN = "plan.json"
-MORE_STEPS, UNIFORM = "more-steps", "uniform"
 CONTROLS = (MORE_STEPS, RESEEDED)
 """What any retraining gains: always in the table."""
 

@@ -5,9 +5,9 @@ from math import inf
 from typing import Literal
 
 from etude.core.statistics import AcrossReplicates
+from etude.loop.arms import UNIFORM
 from etude.loop.report.drawing.wording import arm_title, signed
 from etude.loop.study.analysis import Analysis, ArmAnalysis
-from etude.loop.study.plan import UNIFORM
 from etude.loop.study.record import BASELINE
 
 type State = Literal["yes", "no", "undecided"]

@@ -10,8 +10,8 @@ _TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
 
 
 def arm_title(name: str) -> str:
-    """An arm as a row's heading, written with - or _."""
-    return _ARMS.get(name.replace("_", "-"), sentence_case(name))
+    """An arm as a row's heading."""
+    return _ARMS.get(name, sentence_case(name))
 
 
 def arm_colour(arms: Iterable[str], arm: str) -> str:
@@ -21,7 +21,7 @@ def arm_colour(arms: Iterable[str], arm: str) -> str:
         arms: All that are shown there, in their order.
         arm: One of them.
     """
-    names = [name.replace("_", "-") for name in (*arms, arm)]
+    names = [*arms, arm]
     others = [name for name in names if name not in _COLOURS]
     return f"arm{_COLOURS[names[-1]] if names[-1] in _COLOURS else 3 + others.index(names[-1]) % 3}"
 

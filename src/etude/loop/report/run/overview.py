@@ -2,6 +2,7 @@
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
+from etude.loop.arms import MORE_STEPS
 from etude.loop.report.drawing.charts import training_curves, whisker
 from etude.loop.report.drawing.layout import grid, header, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
@@ -41,7 +42,7 @@ def results_section(run: RunResults) -> Html:
         "the choice of cases, not the training: another training seed moves every row. The exam was chosen where the "
         "baseline fails, so any retraining looks better there"
     )
-    note += "; “same data, more steps” shows by how much." if "more_steps" in run.arms else "."
+    note += "; “same data, more steps” shows by how much." if MORE_STEPS in run.arms else "."
     results = tag("table", head, body, class_="results")
     return section("results", "Results", note, results, tag("h3", "Case by case"), _paired_table(run))
 

@@ -4,6 +4,7 @@ from rich.table import Table
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
+from etude.loop.arms import UNIFORM
 from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
@@ -27,7 +28,7 @@ def table(run: RunResults) -> Table:
         result.add_row(arm_title(name), *(_rate_cell(arm.rate(test)) for test in TESTS))
     result.add_section()
     aimed = practised_arm(run) or ""
-    wanted = [(aimed, "uniform"), *((name, "baseline") for name in reversed(list(run.arms)) if name != "baseline")]
+    wanted = [(aimed, UNIFORM), *((name, "baseline") for name in reversed(list(run.arms)) if name != "baseline")]
     for first, second in wanted:
         if first != second and first in run.arms and second in run.arms:
             cells = [_paired_cell(run, first, second, test) for test in TESTS]

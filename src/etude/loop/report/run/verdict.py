@@ -5,6 +5,7 @@ from typing import Literal
 
 from etude.core import Paired
 from etude.evaluation.comparison import p_text
+from etude.loop.arms import MORE_STEPS, UNIFORM
 from etude.loop.report.drawing.wording import arm_title, count_text, signed, test_title
 from etude.loop.report.results import RunResults, foremost
 from etude.loop.report.run.comparison import compare
@@ -64,7 +65,7 @@ def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
     if not any(results.rate(test).k for results in run.arms.values()):
         return "unclear", f"No policy solved a case of {where}: train the first one longer, or on more demonstrations."
     tone = outcome_of(compare(run, arm, "baseline", test))
-    if arm == "more_steps":
+    if arm == MORE_STEPS:
         name = "Training longer on the same data"
     if tone == "worse":
         return "worse", f"{name} made the policy worse on {where}."
@@ -74,8 +75,8 @@ def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
     if nominal.difference < -NOMINAL_MARGIN:
         cost = f"{-nominal.difference * 100:.0f} points"
         return "unclear", f"{name} helped on {where}, but success in the nominal world fell by {cost}."
-    if arm != "more_steps" and _both_sat(run, arm, "more_steps", test):
-        control = outcome_of(compare(run, arm, "more_steps", test))
+    if arm != MORE_STEPS and _both_sat(run, arm, MORE_STEPS, test):
+        control = outcome_of(compare(run, arm, MORE_STEPS, test))
         if control != "better":
             return "unclear", f"{name} helped on {where}, but not shown to be more than training longer would."
     return "better", f"{name} helped on {where}{_beside_uniform(run, arm, test)}."
@@ -83,14 +84,14 @@ def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
 
 def _beside_uniform(run: RunResults, arm: str, test: str) -> str:
     """The other half of a gain: whether aiming was what helped."""
-    if arm == "uniform" or not _both_sat(run, arm, "uniform", test):
+    if arm == UNIFORM or not _both_sat(run, arm, UNIFORM, test):
         return ""
     readings: dict[Tone, str] = {
         "better": ", and more than uniform practice did",
         "worse": ", but less than uniform practice did",
         "unclear": "; against uniform practice no difference is shown",
     }
-    return readings[outcome_of(compare(run, arm, "uniform", test))]
+    return readings[outcome_of(compare(run, arm, UNIFORM, test))]
 
 
 def _both_sat(run: RunResults, first: str, second: str, test: str) -> bool:
@@ -99,16 +100,16 @@ def _both_sat(run: RunResults, first: str, second: str, test: str) -> bool:
 
 def _sentences(run: RunResults, arm: str, test: str) -> list[str]:
     sentences = [_against_baseline(run, arm, test)]
-    if arm != "more_steps" and _both_sat(run, arm, "more_steps", test):
-        reached = count_text(run.arms["more_steps"].rate(test))
-        comparison = _comparison(run, arm, "more_steps", test)
+    if arm != MORE_STEPS and _both_sat(run, arm, MORE_STEPS, test):
+        reached = count_text(run.arms[MORE_STEPS].rate(test))
+        comparison = _comparison(run, arm, MORE_STEPS, test)
         sentences.append(f"Against the same data with more steps ({reached}): {comparison}.")
     if _both_sat(run, arm, "baseline", "nominal"):
         sentences.append(_nominal(run, arm))
     if test != "uniform_test" and _both_sat(run, arm, "baseline", "uniform_test"):
         sentences.append(f"{_change(run, arm, 'uniform_test')}: {_comparison(run, arm, 'baseline', 'uniform_test')}.")
-    if arm != "uniform" and _both_sat(run, arm, "uniform", test):
-        comparison = _comparison(run, arm, "uniform", test)
+    if arm != UNIFORM and _both_sat(run, arm, UNIFORM, test):
+        comparison = _comparison(run, arm, UNIFORM, test)
         sentences.append(f"Against uniform practice, {_budget_words(run, arm)}: {comparison}.")
     return sentences
 
@@ -151,7 +152,7 @@ def _comparison(run: RunResults, first: str, second: str, test: str) -> str:
 
 
 def _budget_words(run: RunResults, arm: str) -> str:
-    ours, theirs = run.arms[arm].budget, run.arms["uniform"].budget
+    ours, theirs = run.arms[arm].budget, run.arms[UNIFORM].budget
     if (ours.accepted, ours.train_steps) == (theirs.accepted, theirs.train_steps):
         return "with as many demonstrations and training steps"
     return (
