@@ -128,8 +128,12 @@ def test_distributions_survive_json(tmp_path: Path):
     changed.save(tmp_path / "distributions.json")
     again = MutationDistributions.load(tmp_path / "distributions.json", FACTORS)
     assert again.to_json() == changed.to_json() == json.loads((tmp_path / "distributions.json").read_text())
-    with pytest.raises(MismatchError, match="mutates a, b, c, d; this world's factors are a, b"):
+    with pytest.raises(MismatchError, match="mutates c, d, which this world has not: use it"):
         MutationDistributions.load(tmp_path / "distributions.json", ("a", "b"))
+    with pytest.raises(MismatchError, match=r"does not mutate e, which this world varies: use it"):
+        MutationDistributions.load(tmp_path / "distributions.json", (*FACTORS, "e"))
+    with pytest.raises(MismatchError, match="has its factors in another order: use it"):
+        MutationDistributions.load(tmp_path / "distributions.json", FACTORS[::-1])
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(EtudeError, match="holds no mutation distributions"):
         MutationDistributions.load(tmp_path / "other.json")

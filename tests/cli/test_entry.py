@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cli.running import Run
 
 from etude.cli import entry, main
 from etude.cli.usage import condense
@@ -89,7 +90,10 @@ print("loaded:", *[m for m in {HEAVY!r} if m in sys.modules])
         (["collect", "t", "--episode", "3"], "unknown option '--episode'. Did you mean '--episodes'?"),
         (["collect", "t", "--episodes", "three", "--out", "o"], "--episodes: invalid literal for int()"),
         (["collect", "--out", "o"], "Missing from etude collect: TASK, --episodes INT."),
-        (["collect", "t", "--episodes", "3", "--out", "o", "--space", "unifrm"], "'unifrm' for argument '--space'"),
+        (
+            ["collect", "t", "--episodes", "3", "--out", "o", "--space", "unifrm"],
+            "unknown --space 'unifrm'. Did you mean 'uniform'?",
+        ),
         (["collect", "t", "--episodes", "3", "--episodes", "4"], "option --episodes is given twice"),
         (["eval", "t", "u", "--policy", "expert", "--out", "o"], "Unrecognized options: u."),
     ],
@@ -189,3 +193,9 @@ def test_a_framed_complaint_is_condensed_without_its_explanations():
 """
     assert condense(box) == "Missing from etude collect: TASK, --episodes INT."
     assert condense("something else entirely\n") == "something else entirely."
+
+
+def test_a_choice_that_there_is_not_is_told_with_the_nearest(run: Run):
+    told = run("generate", "--source", "a", "--accepted", 3, "--select", "nearest-objects", "--out", "b", code=2)[1]
+    choices = "nearest-object, nearest-robot, random"
+    assert told == f"etude: unknown --select 'nearest-objects'. Did you mean 'nearest-object'? Valid: {choices}.\n"

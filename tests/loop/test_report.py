@@ -243,12 +243,14 @@ def test_the_page_speaks_of_nothing_that_is_not_there(run: RunResults, tmp_path:
         assert absent not in text
 
 
-def test_the_terminal_compares_the_arm_that_aims_with_uniform(run: RunResults) -> None:
-    arms = {name: run.arms[name] for name in ("baseline", "uniform")} | {"failure": run.arms["targeted"]}
+def test_the_terminal_compares_every_arm_that_aims_with_uniform(run: RunResults) -> None:
+    arms = {name: run.arms[name] for name in ("baseline", "more-steps", "uniform")}
+    arms |= dict.fromkeys(("failure", "bold"), run.arms["targeted"])
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(table(replace(run, arms=arms)))
     rows = re.findall(r"(\w+) against[^\n]*\n\W*(\w+)", console.export_text())
-    assert rows == [("Failure", "uniform"), ("Failure", "baseline"), ("Uniform", "baseline")]
+    against_uniform = [("Failure", "uniform"), ("Bold", "uniform")]
+    assert rows == [*against_uniform, *((arm, "baseline") for arm in ("Failure", "steps", "Uniform", "Bold"))]
 
 
 # --- maps

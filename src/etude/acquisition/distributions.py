@@ -242,9 +242,12 @@ class MutationDistributions:
                 f"'{path}' holds no mutation distributions: name the distributions.json of a round."
             ) from error
         if factors is not None and found.factors != tuple(factors):
+            more, fewer = (sorted(set(a) - set(b)) for a, b in ((found.factors, factors), (factors, found.factors)))
+            told = [f"mutates {', '.join(more)}, which this world has not"] if more else []
+            told += [f"does not mutate {', '.join(fewer)}, which this world varies"] if fewer else []
             raise MismatchError(
-                f"'{path}' mutates {', '.join(found.factors)}; this world's factors are {', '.join(factors)}: "
-                "use it with the task that it was made for."
+                f"'{path}' {' and '.join(told) or 'has its factors in another order'}: use it with the task that it "
+                "was made for."
             )
         return found
 

@@ -33,6 +33,10 @@ class Options(WorkerOptions):
     where they parted. Demonstrations of another simulator do not replay: what they recorded is used, their datagen
     columns or their states and observations.
 
+    By hand: space plays and pauses, . and , step, > and < jump by ten frames, m marks the next sub-task and 1 to 9 a
+    certain one, u takes a mark back, Enter keeps the marks, s skips the episode, q saves and stops. Only tasks whose
+    demonstrations are cut into several pieces have something to mark; those of franka-lift are of one piece.
+
     Examples:
         etude annotate data/first --auto --out data/sources
         etude annotate data/first --manual --out data/marked

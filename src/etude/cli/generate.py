@@ -46,7 +46,7 @@ front_camera.yaw_rad:4 --out data/even
         etude generate --source data/sources --task franka-stack --accepted 80 --select nearest-object --per-subtask \
 --noise 0.03 --out data/varied
         etude generate --source data/sources --task franka-stack --accepted 80 --distribution \
-runs/a/round-01/gradient/distributions.json --out data/aimed
+runs/a/round-01/gradient/choose/distributions.json --out data/aimed
 
     Attributes:
         source: Folder of the annotated dataset (`etude annotate`).

@@ -9,6 +9,8 @@ from typing import get_args, get_type_hints
 from etude.cli.configuration import FLAG, HELP, with_config
 from etude.core import ConfigError, UnknownNameError
 
+_CHOICE = re.compile(r"choice '(?P<value>.*)' for argument '(?P<option>--.*?)'\. Expected one of \((?P<valid>.*)\)")
+
 
 def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
     """Read a command's options.
@@ -43,7 +45,10 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
     except SystemExit as end:
         if not end.code:
             raise
-        raise ConfigError(f"{condense(complaint.getvalue())} See: etude {verb} --help") from None
+        told = condense(complaint.getvalue())
+        if found := _CHOICE.search(told):
+            raise UnknownNameError(found["option"], found["value"], re.findall(r"'([^']*)'", found["valid"])) from None
+        raise ConfigError(f"{told} See: etude {verb} --help") from None
 
 
 def require_at_least(least: int, **values: int) -> None:

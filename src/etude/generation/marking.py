@@ -103,7 +103,7 @@ class Marking:
 
     def _marked(self, signal: str) -> "Marking":
         if not signal:
-            return replace(self, notice="all sub-tasks are marked; undo takes the last mark back")
+            return replace(self, notice="all sub-tasks are marked; u takes the last mark back")
         if signal not in self.signals:
             raise UnknownNameError("sub-task", signal, self.signals)
         others = {name: frame for name, frame in self.marks.items() if name != signal}

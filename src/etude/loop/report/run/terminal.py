@@ -4,7 +4,7 @@ from rich.table import Table
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import UNIFORM
+from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
 from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
@@ -27,10 +27,11 @@ def table(run: RunResults) -> Table:
     for name, arm in run.arms.items():
         result.add_row(arm_title(name), *(_rate_cell(arm.rate(test)) for test in TESTS))
     result.add_section()
-    aimed = practised_arm(run) or ""
-    wanted = [(aimed, UNIFORM), *((name, "baseline") for name in reversed(list(run.arms)) if name != "baseline")]
-    for first, second in wanted:
-        if first != second and first in run.arms and second in run.arms:
+    arms = [name for name in run.arms if name != "baseline"]
+    foremost_first = sorted(arms, key=lambda name: name != practised_arm(run))
+    aiming = [name for name in foremost_first if name not in (MORE_STEPS, RESEEDED, UNIFORM)]
+    for first, second in [*((name, UNIFORM) for name in aiming), *((name, "baseline") for name in foremost_first)]:
+        if second in run.arms:
             cells = [_paired_cell(run, first, second, test) for test in TESTS]
             result.add_row(f"{arm_title(first)} against\n{arm_title(second).lower()}", *cells)
     return result
