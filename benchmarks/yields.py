@@ -67,7 +67,6 @@ def human_sources(task: Task, environment: Any) -> list[SourceDemonstration]:
             continue
         source = SourceDemonstration(
             episode=len(sources),
-            case=case,
             actions=np.stack(actions.taken)[: annotation.length],
             objects=annotation.objects,
             grippers=annotation.grippers,

@@ -10,8 +10,9 @@ from generation.grasping import STEP_M, GraspTask
 
 from etude.compute import SerialExecutor
 from etude.core import Case, EtudeError, MismatchError, Perturbation, Segment, SegmentPlan, StageFailedError
+from etude.core.files import read_json
 from etude.data import ACTION, DatasetMeta, read_numbers
-from etude.generation.annotated import read_left_out
+from etude.generation.annotated import LEFT_OUT
 from etude.generation.annotating import annotate_dataset
 from etude.generation.annotation import Annotation, Parted, annotate_episode
 from etude.generation.loading import load_sources
@@ -41,7 +42,6 @@ def test_a_source_says_where_everything_was_and_what_was_asked_for(annotated: Pa
     sources = load_sources(annotated, TASK.segments, task=TASK)
     assert [source.episode for source in sources] == [0, 1, 2]
     for source in sources:
-        assert source.case is not None
         assert set(source.objects) == {"puck", "goal"}
         assert source.rise("grasp")
         assert source.rise("bring") is None
@@ -132,11 +132,9 @@ def test_parted_episodes_are_listed_and_the_others_kept(
     result = annotate_dataset(meta, tmp_path / "some", TASK, executor=SerialExecutor())
     assert result.kept == 2
     assert list(result.left_out) == [1]
-    assert read_left_out(tmp_path / "some").keys() == {1}
-    assert [source.case for source in load_sources(tmp_path / "some", TASK.segments)] == [
-        meta.episodes[0].case,
-        meta.episodes[2].case,
-    ]
+    assert read_json(tmp_path / "some" / LEFT_OUT).keys() == {"1"}
+    kept = [record.case for record in DatasetMeta.open(tmp_path / "some").episodes]
+    assert kept == [meta.episodes[0].case, meta.episodes[2].case]
 
 
 class _Forged:

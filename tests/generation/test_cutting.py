@@ -17,7 +17,6 @@ def source(a: int, b: int, length: int = 20) -> SourceDemonstration:
     poses = np.tile(np.eye(4), (length, 1, 1))
     return SourceDemonstration(
         episode=0,
-        case=None,
         actions=np.zeros((length, 3), np.float32),
         objects={},
         grippers={"hand": poses},

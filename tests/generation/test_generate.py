@@ -56,7 +56,6 @@ def demonstration(seed: int, episode: int) -> SourceDemonstration:
     assert isinstance(annotation, Annotation)
     return SourceDemonstration(
         episode=episode,
-        case=case,
         actions=actions,
         objects=annotation.objects,
         grippers=annotation.grippers,
@@ -186,7 +185,6 @@ def test_an_attempt_ends_where_the_hand_has_lost_what_it_carries():
     [
         ({"select": "best"}, r"select = best: choose one of random, nearest-object, nearest-robot\."),
         ({"noise": 2.0}, "noise = 2 is out of range"),
-        ({"fixed_steps": -1}, "fixed_steps = -1 must be at least 0"),
         ({"lift_m": -1.0}, "lift_m = -1 must be at least 0"),
     ],
 )

@@ -28,7 +28,6 @@ def demonstration(push_m: float = 0.0, drop_m: float = 0.0, *, again: bool = Tru
     eggs[40 : 50 if again else LENGTH, 2, 3] -= drop_m
     return SourceDemonstration(
         episode=0,
-        case=None,
         actions=np.zeros((LENGTH, 3), np.float32),
         objects={"egg": NOWHERE @ eggs},
         grippers={"hand": NOWHERE @ hands},

@@ -37,7 +37,7 @@ def demonstration(task: SimTask, seed: int) -> SourceDemonstration:
     annotation = annotate_episode(task.environment(), actions, case)
     assert isinstance(annotation, Annotation)
     parts = {name: getattr(annotation, name) for name in ("objects", "grippers", "targets", "commands", "signals")}
-    return SourceDemonstration(episode=0, case=case, actions=actions[: annotation.length], **parts)
+    return SourceDemonstration(episode=0, actions=actions[: annotation.length], **parts)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.sheet.name)

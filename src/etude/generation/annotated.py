@@ -103,9 +103,3 @@ def annotated_episode(meta: DatasetMeta, index: int, annotation: Annotation) -> 
 def _is_older(column: str) -> bool:
     """Whether a column is of another annotation."""
     return bool(find_datagen([column])) or ".subtask_term_signals." in f".{column}"
-
-
-def read_left_out(root: Path) -> dict[int, str]:
-    """Episode of the source -> why an annotated dataset does not have it."""
-    kept = read_json(root / LEFT_OUT) if (root / LEFT_OUT).exists() else {}
-    return {int(episode): str(record["why"]) for episode, record in kept.items()}

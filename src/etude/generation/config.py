@@ -17,7 +17,6 @@ class GenerationConfig:
             None on fingers, and none on the way between segments.
         lift_m: How far above the lowest that the gripper is in any source the way rises before it goes aside, to meet
             nothing; 0 goes straight.
-        fixed_steps: Control steps of rest before a segment begins.
         hold_steps: Control steps to wait for the success after the last segment.
     """
 
@@ -25,7 +24,6 @@ class GenerationConfig:
     per_subtask: bool = False
     noise: float = 0.0
     lift_m: float = 0.1
-    fixed_steps: int = 0
     hold_steps: int = 25
 
     def __post_init__(self) -> None:
@@ -33,6 +31,6 @@ class GenerationConfig:
             raise ConfigError(f"select = {self.select}: choose one of {', '.join(STRATEGIES)}.")
         if not 0.0 <= self.noise <= 1.0:
             raise ConfigError(f"noise = {self.noise:g} is out of range: choose 0 to 1.")
-        for name in ("lift_m", "fixed_steps", "hold_steps"):
+        for name in ("lift_m", "hold_steps"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} = {getattr(self, name):g} must be at least 0.")

@@ -139,7 +139,6 @@ def _read(meta: DatasetMeta, index: int, columns: Sequence[DatagenColumn]) -> So
     signals = rows[SUBTASKS].astype(np.bool_)
     return SourceDemonstration(
         episode=index,
-        case=meta.episodes[index].case if meta.episodes else None,
         actions=rows[ACTION].astype(np.float32),
         objects=parts[Datagen.OBJECT],
         grippers=parts[Datagen.GRIPPER],

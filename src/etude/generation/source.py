@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
-from etude.core import Case
 from etude.generation.stitching import Motion
 
 type Poses = Float64[NDArray[np.float64], "T 4 4"]
@@ -21,7 +20,6 @@ class SourceDemonstration:
 
     Attributes:
         episode: Its index in the dataset.
-        case: The (θ, seed) it was made at; None where that is not known.
         actions: As executed, (T, A).
         objects: Object -> X_world_object, (T, 4, 4).
         grippers: Gripper -> X_world_gripper, (T, 4, 4).
@@ -31,7 +29,6 @@ class SourceDemonstration:
     """
 
     episode: int
-    case: Case | None
     actions: Float32[NDArray[np.float32], "T A"]
     objects: Mapping[str, Poses]
     grippers: Mapping[str, Poses]

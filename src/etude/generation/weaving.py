@@ -172,8 +172,7 @@ class Weaver:
     def _way(self, part: Part, end: Pose, *, alone: bool) -> Poses:
         """From what the gripper was asked for last to before the first target of its next segment, (steps, 4, 4)."""
         last = self._arms[part.gripper].last.pose
-        way = self._travels[part.gripper].way(last, end, rises=alone)  # what is held together is not lifted apart
-        return np.concatenate([way[:-1], np.repeat(end[None], self._config.fixed_steps, axis=0)])
+        return self._travels[part.gripper].way(last, end, rises=alone)[:-1]  # held together, not lifted apart
 
     def _placed(
         self,
