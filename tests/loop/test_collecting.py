@@ -10,7 +10,7 @@ from toys import SPACE, PointTask
 from etude.compute import ProcessExecutor, SerialExecutor
 from etude.core import EtudeError, Executor, MismatchError, Outcome, Perturbation, StageFailedError
 from etude.data import DatasetMeta
-from etude.loop.making.collecting import Collected, collect
+from etude.loop.making.collecting import FAILED, Collected, collect
 
 TASK = PointTask(max_steps=5)  # too few for the far goals: the expert fails at some
 SERIAL = SerialExecutor()
@@ -79,6 +79,20 @@ def test_a_finished_collection_is_left_alone_and_can_be_extended(whole: tuple[Pa
     assert contents(tmp_path / "d") == before
     assert gather(tmp_path / "d") == whole[1]
     assert DatasetMeta.open(tmp_path / "d").episodes == DatasetMeta.open(whole[0]).episodes
+
+
+def test_attempts_that_are_enough_need_no_others_to_be_a_number_of_demonstrations(tmp_path: Path):
+    def more(*, accepted: int | None = None, attempts: int | None = None) -> Collected:
+        return collect(
+            TASK, tmp_path / "d", accepted=accepted, attempts=attempts, draw=draw, seed=3, executor=SERIAL,
+            keep_failed=True,
+        )  # fmt: skip
+
+    enough = more(attempts=10)
+    before = contents(tmp_path / "d")
+    assert DatasetMeta.open(tmp_path / "d" / FAILED).total_episodes == 10 - enough.accepted
+    assert more(accepted=enough.accepted).accepted == enough.accepted
+    assert contents(tmp_path / "d") == before
 
 
 def test_an_episode_is_reported_when_it_is_on_disk(tmp_path: Path):

@@ -7,7 +7,7 @@ from loop.tiny import StopsAfter
 from toys import SPACE, PointTask
 
 from etude.compute import ProcessExecutor, SerialExecutor
-from etude.core import ConfigError, Executor, StageFailedError, UnknownNameError
+from etude.core import ConfigError, EtudeError, Executor, StageFailedError, UnknownNameError
 from etude.data import DatasetMeta
 from etude.loop.making.collecting import Collected, collect
 from etude.loop.making.quotas import Quotas, divide
@@ -116,6 +116,20 @@ def test_divisions_that_make_no_sense_are_refused(bins: dict[str, int], error: t
 
 def test_one_part_has_no_end_but_its_number():
     quotas = Quotas(1, None)
-    quotas.restore([False] * 500)
+    for attempt in range(500):
+        quotas.add(attempt, success=False)
     assert (quotas.attempts, quotas.over) == (500, False)
     assert Quotas(1, 0).over
+
+
+def test_a_collection_goes_on_however_many_parts_are_closed(tmp_path: Path):
+    draws = [SPACE.narrowed(PARTS[1]).sample, *[None] * 3999]  # an attempt in 4000 is made
+
+    def sparse(executor: Executor, seed: int = 0) -> Collected:
+        return collect(TASK, tmp_path / "d", accepted=20_000, draw=draws, seed=seed, executor=executor)
+
+    with pytest.raises(KeyboardInterrupt):
+        sparse(StopsAfter(4))
+    with pytest.raises(EtudeError, match="was not collected with seed 1"):
+        sparse(SERIAL, seed=1)
+    assert sparse(SERIAL).accepted == 5

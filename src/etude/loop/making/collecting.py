@@ -91,9 +91,7 @@ def collect(
         failed = stack.enter_context(_writer(out / FAILED, task)) if keep_failed else None
         if accepted is not None and writer.episodes > accepted:
             raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
-        behind = max(_attempts_behind(w, seed) for w in (writer, failed) if w)
-        quotas.restore(_were_accepted(out, seed, behind))
-        cases = _cases(draws, quotas, seed, behind, attempts)
+        cases = _cases(draws, quotas, seed, _count_again(quotas, writer, failed, seed), attempts)
         results = executor.map(_make, (_Job(i, task, case, maker, generator, keep_failed) for i, case in cases))
         stack.callback(getattr(results, "close", lambda: None))
         failures, film = Failures(task, maker), out.with_name(f"{out.name}-failed.mp4")
@@ -176,19 +174,28 @@ def _cases(
             yield attempt, Case(draw(attempt_stream(seed, attempt)), derive_seed(seed, "attempt", attempt))
 
 
-def _were_accepted(root: Path, seed: int, attempts: int) -> Iterator[bool]:
-    """Of the first attempts, whether a dataset has what they made: its sidecar has their seeds."""
-    episodes = DatasetMeta.open(root).episodes if attempts else ()
-    seeds = {episode.case.seed for episode in episodes if episode.case}
-    return (derive_seed(seed, "attempt", attempt) in seeds for attempt in range(attempts))
+def _count_again(quotas: Quotas, writer: DatasetWriter, failed: DatasetWriter | None, seed: int) -> int:
+    """Count again the attempts that a resumed dataset has used: the number of the first that is still to be made.
 
+    The episodes' seeds say which they were. Numbers of parts that want no more are passed over, however many: there may
+    be thousands to an attempt.
 
-def _attempts_behind(writer: DatasetWriter, seed: int) -> int:
-    """How many attempts a resumed dataset has used: its last episode's seed says which attempt it was."""
-    last = writer.last_seed
-    if last is None:
-        return 0
-    for index in range(100 * writer.episodes + 10_000):
-        if derive_seed(seed, "attempt", index) == last:
-            return index + 1
+    Raises:
+        EtudeError: The episodes are not of this seed.
+    """
+    writers = [writer, failed] if failed else [writer]
+    last, unseen = writer.last_seed, {w.last_seed for w in writers} - {None}
+    saved = {episode.case.seed for episode in DatasetMeta.open(writer.root).episodes if episode.case} if unseen else {}
+    most = 100 * sum(w.episodes for w in writers) + 100 * len(quotas.rates) + 10_000
+    for attempt in count():
+        if not unseen or (quotas.over and last not in {None, *unseen}):
+            return attempt
+        if quotas.over:
+            break
+        if quotas.wants(attempt):
+            made = derive_seed(seed, "attempt", attempt)
+            quotas.add(attempt, success=made in saved)
+            unseen.discard(made)
+            if quotas.attempts > most:
+                break
     raise EtudeError(f"dataset '{writer.root}' was not collected with seed {seed}: use the seed it was begun with.")

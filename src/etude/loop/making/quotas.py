@@ -1,6 +1,6 @@
 """Equal numbers of demonstrations from all parts of a space, whatever share of the attempts succeeds in each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 
 import numpy as np
@@ -50,8 +50,9 @@ class Quotas:
     """
 
     def __init__(self, parts: int, each: int | None, *, without: Sequence[int] = ()) -> None:
-        self._each, self._without = each, frozenset(without)
+        self._each = each
         self._accepted, self._attempts = [0] * parts, [0] * parts
+        self._open = {part for part in range(parts) if part not in without and each != 0}
 
     @property
     def rates(self) -> tuple[Rate, ...]:
@@ -66,7 +67,7 @@ class Quotas:
     @property
     def over(self) -> bool:
         """Whether no part wants more."""
-        return not any(self._open(part) for part in range(len(self._attempts)))
+        return not self._open
 
     def part(self, attempt: int) -> int:
         """The part that an attempt is made in."""
@@ -74,21 +75,18 @@ class Quotas:
 
     def wants(self, attempt: int) -> bool:
         """Whether an attempt is to be made: once refused, a part is always."""
-        return self._open(self.part(attempt))
+        return self.part(attempt) in self._open
 
     def add(self, attempt: int, *, success: bool) -> None:
         """Count an attempt that was wanted."""
-        self._attempts[self.part(attempt)] += 1
-        self._accepted[self.part(attempt)] += success
+        part = self.part(attempt)
+        self._attempts[part] += 1
+        self._accepted[part] += success
+        if not self._wants_more(part):
+            self._open.discard(part)
 
-    def restore(self, outcomes: Iterable[bool]) -> None:
-        """Count again attempts 0, 1, … of which it is known whether they gave a demonstration."""
-        for attempt, success in enumerate(outcomes):
-            if self.wants(attempt):
-                self.add(attempt, success=success)
-
-    def _open(self, part: int) -> bool:
+    def _wants_more(self, part: int) -> bool:
         accepted, attempts = self._accepted[part], self._attempts[part]
-        if part in self._without or (self._each is not None and accepted >= self._each):
+        if self._each is not None and accepted >= self._each:
             return False
         return len(self._attempts) == 1 or attempts < _ENOUGH or accepted >= attempts * _HOPE
