@@ -77,6 +77,8 @@ def test_attempts_that_all_fail_end_with_where_and_the_yields(run: Run, sources:
     command = ("generate", "--source", sources, "--task", hurried, "--executor", "serial", "--out", tmp_path / "d")
     told, err = run(*command, "--attempts", 2, code=2)
     assert "only 0 of 2 attempts" in err
+    assert "no reach before the first sub-task (2)" in err  # which is what running out of time is called here
+    assert "or give it more time (max_steps=6 in the task)" in err
     assert "etude train" not in told
     assert f"page: {tmp_path / 'd/meta/etude/yields.html'}" in told
     assert json.loads((tmp_path / "d/meta/etude/yields.json").read_text())["overall"]["n"] == 2

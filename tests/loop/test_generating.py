@@ -110,11 +110,15 @@ def test_a_number_of_attempts_can_be_asked_for_instead(sources: Path, whole: tup
         gather(sources, tmp_path / "e")
 
 
-def test_attempts_that_all_fail_are_told_with_where_they_fail(sources: Path, tmp_path: Path):
+@pytest.mark.parametrize(("max_steps", "ran_out"), [(80, True), (400, False)])
+def test_attempts_that_all_fail_are_told_with_where_they_fail(
+    sources: Path, tmp_path: Path, max_steps: int, ran_out: bool
+):
     with pytest.raises(
         StageFailedError, match=r"the generator succeeded in only 0 of 100 attempts.*timeout after grasp"
-    ):
-        gather(sources, tmp_path / "d", accepted=1, task=replace(TASK, slip=0.8))
+    ) as told:
+        gather(sources, tmp_path / "d", accepted=1, task=replace(TASK, slip=0.8, max_steps=max_steps))
+    assert ("more time" in str(told.value)) == ran_out
 
 
 def test_distributions_say_which_source_a_demonstration_is_made_from(sources: Path, tmp_path: Path):

@@ -22,10 +22,12 @@ class Failures:
         self._task, self._maker = task, maker
         self._places: Counter[str] = Counter()
         self._shown: Made | None = None
+        self._late = False
 
     def add(self, made: Made) -> None:
         """Count one failure."""
         self._places[made.stuck] += 1
+        self._late |= made.outcome.length >= self._task.max_steps  # whatever the task calls that
         if self._shown is None or (self._maker.again(self._task, self._shown) is None):
             self._shown = made
 
@@ -44,8 +46,7 @@ class Failures:
         if not over and (attempts < _ENOUGH or accepted >= attempts * _HOPE):
             return
         places = ", ".join(f"{place} ({count})" for place, count in self._places.most_common(3))
-        late = any(place.startswith("timeout") for place in self._places)
-        time = f", or give it more time (max_steps={2 * self._task.max_steps} in the task)" if late else ""
+        time = f", or give it more time (max_steps={2 * self._task.max_steps} in the task)" if self._late else ""
         raise StageFailedError(
             f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}"
             f"{f': {places}' if places else ''}; narrow the ranges it is asked to work in{time}.{self._film(film)}"
