@@ -2,20 +2,29 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli.running import Run
+from toys import SPACE
 
 from etude.acquisition.distributions import MutationDistributions
 from etude.cli import main
 from etude.cli.stratifying import Strata
-from etude.core import Rate
+from etude.core import InfeasibleError, Perturbation, Rate
+from etude.core.files import write_json
 from etude.data import DatasetMeta
 from etude.sim import make_task
 
 TASK = "franka-lift:distractors=0,cameras=none"
 
+CROWDED = "franka-lift:distractors=1,cameras=none"
+BLOCKED = (
+    "--task", CROWDED, "--theta", "distractors.count=1",
+    "distractor_1.x_m=0.5", "distractor_1.y_m=0", "cube_red.x_m=0.5", "cube_red.y_m=0",
+)  # fmt: skip
 EVENLY = ("--accepted", "8", "--space", "uniform", "--stratify")
 
 
@@ -72,6 +81,34 @@ def test_a_rounds_distributions_say_where(run: Run, sources: Path, tmp_path: Pat
     assert set(record.case.theta.values) == set(names)
 
 
+def test_a_perturbation_comes_from_a_file(run: Run, sources: Path, tmp_path: Path):
+    theta = {"cube.scale": 1.05, "cube_red.x_m": 0.47}
+    write_json(tmp_path / "theta.json", theta)
+    command = ("generate", "--source", sources, "--executor", "serial", "--out", tmp_path / "d")
+    aimed = (*command, "--theta", tmp_path / "theta.json", "cube_red.y_m=0.05")
+    run(*aimed, "--accepted", 1)
+    (record,) = DatasetMeta.open(tmp_path / "d").episodes
+    assert record.case is not None
+    assert record.case.theta == Perturbation({**theta, "cube_red.y_m": 0.05})
+    run(*aimed, "--accepted", 2, "--resume")
+    write_json(tmp_path / "theta.json", {**theta, "cube.scale": 1.0})
+    _, err = run(*aimed, "--accepted", 3, "--resume", code=2)
+    assert "cube.scale=1.05" in err
+    assert "cube.scale=1.0'" in err
+
+
+def test_distributions_without_a_feasible_world_are_told_and_leave_nothing(run: Run, sources: Path, tmp_path: Path):
+    names = make_task(CROWDED).space.names
+    start = MutationDistributions.start(names, [0, 1, 2])
+    middle = np.where(np.array(names) == "distractors.count", 1.0, start.mean)  # where cube and distractor both are
+    narrow = replace(start, mean=middle, variance=np.full_like(start.variance, 1e-8))
+    narrow.save(tmp_path / "distributions.json")
+    aimed = ("generate", "--source", sources, "--task", CROWDED, "--executor", "serial", "--out", tmp_path / "d")
+    _, err = run(*aimed, "--accepted", 1, "--distribution", tmp_path / "distributions.json", code=2)
+    assert "no feasible point in 10000 draws from the mutation distributions" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["distributions.json"]
+
+
 def test_attempts_that_all_fail_end_with_where_and_the_yields(run: Run, sources: Path, tmp_path: Path):
     hurried = f"{TASK},max_steps=3"
     command = ("generate", "--source", sources, "--task", hurried, "--executor", "serial", "--out", tmp_path / "d")
@@ -109,6 +146,11 @@ def test_holes_are_told():
     assert re.fullmatch(r"hole: cube\.scale [\d.]+ to [\d.]+: 1/50 attempts succeeded", holes[0])
 
 
+def test_parts_of_which_none_is_feasible_are_refused():
+    with pytest.raises(InfeasibleError, match=r"no part of --stratify light\.intensity:2 has a feasible world"):
+        Strata.of(SPACE, ["light.intensity:2"], ["goal.x_m=0", "goal.y_m=0"], 4)
+
+
 def test_one_factor_at_a_time_is_varied(run: Run, sources: Path, tmp_path: Path):
     command = ("generate", "--source", sources, "--space", "factors", "--executor", "serial", "--out", tmp_path / "d")
     run(*command, "--attempts", 4)
@@ -127,6 +169,10 @@ def test_one_factor_at_a_time_is_varied(run: Run, sources: Path, tmp_path: Path)
         (("--attempts", "3", "--noise", "7"), "--noise 7 is out of range"),
         (("--attempts", "3", "--task", "so101-sort"), "other actions"),
         (("--attempts", "3", "--theta", "light.intensity=99"), "outside its range"),
+        (("--attempts", "3", "--theta", "none.json"), "there is no such file"),
+        (("--attempts", "3", *BLOCKED), "infeasible"),
+        (("--attempts", "3", *BLOCKED, "--space", "uniform"), "no draw of 10000 was feasible"),
+        (("--attempts", "3", *BLOCKED, "--space", "factors"), "infeasible"),
         (("--attempts", "3", "--space", "uniform", "--stratify", "light.intensity"), "--accepted, not --attempts"),
         (("--accepted", "8", "--stratify", "light.intensity"), "--space nominal does not vary it"),
         (("--accepted", "8", "--space", "factors", "--stratify", "light.intensity"), "choose --space uniform"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from etude.cli.drawing import draw_cases, make_draw, parse_theta
+from etude.cli.drawing import draw_cases, make_draw, parse_theta, told_theta
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Perturbation, PolicyFactory, Suite, Task
 
@@ -24,7 +24,7 @@ class CaseOptions:
         suite: File of a frozen suite, instead of drawing cases.
         seed: Fixes the cases that are drawn.
         space: Where perturbations come from: the nominal world, all of the feasible space, or one factor at a time.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        theta: Factors to fix, in physical units, or a JSON file of them; `etude tasks show TASK` lists them.
         factors: With --space factors: which; by default all of the task.
         grid: Run a grid: FACTOR=LOW:HIGH:COUNT or FACTOR=VALUE,VALUE; of several, all combinations.
         matched: Also run the unperturbed world of every seed, to compare with; --space factors always does.
@@ -34,7 +34,7 @@ class CaseOptions:
     suite: Annotated[Path | None, arg(metavar="FILE")] = None
     seed: int = 0
     space: CaseSpread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE|FILE …")] = ()
     factors: Annotated[tuple[str, ...], arg(metavar="FACTOR …")] = ()
     grid: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUES …")] = ()
     matched: bool = False
@@ -109,7 +109,7 @@ def choose_cases(options: CaseOptions, task: Task, policy: PolicyFactory) -> Cho
 
 def case_settings(options: CaseOptions, chosen: Chosen) -> dict[str, Any]:
     """Which cases, as JSON values; None for what is not asked for, as in settings that do not know of it."""
-    drawn: dict[str, Any] = {"seed": options.seed, "space": options.space, "theta": list(options.theta)}
+    drawn: dict[str, Any] = {"seed": options.seed, "space": options.space, "theta": told_theta(options.theta)}
     extra = {"factors": list(options.factors), "grid": list(options.grid)}
     suite = chosen.suite
     return {

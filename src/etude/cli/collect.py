@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from etude.cli.drawing import Draw, Spread, keep_away, make_draw
+from etude.cli.drawing import Draw, Spread, keep_away, make_draw, told_theta
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
@@ -44,7 +44,7 @@ class Options(WorkerOptions):
         seed: Fixes all randomness.
         style: The expert as it is scripted, or with a human-like hand: it shakes, goes its own ways, and pauses.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        theta: Factors to fix, in physical units, or a JSON file of them; `etude tasks show TASK` lists them.
         narrow: Draw as the loop's first demonstrations do: broad in most factors, narrow in a few.
         plan: A diagnosis whose plan says where demonstrations lie, as the loop's targeted arm carries it out.
         keep_away: An exam that `etude search` froze; no demonstration comes too near one of its cases, so that a policy
@@ -59,7 +59,7 @@ class Options(WorkerOptions):
     seed: int = 0
     style: Literal["script", "human"] = "script"
     space: Spread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE|FILE …")] = ()
     narrow: bool = False
     plan: Annotated[Path | None, arg(metavar="FILE")] = None
     keep_away: Path | None = None
@@ -108,7 +108,7 @@ def _settings(options: Options, task: Task, kept: "KeepsAway | None") -> dict[st
         "task": task.name,
         "seed": options.seed,
         "space": options.space,
-        "theta": sorted(options.theta),
+        "theta": sorted(told_theta(options.theta)),
         "narrow": options.narrow,
         **({"style": options.style} if options.style != "script" else {}),
         **({"plan": str(options.plan)} if options.plan else {}),

@@ -1,9 +1,10 @@
 """From `--space` and `--theta` to perturbations and cases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from etude.core import (
     derive_seed,
     stream,
 )
+from etude.core.files import read_json
 
 if TYPE_CHECKING:
     from etude.search import KeepsAway
@@ -68,10 +70,10 @@ def make_draw(space: PerturbationSpace, spread: Spread, theta: Sequence[str]) ->
     Args:
         space: What can vary.
         spread: `--space`.
-        theta: `--theta`: "factor=value" each, physical units.
+        theta: `--theta`: "factor=value" or a file of such values each, physical units.
 
     Raises:
-        ConfigError: A setting that is not factor=value.
+        ConfigError: A setting that is neither.
         EtudeError: A factor that does not exist, is out of range, or makes the world infeasible.
     """
     fixed = parse_theta(theta)
@@ -127,22 +129,50 @@ def keep_away(draw: Draw, path: Path, task: Task) -> "KeepsAway":
 
 
 def parse_theta(settings: Sequence[str]) -> Perturbation:
-    """Read "factor=value" settings.
+    """Read "factor=value" settings, and files of such values.
 
     Raises:
-        ConfigError: A setting of another form, or a factor set twice.
+        ConfigError: A setting of another form, a file that holds something else, or a factor set twice.
+        EtudeError: A file that is not JSON.
     """
     values: dict[str, float] = {}
     for setting in settings:
-        name, _, number = setting.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            raise ConfigError(f"--theta {setting}: expected factor=number, e.g. light.intensity=0.5.") from None
-        if name in values:
-            raise ConfigError(f"--theta sets factor '{name}' twice.")
-        values[name] = value
+        for name, value in _values(setting).items():
+            if name in values:
+                raise ConfigError(f"--theta sets factor '{name}' twice.")
+            values[name] = value
     return Perturbation(values)
+
+
+def told_theta(settings: Sequence[str]) -> list[str]:
+    """The same settings with what a file holds in its place, for the record: the file may change."""
+    told: list[str] = []
+    for setting in settings:
+        told += [f"{name}={value}" for name, value in _values(setting).items()] if isfile(setting) else [setting]
+    return told
+
+
+def _values(setting: str) -> Mapping[str, float]:
+    """What one setting says: factor -> value."""
+    if isfile(setting):
+        return _values_in(Path(setting))
+    name, _, number = setting.partition("=")
+    try:
+        return {name: float(number)}
+    except ValueError:
+        raise ConfigError(
+            f"--theta {setting}: expected factor=number, e.g. light.intensity=0.5, or a file of such values as JSON; "
+            "there is no such file."
+        ) from None
+
+
+def _values_in(path: Path) -> Mapping[str, float]:
+    """A perturbation as the project writes it: factor -> value, by itself or as a record's "theta"."""
+    record: Any = read_json(path)
+    theta: Any = record.get("theta", record) if isinstance(record, dict) else None
+    if not isinstance(theta, dict) or any(type(value) not in (int, float) for value in theta.values()):
+        raise ConfigError(f'--theta {path}: expected one perturbation as JSON, e.g. {{"light.intensity": 0.5}}.')
+    return {str(name): float(value) for name, value in theta.items()}
 
 
 def draw_cases(draw: Draw, count: int, seed: int) -> list[Case]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from etude.cli.cases import CaseSpread
-from etude.cli.drawing import Draw, draw_one_factor, make_draw
+from etude.cli.drawing import Draw, draw_one_factor, make_draw, told_theta
 from etude.cli.executing import WorkerOptions, make_executor
 from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
 from etude.cli.stratifying import Strata, parse_bins
@@ -56,7 +56,7 @@ runs/a/round-01/gradient/choose/distributions.json --out data/aimed
         out: Folder of the dataset.
         seed: Fixes all randomness.
         space: Where perturbations come from: the nominal world, all of the feasible space, or one factor at a time.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        theta: Factors to fix, in physical units, or a JSON file of them; `etude tasks show TASK` lists them.
         distribution: A round's distributions.json: which source demonstrations, and where they are mutated to.
         stratify: Make equal numbers of demonstrations in every part of a factor's range, which is divided into 4 equal
             parts unless said otherwise, or of two factors' ranges; a part where next to nothing succeeds is given up,
@@ -80,7 +80,7 @@ runs/a/round-01/gradient/choose/distributions.json --out data/aimed
     out: Path
     seed: int = 0
     space: CaseSpread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE|FILE …")] = ()
     distribution: Annotated[Path | None, arg(metavar="FILE")] = None
     stratify: Annotated[tuple[str, ...], arg(metavar="FACTOR[:BINS] …")] = ()
     select: Select = "random"
@@ -275,7 +275,7 @@ def _settings(options: Options, task: Task, maker: "GeneratorMaker") -> dict[str
         "source": maker.sources,
         "seed": options.seed,
         "space": options.space,
-        "theta": sorted(options.theta),
+        "theta": sorted(told_theta(options.theta)),
         "distribution": maker.distributions,
         "config": asdict(maker.config),
         "keep_failed": options.keep_failed,

@@ -44,7 +44,7 @@ class Options(ExecutionOptions):
         episodes: How many, one after the other.
         seed: Of the first episode; the next ones count up from it.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        theta: Factors to fix, in physical units, or a JSON file of them; `etude tasks show TASK` lists them.
         out: The video (.mp4); by default a new file here, or none with a window.
     """
 
@@ -55,7 +55,7 @@ class Options(ExecutionOptions):
     episodes: int = 1
     seed: int = 0
     space: Spread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE|FILE …")] = ()
     out: Annotated[Path | None, arg(metavar="FILE")] = None
 
     def __post_init__(self) -> None:

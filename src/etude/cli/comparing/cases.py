@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from etude.cli.drawing import Spread, draw_cases, make_draw
+from etude.cli.drawing import Spread, draw_cases, make_draw, told_theta
 from etude.cli.usage import require_at_least
 from etude.core import Case, ConfigError, Suite, Task
 
@@ -23,14 +23,14 @@ class SharedCases:
         suite: File of a frozen suite, instead of drawing cases.
         seed: Fixes the cases that are drawn; with --sequential, the order in which a suite's cases come.
         space: Where perturbations come from: the nominal world, or all of the feasible space.
-        theta: Factors to fix, in physical units; `etude tasks show TASK` lists them.
+        theta: Factors to fix, in physical units, or a JSON file of them; `etude tasks show TASK` lists them.
     """
 
     episodes: Annotated[int | None, arg(metavar="INT")] = None
     suite: Annotated[Path | None, arg(metavar="FILE")] = None
     seed: int = 0
     space: Spread = "nominal"
-    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE …")] = ()
+    theta: Annotated[tuple[str, ...], arg(metavar="FACTOR=VALUE|FILE …")] = ()
 
     def __post_init__(self) -> None:
         require_at_least(1, episodes=1 if self.episodes is None else self.episodes)
@@ -61,5 +61,5 @@ def choose_shared(options: SharedCases, task: Task, suite: Suite | None) -> Sequ
 
 def shared_settings(options: SharedCases, suite: Suite | None) -> dict[str, Any]:
     """Which cases they are, as JSON values."""
-    drawn = {"seed": options.seed, "space": options.space, "theta": list(options.theta)}
+    drawn = {"seed": options.seed, "space": options.space, "theta": told_theta(options.theta)}
     return {"suite": {"name": suite.name, "hash": suite.hash} if suite else None, "drawn": None if suite else drawn}
