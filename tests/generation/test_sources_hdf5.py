@@ -18,6 +18,7 @@ from etude.generation.annotating import annotate_dataset
 from etude.generation.loading import load_sources
 from etude.generation.recorded import Recording
 from etude.loop.making.collecting import collect
+from etude.loop.making.generating import GeneratorMaker
 from etude.sim import make_task
 
 TASK = GraspTask()
@@ -133,6 +134,25 @@ def test_another_simulators_demonstrations_become_the_sources_they_would_be_here
             np.testing.assert_allclose(one.objects[name], other.objects[name], atol=1e-6)
         np.testing.assert_allclose(one.targets["gripper"], other.targets["gripper"], atol=1e-5)
         np.testing.assert_array_equal(one.commands["gripper"], other.commands["gripper"])
+
+
+def test_new_demonstrations_are_made_from_another_simulators(stacked: Path, tmp_path: Path) -> None:
+    load([_as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)], tmp_path / "imported")
+    task, recording = make_task(f"{STACK},cameras=none"), Recording(objects=OBJECTS, action_scale=(0.5, 0.5))
+    imported = DatasetMeta.open(tmp_path / "imported")
+    annotate_dataset(imported, tmp_path / "sources", task, executor=SerialExecutor(), recording=recording)
+    made = collect(
+        task,
+        tmp_path / "generated",
+        attempts=3,
+        draw=lambda _rng: Perturbation({}),
+        seed=1,
+        executor=SerialExecutor(),
+        maker=GeneratorMaker(sources=str(tmp_path / "sources")),
+        generator="generated",
+    )
+    assert (made.accepted, made.attempts) == (3, 3)
+    assert {record.source_episode for record in DatasetMeta.open(tmp_path / "generated").episodes} <= {0, 1}
 
 
 def test_what_was_not_recorded_is_named_with_the_option_that_helps(stacked: Path, tmp_path: Path) -> None:

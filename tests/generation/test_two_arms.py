@@ -1,59 +1,21 @@
 """Two arms make new demonstrations from old ones: each by its own segments, and what they do together in step."""
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
+from generation.shown import demonstration
 
-from etude.core import (
-    Case,
-    EtudeError,
-    Observation,
-    Order,
-    Outcome,
-    Part,
-    Perturbation,
-    SegmentPlan,
-    Step,
-    rollout,
-    stream,
-)
+from etude.core import Case, EtudeError, Order, Part, Perturbation, SegmentPlan, stream
 from etude.generation.annotation import Annotation, annotate_episode
 from etude.generation.config import GenerationConfig
 from etude.generation.generate import Attempt, generate
 from etude.generation.replaying import replay
-from etude.generation.source import SourceDemonstration
 from etude.sim import AlohaInsertion, AlohaTransferCube
 from etude.sim.environment import PoseControlledEnv
 from etude.sim.task import SimTask
 
 TASKS = [AlohaTransferCube(cameras=(), max_steps=600), AlohaInsertion(cameras=(), max_steps=600)]
-
-
-class Actions:
-    """Keeps an episode's actions."""
-
-    def begin(self, case: Case) -> None:
-        del case
-        self.done: list[np.ndarray] = []
-
-    def step(self, step: Step) -> None:
-        self.done.append(np.array(step.action))
-
-    def end(self, observation: Observation, outcome: Outcome) -> None:
-        del observation, outcome
-
-
-@cache
-def demonstration(task: SimTask, seed: int) -> SourceDemonstration:
-    case, seen = Case(Perturbation(), seed), Actions()
-    assert rollout(task.environment(object_state=True), task.expert(), case, [seen]).success
-    actions = np.stack(seen.done)
-    annotation = annotate_episode(task.environment(), actions, case)
-    assert isinstance(annotation, Annotation)
-    parts = {name: getattr(annotation, name) for name in ("objects", "grippers", "targets", "commands", "signals")}
-    return SourceDemonstration(episode=0, actions=actions[: annotation.length], **parts)
 
 
 def attempt(task: SimTask, plan: SegmentPlan) -> Attempt:
