@@ -136,6 +136,7 @@ def test_noise_that_was_executed_is_stored(sources: Path, tmp_path: Path):
     replayed = Replay.parse(str(tmp_path / "d"), TASK)
     assert Runner(TASK, replayed, SERIAL).run(replayed.cases())[0].success
     assert len(np.unique(read_numbers(DatasetMeta.open(tmp_path / "d"), 0, [ACTION])[ACTION][:, 0])) > 10
+    assert maker.title == "the generator with noise 0.1"  # where all attempts fail
 
 
 def test_a_task_that_is_not_cut_is_refused():

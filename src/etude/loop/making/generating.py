@@ -36,8 +36,8 @@ class GeneratorMaker:
 
     @property
     def title(self) -> str:
-        """What it is called."""
-        return "the generator"
+        """What it is called, with what may spoil its attempts."""
+        return f"the generator with noise {self.config.noise:g}" if self.config.noise else "the generator"
 
     @property
     def blind(self) -> bool:
