@@ -78,6 +78,7 @@ def _point(made: int, steps: int, level: float, hard: Mapping[str, np.ndarray], 
     return Point(
         demonstrations=made,
         attempts=round(1.3 * made),
+        frames=37 * made,
         steps=120 * made,
         rollouts=0,
         train_steps=steps,

@@ -7,14 +7,16 @@ import pytest
 from loop.tiny import TASK, TINY, StopsAfter, everything
 from toys import POCKET, SPACE, PlantedPolicy, PointTask
 
+from etude.acquisition.needs import Need
 from etude.compute import SerialExecutor
 from etude.core import ConfigError, Executor, PolicyFactory, Task
+from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
 from etude.loop.diagnosing import PlanDraw
 from etude.loop.making.collecting import collect
 from etude.loop.order import run_chain
-from etude.loop.practice.needs import Measuring, NeedSettings, load_needs, write_practice
+from etude.loop.practice.needs import Measuring, NeedSettings, write_practice
 from etude.loop.pupil import Pupil
 from etude.loop.stage import load_manifest
 from etude.loop.stages import Arena
@@ -34,6 +36,10 @@ class DimTask(PointTask):
 
     def expert(self) -> PlantedPolicy:
         return PlantedPolicy(failure=1.0)
+
+
+def read_needs(folder: Path) -> list[Need]:
+    return [Need.from_json(record) for record in read_json(folder / "needs.json")["needs"]]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def whole(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_every_number_is_measured_and_demonstrations_lie_inside_and_are_kept(whole: Path):
-    needs = load_needs(whole)
+    needs = read_needs(whole)
     assert [need.pocket for need in needs] == [DARK, BRIGHT]
     for need in needs:
         assert list(need.measured) == [0, 2, 5]
@@ -123,7 +129,7 @@ def test_where_no_pocket_can_be_solved_nothing_is_trained(trained: tuple[Path, P
 
 
 def test_a_divided_budget_is_a_plan_that_collecting_carries_out(whole: Path, tmp_path: Path):
-    told = write_practice(tmp_path, TASK, load_needs(whole), 20)
+    told = write_practice(tmp_path, TASK, read_needs(whole), 20)
     assert any(line.endswith("to stay good everywhere") for line in told)
     draw = PlanDraw.of(tmp_path / "practice.json", TASK)
     assert sum(draw.sampler.shares().values()) == pytest.approx(1)
@@ -160,7 +166,7 @@ def test_an_arm_measures_what_pockets_take_and_divides_its_round_by_it(tmp_path:
     pupil = run_chain(chain)["needs"]
     measured = tmp_path / "round-00" / "needs"
     assert measured in pupil.stages
-    needs = load_needs(measured)
+    needs = read_needs(measured)
     assert needs
     assert {count for need in needs for count in need.measured} == {0, 1, 2}
     spent = load_manifest(measured).result

@@ -18,6 +18,7 @@ import etude.loop.study.replicate
 from etude.compute import SerialExecutor
 from etude.core import ConfigError, EtudeError, MismatchError, Rate, RunExistsError, StageFailedError
 from etude.core.files import read_json, write_json
+from etude.data import DatasetMeta
 from etude.loop.chain import Chain
 from etude.loop.order import begin
 from etude.loop.study.analysis import Analysis, analyse
@@ -208,8 +209,6 @@ def test_the_claim_is_met_as_seldom_as_it_should_be_where_there_is_no_gain():
 def test_many_arms_are_corrected_together():
     gains = {"gradient": 0.1, "targeted": 0.0, "split": -0.05}
     found = study(6, gains=gains)
-    for arm in found.compared:
-        assert arm.p >= arm.above["uniform", "exam"].p
     best = found.arm("gradient")
     assert best.p == pytest.approx(min(1.0, 3 * best.above["uniform", "exam"].p))
 
@@ -335,6 +334,8 @@ def test_a_real_replicate_that_was_stopped_ends_as_one_that_was_not(tmp_path: Pa
     ends = {name: arm.last for name, arm in replicate.arms.items()}
     assert {ends[name].demonstrations for name in ("uniform", "failure")} == {AIMED.accepted}
     assert ends["failure"].steps > ends["uniform"].steps  # it pays for looking for failures
+    made = DatasetMeta.open(tmp_path / "s/confirm/replicate-00/round-01/uniform/generate/dataset")
+    assert [ends[name].frames for name in ("more-steps", "uniform")] == [0, made.total_frames]
     assert (tmp_path / "s/confirm/replicate-00/report/index.html").exists()
 
 

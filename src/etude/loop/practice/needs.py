@@ -32,7 +32,7 @@ from etude.core import (
     derive_seed,
     stream,
 )
-from etude.core.files import read_json, write_json
+from etude.core.files import write_json
 from etude.evaluation import Expert, write_outcomes
 from etude.loop.config import LoopConfig
 from etude.loop.fingerprint import fingerprint
@@ -259,11 +259,6 @@ def needs_of(config: LoopConfig) -> NeedSettings:
         batch_size=config.batch_size,
         threads=config.train_threads,
     )
-
-
-def load_needs(folder: Path) -> tuple[Need, ...]:
-    """The needs that a measurement left in its folder."""
-    return tuple(Need.from_json(record) for record in read_json(folder / NEEDS)["needs"])
 
 
 def inside(pocket: Pocket, arena: Arena) -> TargetedSampler:

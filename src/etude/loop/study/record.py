@@ -20,6 +20,7 @@ class Point:
     Attributes:
         demonstrations: New demonstrations that it has learned from.
         attempts: Demonstrations that were tried for them.
+        frames: Of the demonstrations that it has learned from; 0 in records of before they were counted.
         steps: Control steps in the simulator: attempts and rollouts that looked for failures, see `simulator_steps`.
         rollouts: Rollouts that looked for failures.
         train_steps: Gradient steps of its own policy.
@@ -34,6 +35,7 @@ class Point:
     train_steps: int
     wall_s: float
     solved: Mapping[str, str]
+    frames: int = 0
 
     def rate(self, test: str) -> Rate:
         """Solved cases of a test."""

@@ -193,6 +193,7 @@ def _point(stages: Sequence[Path], folder: Path, max_steps: int) -> Point:
     return Point(
         demonstrations=spent("accepted"),
         attempts=spent("attempts"),
+        frames=spent("frames"),
         steps=sum(simulator_steps(manifest.result, max_steps) for manifest in manifests),
         rollouts=spent("rollouts"),
         train_steps=sum(int(load_manifest(stage).result["train_steps"]) for stage in stages if stage.name == TRAIN),

@@ -106,14 +106,15 @@ def secondary_table(analysis: Analysis) -> Html:
 
 def cost_table(analysis: Analysis) -> Html:
     """What an arm spent in one replicate, on average."""
-    columns = ("demonstrations", "attempts", "steps", "rollouts", "train_steps")
+    columns = ("demonstrations", "frames", "attempts", "steps", "rollouts", "train_steps")
     rows: list[Html] = []
     for arm in analysis.arms:
         ends = [each.arms[arm.name].last for each in analysis.confirmed]
         means = [sum(getattr(end, column) for end in ends) / len(ends) for column in columns]
         spent = [tag("td", f"{mean:,.0f}".replace(",", "\u202f")) for mean in means]
         rows.append(row(arm_title(arm.name), *spent, duration_text(sum(end.wall_s for end in ends) / len(ends))))
-    titles = ("Demonstrations", "Attempts", "Simulator steps", "Discovery rollouts", "Gradient steps", "Wall clock")
+    titles = ("Demonstrations", "Frames", "Attempts", "Simulator steps", "Discovery rollouts", "Gradient steps")
+    titles += ("Wall clock",)
     return scrolling(tag("table", header("Arm", *titles), tag("tbody", *rows), class_="numbers"))
 
 
