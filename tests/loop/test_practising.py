@@ -20,6 +20,7 @@ from etude.loop.order import run_chain
 from etude.loop.practice.choosing import Candidates, Chosen, choose, episode_weights, practised
 from etude.loop.practice.practising import Practice
 from etude.loop.pupil import DATASET, Pupil
+from etude.loop.results import gather
 from etude.loop.stage import load_manifest
 
 BOLD = Arm(name="bold", draw="distributions", score="loss", oversample=3, others=0.25, new_share=0.6)
@@ -136,6 +137,20 @@ def test_every_round_is_examined_when_that_is_asked(practice: tuple[Chain, dict[
     for name in CONFIG.arms:
         for index in (1, 2):
             assert (chain.round_directory(index, name) / "evaluate" / "exam.parquet").exists()
+
+
+def test_every_round_that_scores_has_a_page_of_who_was_chosen(practice: tuple[Chain, dict[str, Pupil]]):
+    chain, pupils = practice
+    pages = gather(chain, pupils, "run", {"provenance": {}, "command": ""}, film=False).pages
+    rounds = [chain.round_directory(index, "bold") / "choose" for index in (1, 2)]
+    assert {folder for folder in pages if folder.endswith("choose")} == {
+        folder.relative_to(chain.directory).as_posix() for folder in rounds
+    }
+    for index, folder in enumerate(rounds, 1):
+        page = (folder / "index.html").read_text()
+        assert f"Bold, round {index}" in page
+        assert "12 candidates" in page
+        assert f"speak for {Chosen.load(folder).effective:.1f}" in page
 
 
 @dataclass
