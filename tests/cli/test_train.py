@@ -139,7 +139,7 @@ def test_options_of_what_is_seen_come_on_top_of_a_file(run: Run, data: Path, tmp
         (["--set", "horizon=abc"], "--set horizon=abc: expected a number, as its default 16"),
         (["--set", "horizon=1", "horizon=2"], "gives 'horizon' twice"),
         (["--set", "horizon=0"], "horizon = 0 must be at least 1"),
-        (["--optimizer", "adma"], "'adma' for argument '--optimizer'"),
+        (["--optimizer", "adma"], "unknown --optimizer 'adma'. Did you mean 'adam"),
         (["--held-out", "1"], "a share from 0 to below 1"),
         (["--accumulate", "3"], "batch_size = 4 cannot be computed in 3 equal parts"),
         (["--device", "cuda"], "sees no GPU here"),
