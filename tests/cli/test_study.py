@@ -10,7 +10,7 @@ from etude.cli import study
 from etude.cli.usage import parse
 from etude.core.files import read_json
 
-TINY = ["--preset", "smoke", "--arms", "uniform", "--replicates", 2, "--rounds", 1, "--budget", 4, "--exam-cases", 4]
+TINY = ["--preset", "smoke", "--arms", "failure", "--replicates", 2, "--rounds", 1, "--budget", 4, "--exam-cases", 4]
 
 
 @pytest.mark.parametrize(

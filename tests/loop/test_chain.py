@@ -258,8 +258,8 @@ def test_first_demonstrations_keep_to_their_narrow_ranges_and_to_the_published_l
 @pytest.mark.timeout(1500)
 def test_a_stacking_run_in_processes_killed_in_every_stage_ends_as_one_that_never_was(tmp_path: Path):
     code = (
-        "import sys; from etude.cli import main; from etude.loop import config; from loop.tiny import TINY\n"
-        "config.PRESETS = {**config.PRESETS, 'tiny': TINY}; sys.exit(main(sys.argv[1:]))"
+        "import sys; from etude.cli import main; from etude.loop import presets; from loop.tiny import TINY\n"
+        "presets.PRESETS = {**presets.PRESETS, 'tiny': TINY}; sys.exit(main(sys.argv[1:]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
     loop = [sys.executable, "-c", code, "loop", "franka-stack:cubes=2,image_size=32", "--preset", "tiny", "--run", "r"]
