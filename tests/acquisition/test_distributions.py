@@ -11,9 +11,8 @@ import pytest
 from etude.acquisition.distributions import (
     DistributionSettings,
     MutationDistributions,
-    effective_sample_size,
-    relative_scores,
 )
+from etude.acquisition.shares import effective_sample_size, relative_scores
 from etude.core import ConfigError, EtudeError, MismatchError, stream
 
 FACTORS = ("a", "b", "c", "d")

@@ -18,7 +18,7 @@ from etude.loop.chain import Chain
 from etude.loop.exercise import Exercise, Scores, Told, chances
 from etude.loop.order import run_chain
 from etude.loop.practice.choosing import Candidates, Chosen, choose, episode_weights, practised
-from etude.loop.practice.practising import Practice
+from etude.loop.practice.practising import Round
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.results import gather
 from etude.loop.stage import load_manifest
@@ -105,7 +105,7 @@ def test_candidates_are_scored_by_the_policy_as_it_is_now(practice: tuple[Chain,
 def test_where_a_search_confirms_nothing_the_last_pockets_are_practised_again(tmp_path: Path):
     chain, failure = make_chain(tmp_path), ARMS["failure"]
     found = ((), (POCKET,), (POCKET, replace(POCKET, name="other")), (), ())
-    rounds = [Practice(chain=chain, arm=failure, index=i, folder=tmp_path) for i in range(1, len(found) + 1)]
+    rounds = [Round(chain=chain, arm=failure, index=i, folder=tmp_path) for i in range(1, len(found) + 1)]
     for practice, pockets in zip(rounds, found, strict=True):
         write_json(practice.search_of(practice.index) / "pockets.json", {"pockets": [p.to_json() for p in pockets]})
     pupil = Pupil(stages=(), collections=(), train=tmp_path)
@@ -118,7 +118,7 @@ def test_the_pockets_that_are_practised_again_weigh_as_before(practice: tuple[Ch
     whole, pupils = practice
     shutil.copytree(whole.directory, tmp_path / "run")
     chain, heavy = make_chain(tmp_path / "run"), Arm(name="heavy", draw="pockets", pocket_weight=3)
-    second = Practice(chain=chain, arm=heavy, index=2, folder=chain.round_directory(2, "heavy"))
+    second = Round(chain=chain, arm=heavy, index=2, folder=chain.round_directory(2, "heavy"))
     shutil.copytree(chain.round_directory(2, "uniform") / "generate", second.folder / "generate")
     shutil.copytree(chain.search_directory, second.search_of(2))
     candidates = Candidates.load(second.folder / "generate" / DATASET, SPACE)

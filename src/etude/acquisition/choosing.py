@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
-from etude.acquisition.distributions import effective_sample_size, relative_scores
+from etude.acquisition.shares import effective_sample_size, relative_scores
 from etude.core import ConfigError
 
 type Indices = Int64[NDArray[np.int64], " K"]

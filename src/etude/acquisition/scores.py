@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from etude.acquisition.evidence import Evidence
 from etude.core import ConfigError, UnknownNameError
 
-type Need = Literal["loss", "pockets", "ensemble", "failure"]
+type Ground = Literal["loss", "pockets", "ensemble", "failure"]
 type Values = Float64[NDArray[np.float64], " N"]
 
 
@@ -33,15 +33,15 @@ class Grounds:
     failure: Sequence[float] | None = None
 
     @property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[Ground]:
         """The needs that it meets."""
-        met: dict[Need, bool] = {
+        met: dict[Ground, bool] = {
             "loss": self.policy is not None,
             "pockets": self.pockets is not None,
             "ensemble": self.policy is not None and bool(self.ensemble),
             "failure": self.failure is not None,
         }
-        return frozenset(need for need, there in met.items() if there)
+        return frozenset(ground for ground, there in met.items() if there)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,7 +72,7 @@ class Score:
     """
 
     meaning: str
-    needs: tuple[Need, ...]
+    needs: tuple[Ground, ...]
     values: Callable[[Measured], Values]
 
     @property
@@ -120,7 +120,7 @@ _MISSING: Mapping[str, str] = {
 }
 
 
-def require_scores(names: Iterable[str], given: Iterable[Need]) -> None:
+def require_scores(names: Iterable[str], given: Iterable[Ground]) -> None:
     """Raise unless the scores can be computed from what is given; see `Grounds.needs`.
 
     Raises:

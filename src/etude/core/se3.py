@@ -6,6 +6,10 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
+type Pose = Float64[NDArray[np.float64], "4 4"]
+type Poses = Float64[NDArray[np.float64], "T 4 4"]
+"""A homogeneous transform, and one at each of T steps; positions in m."""
+
 _EPS = 1e-12
 _I3, _I4 = np.eye(3), np.eye(4)  # np.eye takes longer than all that follows it
 
@@ -59,24 +63,20 @@ def log_rotation(rotation: Float64[NDArray[np.float64], "3 3"]) -> Float64[NDArr
     return 2.0 * np.arctan2(sine, quat[0]) / sine * quat[1:]
 
 
-def pose(
-    position: Float64[NDArray[np.float64], "3"], rotation: Float64[NDArray[np.float64], "3 3"]
-) -> Float64[NDArray[np.float64], "4 4"]:
+def pose(position: Float64[NDArray[np.float64], "3"], rotation: Float64[NDArray[np.float64], "3 3"]) -> Pose:
     """Put a position [m] and a rotation into one 4x4 pose."""
     T = _I4.copy()
     T[:3, :3], T[:3, 3] = rotation, position
     return T
 
 
-def inverse(T: Float64[NDArray[np.float64], "4 4"]) -> Float64[NDArray[np.float64], "4 4"]:
+def inverse(T: Pose) -> Pose:
     """Inverse of a pose."""
     R = T[:3, :3].T
     return pose(-R @ T[:3, 3], R)
 
 
-def interpolate(
-    T_start: Float64[NDArray[np.float64], "4 4"], T_end: Float64[NDArray[np.float64], "4 4"], fraction: float
-) -> Float64[NDArray[np.float64], "4 4"]:
+def interpolate(T_start: Pose, T_end: Pose, fraction: float) -> Pose:
     """Pose at `fraction` in [0, 1] between two: straight in position, along one axis in rotation."""
     position = (1 - fraction) * T_start[:3, 3] + fraction * T_end[:3, 3]
     turn = log_rotation(T_start[:3, :3].T @ T_end[:3, :3])

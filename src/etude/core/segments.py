@@ -11,14 +11,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
-
 from etude.core.episode import Vector
 from etude.core.errors import ConfigError
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
+from etude.core.se3 import Pose
 
 
 class Target(NamedTuple):

@@ -7,8 +7,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import Segment, Target
-
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
+from etude.core.se3 import Poses
 
 
 class Arm:

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from etude.core import Case, ConfigError, Environment, Outcome, SegmentPlan, to_outcome
+from etude.core.se3 import Pose
 from etude.generation.config import GenerationConfig
 from etude.generation.noise import Bounded
 from etude.generation.source import SourceDemonstration
 from etude.generation.weaving import GivenUpError, Piece, UnreachableError, Weaver
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
 
 UNREACHABLE = "unreachable"
 """Failure mode of an attempt that would ask for a pose out of the robot's reach."""

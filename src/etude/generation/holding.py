@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
+from etude.core.se3 import Pose, Poses
 
 SLIPPED_M = 0.05
 """What lies so far from where it was held, seen from the gripper, is not in the hand."""
@@ -40,5 +40,5 @@ def pushed(gripper: Poses, thing: Poses) -> int | None:
     return int(np.argmax(moved)) if moved.any() else None
 
 
-def _shift_m(poses: Poses, pose: Float64[NDArray[np.float64], "4 4"]) -> Float64[NDArray[np.float64], " T"]:
+def _shift_m(poses: Poses, pose: Pose) -> Float64[NDArray[np.float64], " T"]:
     return np.linalg.norm(poses[:, :3, 3] - pose[:3, 3], axis=1)

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
 from etude.core import Segment
+from etude.core.se3 import Pose
 from etude.generation.source import SourceDemonstration
 from etude.generation.transforming import angle_rad, distance_m, same_poses
 
-type Pose = Float64[NDArray[np.float64], "4 4"]
 type Strategy = Literal["random", "nearest-object", "nearest-robot"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy.__value__)
 """Any; one whose object lay, or whose gripper was, at the segment's start much as here."""

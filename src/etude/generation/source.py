@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
+from etude.core.se3 import Poses
 from etude.generation.stitching import Motion
 
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
 type Signal = Bool[NDArray[np.bool_], " T"]
 
 

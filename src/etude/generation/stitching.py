@@ -10,14 +10,9 @@ from math import inf
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
-from etude.core.se3 import interpolate
+from etude.core.se3 import Pose, Poses, interpolate
 from etude.generation.transforming import angle_rad
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
 
 _UPRIGHT_M = 0.01  # aside of each other: a way between such poses is straight
 _GAIN = 0.6  # share of what is left that a step covers at most where the way slows down

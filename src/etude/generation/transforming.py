@@ -12,13 +12,8 @@ Source: Mandlekar et al. 2023, Sec. IV-B.
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
-from etude.core.se3 import exp_rotation, inverse, pose
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
+from etude.core.se3 import Pose, Poses, exp_rotation, inverse, pose
 
 
 def transform(targets: Poses, *, source: Pose, now: Pose) -> Poses:

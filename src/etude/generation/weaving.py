@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from etude.core import EtudeError, Part, Segment, SegmentPlan, Target
-from etude.core.se3 import inverse
+from etude.core.se3 import Pose, Poses, inverse
 from etude.generation.arm import Arm
 from etude.generation.config import GenerationConfig
 from etude.generation.cutting import draw_offsets, span
@@ -23,9 +23,6 @@ from etude.generation.settling import rests, settled_frames
 from etude.generation.source import SourceDemonstration
 from etude.generation.stitching import Travel
 from etude.generation.transforming import angle_rad, as_carried, distance_m, same_poses, transform, unturned
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
 
 _REACH_EVERY = 8  # control steps of a segment between poses that are checked for reach, beside its first and last
 

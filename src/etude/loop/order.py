@@ -7,7 +7,7 @@ from etude.loop.arms import Arm
 from etude.loop.chain import Chain
 from etude.loop.elsewhere import AwaitingPolicyError
 from etude.loop.making.placing import FirstDemonstrations
-from etude.loop.practice.practising import Practice
+from etude.loop.practice.practising import Round
 from etude.loop.practice.retraining import train
 from etude.loop.pupil import Pupil
 
@@ -57,7 +57,7 @@ def _learn(chain: Chain, arm: Arm, baseline: Pupil) -> Pupil:
     else:
         for index in range(1, config.rounds + 1):
             folder = chain.round_directory(index, arm.name)
-            pupil = Practice(chain=chain, arm=arm, index=index, folder=folder).run(pupil)
+            pupil = Round(chain=chain, arm=arm, index=index, folder=folder).run(pupil)
             if config.examine_rounds and index < config.rounds:
                 chain.examine(pupil, f"{arm.name}-{index}")
     chain.examine(pupil, arm.name)

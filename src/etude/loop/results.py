@@ -15,7 +15,7 @@ from etude.evaluation import read_outcomes, record_video
 from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
 from etude.loop.practice.choosing import practised
-from etude.loop.practice.needs import NEEDS
+from etude.loop.practice.needs import NEEDS_FILE
 from etude.loop.practice.practising import DIAGNOSE, SCORE
 from etude.loop.practice.rounds import practice_rounds, write_round_pages
 from etude.loop.pupil import DATASET, Pupil
@@ -73,7 +73,7 @@ def stage_pages(directory: Path) -> dict[str, str]:
     Returns:
         Folder of the stage -> link to its page from the report's folder.
     """
-    found = {path.parent for name in (POCKETS, DIAGNOSIS, NEEDS) for path in directory.rglob(name)}
+    found = {path.parent for name in (POCKETS, DIAGNOSIS, NEEDS_FILE) for path in directory.rglob(name)}
     stages = sorted(folder for folder in found if (folder / MANIFEST).exists())
     links: dict[str, str] = {}
     for stage in stages:

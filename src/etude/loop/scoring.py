@@ -87,7 +87,7 @@ class Summary:
 
 def summarise(scores: "Scores", dataset: Path, references: Mapping[str, float]) -> Summary:
     """Sum up scores of a dataset's episodes."""
-    from etude.acquisition.distributions import effective_sample_size, relative_scores
+    from etude.acquisition.shares import effective_sample_size, relative_scores
 
     shares = {name: relative_scores(values) for name, values in scores.values.items()}
     factors = factor_columns(dataset, scores.episodes)

@@ -22,11 +22,10 @@ from etude.core import (
     UnknownNameError,
     Vector,
 )
+from etude.core.se3 import Pose
 from etude.sim.object_numbers import ObjectNumbers
 from etude.sim.rendering import RenderOptions, shared_renderer
 from etude.sim.world import HasGrippers, TaskSheet, World
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
 
 _BOUND = 1e3  # of every observed number: metres, radians and degrees stay far within it
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation
+from etude.core.se3 import Pose, log_rotation
 
 type _Joints = Float64[NDArray[np.float64], " n"]
 
@@ -77,7 +77,7 @@ class SiteIK:
     def solve(
         self,
         data: mujoco.MjData,
-        X_world_site: Float64[NDArray[np.float64], "4 4"],
+        X_world_site: Pose,
         *,
         iterations: int = 20,
         tolerance: float = 1e-4,

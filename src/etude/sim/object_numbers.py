@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
 from etude.core import PerturbationSpace, SegmentPlan, Vector
+from etude.core.se3 import Pose
 from etude.core.space import PICTURES_ONLY
 from etude.sim.distractors import standing
 
-type _Poses = Mapping[str, Float64[NDArray[np.float64], "4 4"]]
+type _Poses = Mapping[str, Pose]
 
 _COLOUR = ".hue"
 _PARKED_Z_M = -1.0  # below it a distractor is absent

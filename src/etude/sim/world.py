@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from etude.core import Perturbation, PerturbationSpace, SegmentPlan, Vector
+from etude.core.se3 import Pose, Poses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ class World(Protocol):
         """What an expert sees of the objects, (E,) float32; before the first reset only its size means something."""
         ...
 
-    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def object_poses(self) -> Mapping[str, Pose]:
         """Object -> X_world_object."""
         ...
 
@@ -125,7 +126,7 @@ class World(Protocol):
 class HasGrippers(Protocol):
     """A world that tells where its grippers are, as all of Etude's own do."""
 
-    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def gripper_poses(self) -> Mapping[str, Pose]:
         """Gripper -> X_world_gripper."""
         ...
 
@@ -136,8 +137,8 @@ class JudgesPoses(Protocol):
 
     def judged(
         self,
-        objects: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
-        grippers: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        objects: Mapping[str, Poses],
+        grippers: Mapping[str, Poses],
         opening_m: Float64[NDArray[np.float64], " T"],
     ) -> Mapping[str, Bool[NDArray[np.bool_], " T"]]:
         """Sub-task -> whether it was ever reached by each moment; the world itself does not change.

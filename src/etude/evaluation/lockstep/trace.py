@@ -9,8 +9,7 @@ from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
 
 from etude.core import Environment
-
-type Poses = Float64[NDArray[np.float64], "T 4 4"]
+from etude.core.se3 import Pose, Poses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ class Tracing:
         return next((t for t, info in enumerate(self._infos) if info["subtasks"][subtask]), None)
 
 
-def poses_of(info: Mapping[str, Any]) -> dict[str, Float64[NDArray[np.float64], "4 4"]]:
+def poses_of(info: Mapping[str, Any]) -> dict[str, Pose]:
     """Gripper or object -> X_world_thing at the moment of an info; grippers first."""
     told: dict[str, Any] = {**info.get("gripper_poses", {}), **info.get("object_poses", {})}
     poses = {thing: np.asarray(pose, np.float64) for thing, pose in told.items()}

@@ -45,7 +45,7 @@ from etude.search.pockets import sample_inside
 from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
-NEEDS, PRACTICE = "needs.json", "practice.json"
+NEEDS_FILE, PRACTICE = "needs.json", "practice.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,9 @@ class Measuring:
             estimate_need(pocket, experts[pocket.name], measured[pocket.name], self.settings.asked)
             for pocket in self.pockets
         )
-        write_json(self.out / NEEDS, {"needs": [need.to_json() for need in needs], "settings": asdict(self.settings)})
+        write_json(
+            self.out / NEEDS_FILE, {"needs": [need.to_json() for need in needs], "settings": asdict(self.settings)}
+        )
         return needs
 
     def _collect(self, count: int, more: int, pockets: Sequence[Pocket]) -> Manifest:

@@ -39,7 +39,7 @@ _AIM = 16  # demonstrations inside pockets whose mean gradient says what would h
 
 
 @dataclass(frozen=True, kw_only=True)
-class Practice:
+class Round:
     """One round of one arm.
 
     Attributes:

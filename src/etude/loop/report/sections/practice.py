@@ -1,6 +1,6 @@
 """What one arm practised in one round: where, made by whom, who was chosen, and where the next are made."""
 
-from etude.acquisition.distributions import effective_sample_size
+from etude.acquisition.shares import effective_sample_size
 from etude.core import PerturbationSpace
 from etude.loop.report.drawing.histogram import histogram
 from etude.loop.report.drawing.layout import figure, grid

@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import UnknownNameError, Vector
+from etude.core.se3 import Pose
 from etude.core.segments import Target
 from etude.sim.robots.viperx import (
     HOME_GRIPPER,
@@ -33,7 +34,6 @@ from etude.sim.worlds.aloha.scene import FPS, SUBSTEP_S
 from etude.sim.worlds.aloha.targets import HandTargets
 
 type Control = Literal["joints", "ee"]
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Joints = Float64[NDArray[np.float64], "6"]
 CONTROLS: tuple[str, ...] = get_args(Control.__value__)
 
@@ -132,7 +132,7 @@ class ArmsController:
         state[:, _ARM] = [gripper_opening(finger) for finger in joints[:, _ARM].tolist()]
         return state.ravel()
 
-    def gripper_pose(self, side: Side) -> _Pose:
+    def gripper_pose(self, side: Side) -> Pose:
         """X_world_gripper of an arm's grasp point."""
         return self._arms[side].pose(self._data)
 
@@ -144,7 +144,7 @@ class ArmsController:
         """The action, (A,) float32, that asks every gripper for its target from where it is now."""
         return np.clip(self._targets.action_for(self._data, targets), *self._bounds).astype(np.float32)
 
-    def unreachable(self, gripper: str, target: _Pose) -> str | None:
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
         """Why a gripper cannot be brought to a pose, or None."""
         return self._targets.unreachable(gripper, target)
 

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import exp_rotation, log_rotation, pose, wrap_angle
+from etude.core.se3 import Pose, exp_rotation, log_rotation, pose, wrap_angle
 from etude.sim.layout import Cube, Placement, rectangles_overlap
 from etude.sim.robots.viperx import FINGERTIP_M
 from etude.sim.worlds.aloha.scripting import Goal, Hand, hand_rotation
 
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Obstacle = Sequence[float]
 type _Room = tuple[float, float, tuple[float, float]]  # ahead and to the left of the grasp, and half its sides [m]
 type _Point = Float64[NDArray[np.float64], "3"]
@@ -49,14 +48,14 @@ class Grasp(NamedTuple):
     pitch: float
 
 
-def cube_at(X_world_cube: _Pose, edge: float) -> Cube:
+def cube_at(X_world_cube: Pose, edge: float) -> Cube:
     """A cube from its pose; its turn is that of a face normal that lies nearly level, also on another face."""
     level = int(np.argmin(np.abs(X_world_cube[2, :3])))
     x, y, z = X_world_cube[:3, 3].tolist()
     return Cube(x, y, z, atan2(X_world_cube[1, level], X_world_cube[0, level]), edge)
 
 
-def holds(hand: Hand, X_world_cube: _Pose, edge: float) -> bool:
+def holds(hand: Hand, X_world_cube: Pose, edge: float) -> bool:
     """Whether the fingers have closed on the cube."""
     off = hand.pose[:3, :3].T @ (X_world_cube[:3, 3] - hand.pose[:3, 3])
     between = abs(off[1]) < 0.012 and hypot(off[0], off[2]) < 0.026
@@ -87,7 +86,7 @@ def pick(hand: Hand, cube: Cube, obstacles: Sequence[_Obstacle], base_m: tuple[f
     return approach(hand, pose(grasp, hand_rotation(heading, pitch)), open_around(cube.edge))
 
 
-def approach(hand: Hand, grasp: _Pose, open_m: float) -> Goal:
+def approach(hand: Hand, grasp: Pose, open_m: float) -> Goal:
     """The next goal of an open hand on the way to a grasp, coming in along its fingers; there it closes."""
     out = -grasp[:3, 2]
     shift = hand.pose[:3, 3] - grasp[:3, 3]
@@ -100,7 +99,7 @@ def approach(hand: Hand, grasp: _Pose, open_m: float) -> Goal:
     return Goal(pose(grasp[:3, 3] + stay_out * out, grasp[:3, :3]), 0.0 if close else open_m)
 
 
-def carry(hand: Hand, X_world_cube: _Pose, goal_m: _Point, heading_rad: float) -> Goal:
+def carry(hand: Hand, X_world_cube: Pose, goal_m: _Point, heading_rad: float) -> Goal:
     """The next goal on the way of a held cube to a place: up, unless it is below or above it, then across.
 
     The cube is kept level, while the hand turns to a heading.
@@ -116,7 +115,7 @@ def carry(hand: Hand, X_world_cube: _Pose, goal_m: _Point, heading_rad: float) -
     return Goal(pose(hand.pose[:3, 3] + shift, rotation), 0.0)
 
 
-def let_go(hand: Hand, X_world_cube: _Pose, edge: float, rest: _Pose) -> Goal:
+def let_go(hand: Hand, X_world_cube: Pose, edge: float, rest: Pose) -> Goal:
     """The next goal of a hand that has done its work: open, back out along the fingers, then get out of the way."""
     distance = float(np.linalg.norm(hand.pose[:3, 3] - X_world_cube[:3, 3]))
     if hand.gap_m < edge + _RELEASED_M and distance < _NEAR_M:

@@ -13,13 +13,12 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import interpolate, inverse, log_rotation, pose
+from etude.core.se3 import Pose, interpolate, inverse, log_rotation, pose
 from etude.sim.robots.viperx import Side
 from etude.sim.worlds.aloha.grasping import approach, open_around
 from etude.sim.worlds.aloha.insertion_grasps import bar_at, grip
 from etude.sim.worlds.aloha.scripting import Goal, Hand, Look
 
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
 
 _CLEAR_M, _FREE_M = 0.075, 0.02  # of an object's centre over the table where it may begin to move sideways; and freely
@@ -52,12 +51,12 @@ def decide(look: Look) -> Mapping[Side, Goal]:
     }
 
 
-def before(socket: _Pose, peg: _Pose, sizes: Sequence[float]) -> _Pose:
+def before(socket: Pose, peg: Pose, sizes: Sequence[float]) -> Pose:
     """Where the peg waits: on the socket's axis, on the right arm's side, just before the opening."""
     return _on_axis(socket, peg, sizes[0] + sizes[2] + _STANDOFF_M)
 
 
-def insert(peg: _Pose, socket: _Pose, sizes: Sequence[float]) -> _Pose:
+def insert(peg: Pose, socket: Pose, sizes: Sequence[float]) -> Pose:
     """The peg's next goal: as deep as it is centred, at last a little beyond the pin.
 
     Args:
@@ -90,14 +89,14 @@ def aligned(frame: _Rotation, rotation: _Rotation) -> _Rotation:
     return frame @ np.array([x, y, np.cross(x, y)]).T
 
 
-def _holds(hand: Hand, X_world_bar: _Pose, width_m: float) -> bool:
+def _holds(hand: Hand, X_world_bar: Pose, width_m: float) -> bool:
     """Whether the fingers have closed on a bar, anywhere along it."""
     along, y, z = X_world_bar[:3, :3].T @ (hand.pose[:3, 3] - X_world_bar[:3, 3])
     between = abs(along) < _HELD_ALONG_M and hypot(y, z) < _HELD_ACROSS_M
     return bool(between) and 0.8 * width_m < hand.gap_m < width_m + 0.003
 
 
-def _pick(side: Side, look: Look, X_world_bar: _Pose, width_m: float) -> Goal:
+def _pick(side: Side, look: Look, X_world_bar: Pose, width_m: float) -> Goal:
     """The next goal of a hand on the way to its bar; it closes only when it is as low as it shall be."""
     hand, open_m = look.hands[side], open_around(width_m)
     there = grip(side, hand, bar_at(side, X_world_bar, width_m), look.obstacles)
@@ -106,7 +105,7 @@ def _pick(side: Side, look: Look, X_world_bar: _Pose, width_m: float) -> Goal:
     return goal if low or hand.gap_m < open_m - _CLOSING_M else goal._replace(gap_m=open_m)
 
 
-def _carry(hand: Hand, now: _Pose, goal: _Pose) -> Goal:
+def _carry(hand: Hand, now: Pose, goal: Pose) -> Goal:
     """Move the hand so that what it holds goes from where it is to its goal: up first, then there."""
     free = min(max((now[2, 3] - _CLEAR_M) / _FREE_M, 0.0), 1.0)
     if free < 1.0:
@@ -115,7 +114,7 @@ def _carry(hand: Hand, now: _Pose, goal: _Pose) -> Goal:
     return Goal(goal @ inverse(now) @ hand.pose, 0.0, _CARRY_SPEED)
 
 
-def _on_axis(socket: _Pose, peg: _Pose, distance_m: float) -> _Pose:
+def _on_axis(socket: Pose, peg: Pose, distance_m: float) -> Pose:
     """The peg's goal on the socket's axis, on the right arm's side."""
     axis = socket[:3, 0] * np.sign(socket[0, 0])
     return pose(socket[:3, 3] + distance_m * axis, aligned(socket[:3, :3], peg[:3, :3]))

@@ -8,13 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import pose, wrap_angle
+from etude.core.se3 import Pose, pose, wrap_angle
 from etude.sim.layout import Placement
 from etude.sim.robots.viperx import Side
 from etude.sim.worlds.aloha.grasping import in_the_way, open_around
 from etude.sim.worlds.aloha.scripting import Hand, hand_rotation
-
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 
 SLANT_RAD, STEEP_RAD = pi / 3, 1.5
 """Pitch of a hand: as in ACT's script, and from above."""
@@ -46,14 +44,14 @@ class Grasp(NamedTuple):
     pitch: float
 
 
-def bar_at(side: Side, X_world_bar: _Pose, width: float) -> Bar:
+def bar_at(side: Side, X_world_bar: Pose, width: float) -> Bar:
     """The bar of one arm from its pose; its x axis is the long one."""
     inward = X_world_bar[:2, 0] * np.sign(X_world_bar[0, 0]) * (1.0 if side == "left" else -1.0)
     x, y, z = X_world_bar[:3, 3].tolist()
     return Bar(x, y, z, atan2(inward[1], inward[0]), width)
 
 
-def grip(side: Side, hand: Hand, bar: Bar, obstacles: Sequence[Sequence[float]]) -> _Pose:
+def grip(side: Side, hand: Hand, bar: Bar, obstacles: Sequence[Sequence[float]]) -> Pose:
     """Where the hand grips the bar, the fingers across it: of all ways the easiest that nothing blocks.
 
     Args:

@@ -5,11 +5,10 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import interpolate, log_rotation, pose, quat_to_matrix
+from etude.core.se3 import Pose, interpolate, log_rotation, pose, quat_to_matrix
 from etude.sim.ik import SiteIK
 from etude.sim.robots.viperx import VIPERX_JOINTS, Side, arm_joints, prefixed
 
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Joints = Float64[NDArray[np.float64], "6"]
 
 _ARM = len(VIPERX_JOINTS)
@@ -41,11 +40,11 @@ class ArmMotion:
         self._site = int(model.site(prefixed(side, "gripper")).id)
         self._ik = SiteIK(model, prefixed(side, "gripper"), joints, damping=_DAMPING)
 
-    def pose(self, data: mujoco.MjData) -> _Pose:
+    def pose(self, data: mujoco.MjData) -> Pose:
         """X_world_gripper of the grasp point, a copy."""
         return pose(data.site_xpos[self._site], data.site_xmat[self._site].reshape(3, 3))
 
-    def toward(self, data: mujoco.MjData, goal: _Pose, speed: float = 1.0) -> tuple[_Joints, float]:
+    def toward(self, data: mujoco.MjData, goal: Pose, speed: float = 1.0) -> tuple[_Joints, float]:
         """Joints a step of the way to a pose, at most what the servos follow well, and what share of the way that is.
 
         Args:
@@ -82,7 +81,7 @@ class ArmMotion:
         present = data.qpos[self.qpos]
         return present + (command - bias[self._dofs] / self._stiffness - present) * (_COMMON_LAG_S / _LAGS_S)
 
-    def joints_for(self, data: mujoco.MjData, goal: _Pose) -> _Joints:
+    def joints_for(self, data: mujoco.MjData, goal: Pose) -> _Joints:
         """Joints at which the hand has a pose; of one far away, as far on the way as the servos can be led.
 
         Args:
@@ -97,12 +96,12 @@ class ArmMotion:
         way = self._ik.solve(data, step, iterations=_ITERATIONS, tolerance=_TOLERANCE) - present
         return present + way / max(1.0, float(np.max(np.abs(way) / (_FAR_LEADS * _LEAD_RAD))))
 
-    def search(self, data: mujoco.MjData, goal: _Pose, *, iterations: int, tolerance: float) -> _Joints:
+    def search(self, data: mujoco.MjData, goal: Pose, *, iterations: int, tolerance: float) -> _Joints:
         """Joints of a pose, wherever it is, from where they are in `data`, which follows; see SiteIK.solve."""
         return self._ik.solve(data, goal, iterations=iterations, tolerance=tolerance)
 
 
-def commanded_pose(command: Float64[NDArray[np.float64], " numbers"], present: _Pose) -> _Pose:
+def commanded_pose(command: Float64[NDArray[np.float64], " numbers"], present: Pose) -> Pose:
     """X_world_gripper that a command of `control=ee` says: position [m] and wxyz quaternion, of any length.
 
     Args:

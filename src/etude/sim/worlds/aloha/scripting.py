@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import ActionChunk, Memory, Observation, ShapeError, Vector
-from etude.core.se3 import exp_rotation, interpolate, matrix_to_quat, pose, quat_to_matrix
+from etude.core.se3 import Pose, exp_rotation, interpolate, matrix_to_quat, pose, quat_to_matrix
 from etude.sim.robots.viperx import (
     SIDES,
     Side,
@@ -25,7 +25,6 @@ from etude.sim.robots.viperx import (
 from etude.sim.worlds.aloha.motion import ArmMotion
 from etude.sim.worlds.aloha.scene import aloha_spec
 
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Rotation = Float64[NDArray[np.float64], "3 3"]
 
 _ARM_NUMBERS = 7  # of proprioception, for each arm
@@ -34,14 +33,14 @@ _ARM_NUMBERS = 7  # of proprioception, for each arm
 class Hand(NamedTuple):
     """A gripper: its pose X_world_gripper and the gap between its fingertips [m]."""
 
-    pose: _Pose
+    pose: Pose
     gap_m: float
 
 
 class Goal(NamedTuple):
     """Where a gripper shall go, the gap between its fingertips there [m], and how fast (a share of the top speed)."""
 
-    pose: _Pose
+    pose: Pose
     gap_m: float
     speed: float = 1.0
 
@@ -57,7 +56,7 @@ class Look(NamedTuple):
     """
 
     hands: Mapping[Side, Hand]
-    objects: Sequence[_Pose]
+    objects: Sequence[Pose]
     sizes: Sequence[float]
     obstacles: Sequence[Sequence[float]]
 

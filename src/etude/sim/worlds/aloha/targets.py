@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation, matrix_to_quat
+from etude.core.se3 import Pose, log_rotation, matrix_to_quat
 from etude.core.segments import Target
 from etude.sim.robots.viperx import VIPERX_HOME_RAD, Side
 from etude.sim.worlds.aloha.motion import ArmMotion, commanded_pose
 
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 type _Joints = Float64[NDArray[np.float64], "6"]
 
 _NEAR_M, _NEAR_RAD = 0.015, 0.1  # what counts as brought to a pose
@@ -66,7 +65,7 @@ class HandTargets:
             numbers.append(opening)
         return np.array(numbers)
 
-    def unreachable(self, gripper: str, goal: _Pose) -> str | None:
+    def unreachable(self, gripper: str, goal: Pose) -> str | None:
         """Why a hand cannot be brought to a pose, or None; looked for from a few postures, within the joints."""
         side: Side = next(side for side in self._arms if _gripper(side) == gripper)
         shortest_m, least_rad = np.inf, np.inf
@@ -80,7 +79,7 @@ class HandTargets:
         short = f"{1000 * shortest_m:.0f} mm and {least_rad:.2f} rad short"
         return f"the {side} hand does not reach ({x:.2f}, {y:.2f}, {z:.2f}) m: it stays {short}"
 
-    def _error(self, side: Side, goal: _Pose, turn: float) -> tuple[float, float]:
+    def _error(self, side: Side, goal: Pose, turn: float) -> tuple[float, float]:
         """How far from a pose inverse kinematics end, started from the home posture with the waist turned."""
         arm = self._arms[side]
         start: _Joints = np.array(VIPERX_HOME_RAD)

@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from math import pi
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation, pose
+from etude.core.se3 import Pose, log_rotation, pose
 from etude.sim.robots.viperx import Side
 from etude.sim.worlds.aloha.grasping import OPEN_M, approach, carry, cube_at, holds, let_go, pick
 from etude.sim.worlds.aloha.scripting import Goal, Hand, Look, hand_rotation
-
-type _Pose = Float64[NDArray[np.float64], "4 4"]
 
 MEET_M = np.array([0.0, 0.5, 0.25])
 """Where the cube changes hands, as in ACT's script."""
@@ -47,7 +43,7 @@ def decide(look: Look) -> Mapping[Side, Goal]:
     }
 
 
-def _grasp_across(left: Hand, X_world_cube: _Pose) -> _Pose:
+def _grasp_across(left: Hand, X_world_cube: Pose) -> Pose:
     """The left hand's grasp, along the cube's axis nearest to x, closing along the one nearest to the vertical."""
     R_world_cube = X_world_cube[:3, :3]
     along = int(np.argmax(np.abs(R_world_cube[0])))
@@ -57,5 +53,5 @@ def _grasp_across(left: Hand, X_world_cube: _Pose) -> _Pose:
     return pose(X_world_cube[:3, 3] - _SHORT_OF_CENTRE_M * z, np.array([np.cross(y, z), y, z]).T)
 
 
-def _at_meeting(left: Hand, X_world_cube: _Pose) -> _Pose:
+def _at_meeting(left: Hand, X_world_cube: Pose) -> Pose:
     return pose(left.pose[:3, 3] + MEET_M - X_world_cube[:3, 3], left.pose[:3, :3])

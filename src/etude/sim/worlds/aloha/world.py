@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import Perturbation, Vector
-from etude.core.se3 import pose
+from etude.core.se3 import Pose, pose
 from etude.core.segments import Target
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing
@@ -110,13 +110,13 @@ class AlohaWorld(ABC):
         poses = np.concatenate([self.data.xpos[bodies], self.data.xquat[bodies]], axis=1)
         return np.concatenate([poses.ravel(), self.sizes(), self._distractors.state(self.model)], dtype=np.float32)
 
-    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def object_poses(self) -> Mapping[str, Pose]:
         """Object -> X_world_object."""
         return {
             name: pose(self.data.xpos[body], self.data.xmat[body].reshape(3, 3)) for name, body in self._objects.items()
         }
 
-    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def gripper_poses(self) -> Mapping[str, Pose]:
         """Arm's gripper -> X_world_gripper."""
         return {f"{side}_gripper": self.arms.gripper_pose(side) for side in self._fingers}
 
@@ -128,7 +128,7 @@ class AlohaWorld(ABC):
         """The action, (A,) float32, that asks every gripper for its target from where it is now."""
         return self.arms.action_for(targets)
 
-    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
         """Why a gripper cannot be brought to a pose whatever the joints, or None."""
         return self.arms.unreachable(gripper, target)
 

@@ -6,7 +6,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from etude.core import Target, Vector
-from etude.core.se3 import exp_rotation, log_rotation, pose
+from etude.core.se3 import Pose, exp_rotation, log_rotation, pose
 from etude.sim.ik import SiteIK
 from etude.sim.robots.panda import PANDA_FINGER_JOINTS, PANDA_JOINTS
 from etude.sim.worlds.franka.tabletop import FINGER_OPEN_M, FPS, HOME_RAD, STATE_NAMES, SUBSTEP_S
@@ -49,7 +49,7 @@ class RelativePoseController:
         self._target = np.eye(4)
 
     @property
-    def target(self) -> Float64[NDArray[np.float64], "4 4"]:
+    def target(self) -> Pose:
         """The pose that the last action asked for, X_world_gripper."""
         return self._target.copy()
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from etude.core import Perturbation, PerturbationSpace, Target, Vector, stream
-from etude.core.se3 import pose
+from etude.core.se3 import Pose, Poses, pose
 from etude.sim.distractors import Distractors
 from etude.sim.layout import Thing
 from etude.sim.variations import Colour, Friction, Perturber, Range, Scale, Variation, layout_factors
@@ -195,7 +195,7 @@ class CubeWorld:
         poses[:, :3], poses[:, 3:] = self.data.xpos[self._bodies], self.data.xquat[self._bodies]
         return np.concatenate([poses.ravel(), np.array([self._edge], np.float32), self._distractors.state(self.model)])
 
-    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def object_poses(self) -> Mapping[str, Pose]:
         """Cube -> pose."""
         poses = np.zeros((len(self._bodies), 4, 4))
         poses[:, :3, :3] = self.data.xmat[self._bodies].reshape(-1, 3, 3)
@@ -203,7 +203,7 @@ class CubeWorld:
         poses[:, 3, 3] = 1.0
         return dict(zip(self._table.cubes, poses, strict=True))
 
-    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def gripper_poses(self) -> Mapping[str, Pose]:
         """Of the hand's grasp point."""
         return {GRIPPER: pose(self.controller.position, self.controller.rotation)}
 
@@ -215,15 +215,15 @@ class CubeWorld:
         """See PoseControlled."""
         return self.controller.action_for(targets[GRIPPER]).astype(np.float32)
 
-    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
         """See PoseControlled."""
         del gripper  # the only one
         return self._reach.why_not(target)
 
     def judged(
         self,
-        objects: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
-        grippers: Mapping[str, Float64[NDArray[np.float64], "T 4 4"]],
+        objects: Mapping[str, Poses],
+        grippers: Mapping[str, Poses],
         opening_m: Float64[NDArray[np.float64], " T"],
     ) -> Mapping[str, Bool[NDArray[np.bool_], " T"]]:
         """See JudgesPoses; how high the first cube lies in the first quarter tells the edge of all."""

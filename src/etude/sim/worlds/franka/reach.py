@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from etude.core.se3 import log_rotation
+from etude.core.se3 import Pose, log_rotation
 from etude.sim.ik import SiteIK
 from etude.sim.robots.panda import PANDA_JOINTS
 from etude.sim.worlds.franka.control import WORKSPACE_HIGH_M, WORKSPACE_LOW_M
@@ -26,7 +26,7 @@ class PandaReach:
         self._site = int(model.site("gripper").id)
         self._ik = SiteIK(model, "gripper", PANDA_JOINTS)
 
-    def why_not(self, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+    def why_not(self, target: Pose) -> str | None:
         """Why the hand cannot be brought to X_world_gripper, or None."""
         position = target[:3, 3]
         outside = (position < WORKSPACE_LOW_M - _SLACK_M) | (position > WORKSPACE_HIGH_M + _SLACK_M)
@@ -44,7 +44,7 @@ class PandaReach:
             return f"the arm comes no nearer than {1000 * away:.0f} mm and {degrees(turned):.0f}°"
         return None
 
-    def _guess(self, target: Float64[NDArray[np.float64], "4 4"]) -> Float64[NDArray[np.float64], "7"]:
+    def _guess(self, target: Pose) -> Float64[NDArray[np.float64], "7"]:
         """The home posture, its base turned to the place and its last joint to the hand's turn."""
         x, y, _ = target[:3, 3]
         pan, yaw = atan2(y, x), atan2(target[1, 0], target[0, 0])

@@ -9,13 +9,10 @@ from collections.abc import Iterator, Sequence
 from math import atan2, cos, hypot, radians, sin
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import NDArray
 
+from etude.core.se3 import Pose
 from etude.sim.robots.so101 import FIXED_JAW_M, PAN_AXIS_M
 from etude.sim.worlds.so101.kinematics import Positions, arm_positions, hand_at, jaws
-
-type Pose = Float64[NDArray[np.float64], "4 4"]
 
 _LEAN_STEP_RAD, _MOST_LEAN_RAD = radians(2.0), radians(60.0)
 _PASSES = 4  # of the fixed point between the arm's plane and the jaws' direction

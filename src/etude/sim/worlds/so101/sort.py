@@ -24,7 +24,7 @@ from etude.core import (
     Vector,
     stream,
 )
-from etude.core.se3 import exp_rotation, pose
+from etude.core.se3 import Pose, exp_rotation, pose
 from etude.sim.robots.so101 import PAN_AXIS_M, SO101_FEATURES, from_lerobot, lerobot_limits, to_lerobot
 from etude.sim.task import SimTask
 from etude.sim.variations import Perturber
@@ -155,12 +155,12 @@ class SortWorld:
             [cube, quat, [self._edge], self._pads.ravel(), [self._occupied], others], dtype=np.float32
         )
 
-    def object_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def object_poses(self) -> Mapping[str, Pose]:
         """Of the cube, and of the pad where it belongs."""
         cube = pose(self.data.xpos[self._cube], self.data.xmat[self._cube].reshape(3, 3))
         return {"cube": cube, GOAL: self._goal()}
 
-    def gripper_poses(self) -> Mapping[str, Float64[NDArray[np.float64], "4 4"]]:
+    def gripper_poses(self) -> Mapping[str, Pose]:
         """Of the grasp point on the fixed jaw."""
         return {GRIPPER: pose(self.data.site_xpos[self._hand], self.data.site_xmat[self._hand].reshape(3, 3))}
 
@@ -175,7 +175,7 @@ class SortWorld:
         arm = present[:5] if found is None else found[0]
         return np.array([*arm, target.command], np.float32)
 
-    def unreachable(self, gripper: str, target: Float64[NDArray[np.float64], "4 4"]) -> str | None:
+    def unreachable(self, gripper: str, target: Pose) -> str | None:
         """See PoseControlled."""
         del gripper  # the only one
         return why_unreachable(target)
@@ -185,7 +185,7 @@ class SortWorld:
         """Judges the present episode."""
         return self._monitor
 
-    def _goal(self) -> Float64[NDArray[np.float64], "4 4"]:
+    def _goal(self) -> Pose:
         x, y = self._pads[int(self._occupied)].tolist()
         azimuth = atan2(y, x - PAN_AXIS_M)
         return pose(np.array([x, y, 0.0]), exp_rotation(np.array([0.0, 0.0, azimuth])))
