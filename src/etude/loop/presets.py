@@ -33,7 +33,7 @@ _CORNERS: Mapping[str, Mapping[str, Narrow]] = {
         },
     },
     "images": {
-        "franka-stack": {"cube_red.x_m": (0.43, 0.62), "cube_red.y_m": (-0.14, 0.08)},
+        "franka-stack": {"cube_red.x_m": (0.42, 0.62), "cube_red.y_m": (-0.14, 0.09)},
         "franka-lift": {"cube_red.x_m": (0.43, 0.62), "cube_red.y_m": (-0.14, 0.08)},
     },
 }
@@ -102,7 +102,7 @@ PRESETS: Mapping[str, LoopConfig] = {
         test_cases=8,
     ),
     "state": replace(_CORNER, train_steps=6000, retrain_steps=2000, test_cases=300, execute=8),
-    "images": replace(_CORNER, test_cases=150, execute=4),
+    "images": replace(_CORNER, narrow_layout=False, test_cases=150, execute=4),
     "demo": _DEMO,
     "full": replace(
         _DEMO,
