@@ -1,6 +1,7 @@
 """Each stage by itself, on a policy whose failures are planted."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ from loop.tiny import StopsAfter
 from toys import SPACE, PlantedPolicy, PointTask
 
 from etude.compute import SerialExecutor
-from etude.core import Executor, MismatchError, Suite
+from etude.core import Case, Executor, MismatchError, Perturbation, Suite
 from etude.core.files import read_json
 from etude.evaluation import Expert, Runner, read_outcomes
+from etude.loop.progress import Update
 from etude.loop.searching import SEARCH, SearchResult, SearchSettings, search_for_failures
 from etude.loop.stages import (
     ARCHIVE,
@@ -65,6 +67,19 @@ def test_the_planted_pocket_is_found_and_counted(searched: tuple[Path, SearchRes
     assert found.rollouts == SETTINGS.rollouts + sharpening + SETTINGS.confirm * (len(confirming) + 2)
     assert found.failures.n == round(SETTINGS.uniform_share * SETTINGS.rollouts)
     assert found.failures.value == pytest.approx(0.25, abs=0.12)
+
+
+def test_batches_of_one_piece_of_work_are_told_apart():
+    titles: list[str] = []
+
+    def progress(title: str, _total: int) -> AbstractContextManager[Update]:
+        titles.append(title)
+        return nullcontext(lambda _done, _note: None)
+
+    roll = Arena(TASK, SERIAL, progress).policy(POLICY, "freeze the exam")
+    for seed in range(3):
+        roll([Case(Perturbation(), seed)])
+    assert titles == ["freeze the exam", "freeze the exam, batch 2", "freeze the exam, batch 3"]
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 5, 9, 14])

@@ -93,14 +93,16 @@ class Arena:
 
         Args:
             policy: Who.
-            title: What the progress is called.
+            title: What the progress is called; later calls have their number beside it.
             keep: Folder for a journal of every call, so that who makes the same calls after a kill repeats no rollout.
         """
         calls = count()
 
         def roll(cases: Sequence[Case]) -> list[Outcome]:
-            journal = keep / f"{next(calls):04d}.jsonl" if keep else None
-            return self.evaluate(policy, cases, title=title, journal=journal)
+            call = next(calls)
+            journal = keep / f"{call:04d}.jsonl" if keep else None
+            numbered = f"{title}, batch {call + 1}" if title and call else title
+            return self.evaluate(policy, cases, title=numbered, journal=journal)
 
         return roll
 
