@@ -10,7 +10,7 @@ import numpy as np
 from etude.core import Case, Factor, Outcome, Perturbation, PerturbationSpace, Pocket, Rate, Suite
 from etude.loop.report import ArmResults, Budget, RunResults, SearchRow, VideoPair
 
-ARMS = ("baseline", "more-steps", "uniform", "targeted")
+ARMS = ("baseline", "same-data-more-steps", "uniform", "targeted")
 MODES = ("missed_grasp", "dropped", "misplaced", "knocked_over", "timeout", "no_reach")
 NOMINAL = Perturbation()
 
@@ -147,8 +147,8 @@ def write_video(path: Path, frames: int, colour: int) -> Path:
 
 
 def _arm(name: str, suites: dict[str, Suite], rng: np.random.Generator) -> ArmResults:
-    exam = {"baseline": 0.2, "more-steps": 0.31, "uniform": 0.6, "targeted": 0.76}[name]
-    elsewhere = {"baseline": 0.72, "more-steps": 0.72, "uniform": 0.8, "targeted": 0.79}[name]
+    exam = {"baseline": 0.2, "same-data-more-steps": 0.31, "uniform": 0.6, "targeted": 0.76}[name]
+    elsewhere = {"baseline": 0.72, "same-data-more-steps": 0.72, "uniform": 0.8, "targeted": 0.79}[name]
 
     def solved(_index: int, case: Case) -> bool:
         hit = case.theta.values and any(pocket.contains(case.theta, SPACE) for pocket in POCKETS)

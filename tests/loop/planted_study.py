@@ -36,7 +36,7 @@ def planted(
         spread: Deviation of an arm's success from training to training.
         pockets: Arm -> pockets after a fresh search; the baseline has 4.
     """
-    ends = {"baseline": START, "more-steps": 0.3, "reseeded": 0.31, "uniform": END}
+    ends = {"baseline": START, "same-data-more-steps": 0.3, "reseeded": 0.31, "uniform": END}
     ends |= {arm: END + gain for arm, gain in gains.items()}
     hard = {test: rng.random(n) for test, n in _sizes(plan).items()}
     arms = {arm: _arm(arm, end + spread * rng.standard_normal(), hard, plan, rng) for arm, end in ends.items()}
@@ -58,7 +58,7 @@ def _sizes(plan: StudyPlan) -> dict[str, int]:
 
 
 def _arm(name: str, end: float, hard: Mapping[str, np.ndarray], plan: StudyPlan, rng: np.random.Generator) -> ArmRecord:
-    practises = name not in ("baseline", "more-steps", "reseeded")
+    practises = name not in ("baseline", "same-data-more-steps", "reseeded")
     rounds = 0 if name == "baseline" else plan.config.rounds
     made = plan.config.accepted if practises else 0
     points = [_point(0, 0, START, hard, rng)]

@@ -86,7 +86,7 @@ def test_a_known_arm_survives_json(arm: Arm):
 def test_arms_that_score_get_more_candidates_and_all_say_what_they_need():
     for arm in ARMS.values():
         assert (arm.oversample > 1) == bool(arm.score)
-        assert arm.practises == (arm.name not in ("more-steps", "reseeded"))
+        assert arm.practises == (arm.name not in ("same-data-more-steps", "reseeded"))
     searched = {name for name, arm in ARMS.items() if arm.needs_search}
     assert searched == {"targeted", "failure", "needs", "adaptive", "align", "failure-split"}
 
@@ -96,7 +96,7 @@ def test_who_makes_demonstrations_is_the_runs_choice_unless_the_arm_says_otherwi
     assert not TINY.generates
     assert replace(TINY, own_arms=(arm,), arms=("mine",)).generates
     assert replace(TINY, maker="generator").generates
-    assert not replace(TINY, maker="generator", arms=("more-steps",)).generates
+    assert not replace(TINY, maker="generator", arms=("same-data-more-steps",)).generates
     with pytest.raises(UnknownNameError, match="unknown maker"):
         replace(TINY, maker="robot")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="sources must be at least 1"):

@@ -42,7 +42,7 @@ MOMENTS = (
     "kill:round-00/suites.partial/exam.json",
     "kill:round-00/evaluate.partial/journal.jsonl",
     "full:round-00/evaluate.partial/exam.parquet",
-    "kill:round-01/more-steps/train.partial/checkpoint/config.json",
+    "kill:round-01/same-data-more-steps/train.partial/checkpoint/config.json",
     f"full:round-01/uniform/generate.partial/{DATA}/file-001.parquet",
     "interrupt:round-01/uniform/train.partial/started.json",
     "kill:round-00/diagnose.partial/counterfactuals.parquet",
@@ -124,7 +124,7 @@ def test_a_baseline_without_failures_ends_the_run_with_a_bound_and_what_to_do(tm
 
 
 CONFIG = replace(
-    TINY, arms=("more-steps", "uniform", "targeted", "reseeded"), rounds=2, accepted=12, search_rollouts=160,
+    TINY, arms=("same-data-more-steps", "uniform", "targeted", "reseeded"), rounds=2, accepted=12, search_rollouts=160,
     confirm_rollouts=15, exam_cases=12, train_steps=2, retrain_steps=1,
 )  # fmt: skip
 
@@ -155,12 +155,14 @@ def test_arms_get_equal_data_and_equal_steps(planted: tuple[PlantedChain, dict[s
     assert list(pupils) == ["baseline", *CONFIG.arms]
     for arm in ("uniform", "targeted"):
         assert [load_manifest(path).result["accepted"] for path in pupils[arm].collections[1:]] == [12, 12]
-    assert pupils["more-steps"].collections == pupils["reseeded"].collections == pupils["baseline"].collections
+    assert (
+        pupils["same-data-more-steps"].collections == pupils["reseeded"].collections == pupils["baseline"].collections
+    )
     steps = {
         arm: sum(load_manifest(stage).result.get("train_steps", 0) for stage in pupil.stages)
         for arm, pupil in pupils.items()
     }
-    assert steps == {"baseline": 2, "more-steps": 2, "uniform": 2, "targeted": 2, "reseeded": 2 + 2 * 1}
+    assert steps == {"baseline": 2, "same-data-more-steps": 2, "uniform": 2, "targeted": 2, "reseeded": 2 + 2 * 1}
 
 
 def test_each_arm_starts_from_the_baseline_and_mixes_old_and_new(planted: tuple[PlantedChain, dict[str, Pupil]]):
@@ -175,7 +177,7 @@ def test_each_arm_starts_from_the_baseline_and_mixes_old_and_new(planted: tuple[
         assert load_manifest(pupil.train).key["warm_start"] == first.hash
     hashes = [load_manifest(path).hash for path in pupils["uniform"].collections]
     assert load_manifest(pupils["uniform"].train).key["datasets"] == dict(zip(hashes, (0.5, 0.25, 0.25), strict=True))
-    assert list(load_manifest(pupils["more-steps"].train).key["datasets"].values()) == [1.0]
+    assert list(load_manifest(pupils["same-data-more-steps"].train).key["datasets"].values()) == [1.0]
 
 
 def test_no_arm_practises_near_an_exam_case(planted: tuple[PlantedChain, dict[str, Pupil]]):
@@ -269,7 +271,7 @@ def test_a_stacking_run_in_processes_killed_in_every_stage_ends_as_one_that_neve
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     baseline = ("collect", "train", "search", "suites", "evaluate")
-    arms = ("more-steps/train", "uniform/generate", "uniform/train", "targeted/generate", "targeted/evaluate")
+    arms = ("same-data-more-steps/train", "uniform/generate", "uniform/train", "targeted/generate", "targeted/evaluate")
     stages = [*(f"round-00/{name}" for name in baseline), *(f"round-01/{name}" for name in arms), "report"]
     for stage in stages:
         with start("killed", "--processes", "2", "--resume") as process:

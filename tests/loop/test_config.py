@@ -25,7 +25,7 @@ def test_a_preset_fits_every_task(name: str):
         config = preset(name, world, 7)
         check_config(config, make_task(config.task))
         assert config.seed == 7
-        assert set(config.arms) > {"more-steps", "uniform"}
+        assert set(config.arms) > {"same-data-more-steps", "uniform"}
     assert preset(name, "franka-stack:cubes=3,image_size=32", 7).task == "franka-stack:cubes=3,image_size=32"
 
 

@@ -34,7 +34,11 @@ from etude.training import TrainConfig
 from etude.training.fitting import PolicyChoice, WeightedDataset, train_on
 
 CONFIG = replace(
-    TINY, arms=("more-steps", "uniform"), fresh_search=(), diagnosis_rollouts=0, elsewhere=("lerobot", "groot")
+    TINY,
+    arms=("same-data-more-steps", "uniform"),
+    fresh_search=(),
+    diagnosis_rollouts=0,
+    elsewhere=("lerobot", "groot"),
 )
 ARENA = Arena(TASK, SerialExecutor())
 
@@ -98,7 +102,7 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     assert wait(run) == awaited(run)  # asked again, it waits again
     answer(run, str(checkpoint), check)
     waiting = wait(run)  # the arms wait together
-    assert [path.parent.name for path in waiting] == ["more-steps", "uniform"]
+    assert [path.parent.name for path in waiting] == ["same-data-more-steps", "uniform"]
     before = everything(run)
     assert wait(run) == waiting
     assert everything(run) == before
@@ -111,7 +115,7 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     write_json(waiting[0] / "trained.json", {"policy": str(checkpoint)})
     answer(run, served, check)
     finished = run_tiny(run, config=CONFIG, resume=True)
-    assert set(finished.results[0].arms) == {"baseline", "more-steps", "uniform"}
+    assert set(finished.results[0].arms) == {"baseline", "same-data-more-steps", "uniform"}
     assert trained_policy(run / "round-01" / "uniform" / "train") == served
     assert finished.report.exists()
     assert awaited(run) == []
@@ -171,7 +175,7 @@ def test_a_hand_over_that_was_killed_is_written_again_and_ends_the_same(
 def test_the_command_waits_with_a_code_of_its_own_and_takes_what_comes_back(
     begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    small = replace(CONFIG, arms=("more-steps",), elsewhere=())
+    small = replace(CONFIG, arms=("same-data-more-steps",), elsewhere=())
     monkeypatch.setattr("etude.cli.loop.preset", lambda _name, _task, seed: replace(small, seed=seed))
     monkeypatch.setattr(registry, "_OWN", {**registry._OWN, "toy-point": PointTask})
     words = [
@@ -203,7 +207,7 @@ def test_the_command_waits_with_a_code_of_its_own_and_takes_what_comes_back(
     assert (code, error.count("\n")) == (2, 1)
     assert loop("--resume")[0] == 3
     assert loop("--resume", "--trained", str(begun[1]))[0] == 3  # the arm waits
-    assert (tmp_path / "vla/round-01/more-steps/hand-over/instructions.md").exists()
+    assert (tmp_path / "vla/round-01/same-data-more-steps/hand-over/instructions.md").exists()
     code, told, _ = loop("--resume", "--trained", str(begun[1].parent))
     assert code == 0
     assert "report:" in told

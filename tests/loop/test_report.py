@@ -72,7 +72,7 @@ def test_summary_holds_every_promised_key(run: RunResults, tmp_path: Path) -> No
         assert all(set(rate) == {"k", "n", "low", "high"} for rate in content["arms"][arm].values())
         spent = {"attempts", "generated", "accepted", "frames", "train_steps", "rollouts", "score_s", "wall_s"}
         assert set(content["budget"][arm]) == spent
-    for pair in ("targeted_vs_uniform", "targeted_vs_baseline", "more-steps_vs_baseline"):
+    for pair in ("targeted_vs_uniform", "targeted_vs_baseline", "same-data-more-steps_vs_baseline"):
         assert set(content["paired"][pair]) == {"wins", "losses", "p", "e_value"}
         assert content["paired"][pair] == content["paired_by_test"]["exam"][pair]
     assert content["suites"]["exam"] == {"hash": run.suites["exam"].hash, "cases": 80}
@@ -140,7 +140,12 @@ def test_the_tail_averages_seeds_of_one_perturbation_first() -> None:
 
 def test_verdict_of_a_gain(run: RunResults) -> None:
     verdict = judge(
-        results(results(run, baseline=18, more_steps=20, uniform=56, targeted=61), "nominal", baseline=47, targeted=48)
+        results(
+            results(run, baseline=18, same_data_more_steps=20, uniform=56, targeted=61),
+            "nominal",
+            baseline=47,
+            targeted=48,
+        )
     )
     assert verdict.tone == "better"
     assert verdict.headline == "Targeted practice helped on the exam; against uniform practice no difference is shown."
@@ -152,14 +157,14 @@ def test_verdict_of_a_gain(run: RunResults) -> None:
 
 
 def test_verdict_of_a_loss(run: RunResults) -> None:
-    verdict = judge(results(run, baseline=61, more_steps=60, uniform=60, targeted=18))
+    verdict = judge(results(run, baseline=61, same_data_more_steps=60, uniform=60, targeted=18))
     assert verdict.tone == "worse"
     assert verdict.headline == "Targeted practice made the policy worse on the exam."
     assert "61/80 → 18/80: −43 of 80 cases (0 won, 43 lost), p < .001: worse" in verdict.sentences[0]
 
 
 def test_verdict_of_a_tie(run: RunResults) -> None:
-    verdict = judge(results(run, baseline=40, more_steps=40, uniform=40, targeted=40))
+    verdict = judge(results(run, baseline=40, same_data_more_steps=40, uniform=40, targeted=40))
     assert verdict.tone == "unclear"
     assert verdict.headline.startswith("No change shown on the exam")
     assert "40/80 → 40/80: ±0 of 80 cases (0 won, 0 lost), p = 1: no difference shown" in verdict.sentences[0]
@@ -167,11 +172,13 @@ def test_verdict_of_a_tie(run: RunResults) -> None:
 
 
 def test_verdict_of_a_small_gain_is_not_called_one(run: RunResults) -> None:
-    assert judge(results(run, baseline=40, more_steps=40, uniform=40, targeted=44)).tone == "unclear"
+    assert judge(results(run, baseline=40, same_data_more_steps=40, uniform=40, targeted=44)).tone == "unclear"
 
 
 def test_a_gain_that_longer_training_gives_too_is_not_credited_to_practice(run: RunResults) -> None:
-    verdict = judge(results(results(run, baseline=18, more_steps=58, targeted=61), "nominal", baseline=47, targeted=47))
+    verdict = judge(
+        results(results(run, baseline=18, same_data_more_steps=58, targeted=61), "nominal", baseline=47, targeted=47)
+    )
     assert verdict.tone == "unclear"
     assert "not shown to be more than training longer" in verdict.headline
 
@@ -185,7 +192,7 @@ def test_a_gain_at_the_cost_of_nominal_says_so(run: RunResults) -> None:
 
 def test_uniform_winning_is_said_in_the_headline(run: RunResults) -> None:
     run = results(
-        results(run, baseline=10, more_steps=12, uniform=70, targeted=45), "nominal", baseline=50, targeted=50
+        results(run, baseline=10, same_data_more_steps=12, uniform=70, targeted=45), "nominal", baseline=50, targeted=50
     )
     assert "but less than uniform practice did" in judge(run).headline
 
@@ -237,14 +244,14 @@ def test_an_arm_without_a_pocket_is_said_to_have_drawn_everywhere(run: RunResult
 
 
 def test_the_page_speaks_of_nothing_that_is_not_there(run: RunResults, tmp_path: Path) -> None:
-    arms = {name: arm for name, arm in run.arms.items() if name != "more-steps"}
+    arms = {name: arm for name, arm in run.arms.items() if name != "same-data-more-steps"}
     text = write_report(replace(_all_failed(run), arms=arms, pockets=()), tmp_path).read_text()
     for absent in ("shows by how much", "cases lie in the pockets", "worst pocket"):
         assert absent not in text
 
 
 def test_the_terminal_compares_every_arm_that_aims_with_uniform(run: RunResults) -> None:
-    arms = {name: run.arms[name] for name in ("baseline", "more-steps", "uniform")}
+    arms = {name: run.arms[name] for name in ("baseline", "same-data-more-steps", "uniform")}
     arms |= dict.fromkeys(("failure", "bold"), run.arms["targeted"])
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(table(replace(run, arms=arms)))

@@ -15,7 +15,7 @@ from etude.loop.report import RunResults
 from etude.loop.run import read_run
 from etude.loop.stage import load_manifest
 
-ARMS = {"baseline": "round-00", "more-steps": "round-01/more-steps", "uniform": "round-01/uniform",
+ARMS = {"baseline": "round-00", "same-data-more-steps": "round-01/same-data-more-steps", "uniform": "round-01/uniform",
         "targeted": "round-01/targeted", "gradient": "round-01/gradient"}  # fmt: skip
 
 
@@ -57,9 +57,9 @@ def test_budgets_say_what_each_arm_spent(finished: Path, summary: Mapping[str, A
         name: collected[name] for name in ("attempts", "accepted", "frames")
     }
     steps = {arm: spent["train_steps"] for arm, spent in budget.items()}
-    assert steps == {"baseline": 6, "more-steps": 3, "uniform": 3, "targeted": 3, "gradient": 3}
+    assert steps == {"baseline": 6, "same-data-more-steps": 3, "uniform": 3, "targeted": 3, "gradient": 3}
     accepted = {arm: spent["accepted"] for arm, spent in budget.items()}
-    assert accepted == {"baseline": 6, "more-steps": 0, "uniform": 4, "targeted": 4, "gradient": 4}
+    assert accepted == {"baseline": 6, "same-data-more-steps": 0, "uniform": 4, "targeted": 4, "gradient": 4}
     generated = {arm: spent["generated"] for arm, spent in budget.items()}
     assert generated == {**accepted, "gradient": 12}
     scored = load_manifest(finished / "round-01" / "gradient" / "score")
@@ -82,7 +82,7 @@ def test_suites_and_seeds_are_those_of_the_run(finished: Path, results: RunResul
 def test_new_data_are_the_demonstrations_an_arm_made(finished: Path, results: RunResults):
     made = DatasetMeta.open(finished / "round-01" / "targeted" / "generate" / "dataset").episodes
     assert results.arms["targeted"].new_data == tuple(episode.case.theta for episode in made)
-    assert results.arms["more-steps"].new_data == ()
+    assert results.arms["same-data-more-steps"].new_data == ()
 
 
 def test_provenance_is_that_of_the_run_not_of_the_report(finished: Path, results: RunResults):
@@ -106,7 +106,7 @@ def test_films_pair_the_same_case_before_and_after(finished: Path, results: RunR
 
 
 def test_rounds_are_told_as_their_folders_hold_them(finished: Path, results: RunResults):
-    assert not results.arms["more-steps"].practice
+    assert not results.arms["same-data-more-steps"].practice
     (uniform,), (targeted,) = (results.arms[name].practice for name in ("uniform", "targeted"))
     assert sum(tried for _, tried in targeted.places.values()) == results.arms["targeted"].budget.attempts
     assert sum(made for made, _ in uniform.places.values()) == TINY.accepted

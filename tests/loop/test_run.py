@@ -87,7 +87,7 @@ def test_a_folder_without_a_run_has_no_config(tmp_path: Path):
 
 
 def test_replicates_are_chains_of_their_own(tmp_path: Path):
-    config = replace(TINY, replicates=2, arms=("more-steps",), train_steps=1, retrain_steps=1)
+    config = replace(TINY, replicates=2, arms=("same-data-more-steps",), train_steps=1, retrain_steps=1)
     finished = run_tiny(tmp_path / "r", config=config)
     assert len(finished.results) == 2
     assert not (tmp_path / "r" / "round-00").exists()

@@ -84,13 +84,13 @@ def test_a_plan_is_hashed_as_sha256sum_does_and_read_back(tmp_path: Path):
     PLAN.save(tmp_path)
     assert hashlib.sha256((tmp_path / "plan.json").read_bytes()).hexdigest() == PLAN.hash
     assert load_plan(tmp_path) == PLAN
-    assert PLAN.config.arms == ("more-steps", "reseeded", "uniform", "gradient", "targeted")
+    assert PLAN.config.arms == ("same-data-more-steps", "reseeded", "uniform", "gradient", "targeted")
     seeds = {PLAN.seed(phase, index) for phase in ("pilot", "confirm") for index in range(50)}
     assert len(seeds) == 100
 
 
 def test_a_study_needs_something_to_compare_with_uniform():
-    with pytest.raises(ConfigError, match="none is named beside it: got more-steps, reseeded, uniform"):
+    with pytest.raises(ConfigError, match="none is named beside it: got same-data-more-steps, reseeded, uniform"):
         StudyPlan.of(replace(CONFIG, arms=("uniform",)), replicates=5, pilot=0, code=CODE)
     with pytest.raises(ConfigError, match="at least 1 replicate"):
         StudyPlan.of(CONFIG, replicates=0, pilot=0, code=CODE)
@@ -330,12 +330,12 @@ def test_a_real_replicate_that_was_stopped_ends_as_one_that_was_not(tmp_path: Pa
     whole = start(tmp_path / "whole", SerialExecutor(), plan=plan).analysis
     assert [each.hash for each in found.confirmed] == [each.hash for each in whole.confirmed]
     (replicate,) = found.confirmed
-    assert [arm.name for arm in found.arms] == ["baseline", "more-steps", "reseeded", "uniform", "failure"]
+    assert [arm.name for arm in found.arms] == ["baseline", "same-data-more-steps", "reseeded", "uniform", "failure"]
     ends = {name: arm.last for name, arm in replicate.arms.items()}
     assert {ends[name].demonstrations for name in ("uniform", "failure")} == {AIMED.accepted}
     assert ends["failure"].steps > ends["uniform"].steps  # it pays for looking for failures
     made = DatasetMeta.open(tmp_path / "s/confirm/replicate-00/round-01/uniform/generate/dataset")
-    assert [ends[name].frames for name in ("more-steps", "uniform")] == [0, made.total_frames]
+    assert [ends[name].frames for name in ("same-data-more-steps", "uniform")] == [0, made.total_frames]
     assert (tmp_path / "s/confirm/replicate-00/report/index.html").exists()
 
 

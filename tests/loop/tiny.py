@@ -32,7 +32,7 @@ from etude.loop.run import FinishedRun, run_loop
 TASK = PointTask(max_steps=12)
 TINY = LoopConfig(
     task=TASK.name,
-    arms=("more-steps", "uniform", "targeted", "gradient"),
+    arms=("same-data-more-steps", "uniform", "targeted", "gradient"),
     demonstrations=6,
     narrow={"light.intensity": (0.7, 0.9)},
     train_steps=6,

@@ -105,7 +105,7 @@ def _scored(name: str, score: str) -> Arm:
     return Arm(name=name, draw="distributions", score=score, oversample=3)
 
 
-MORE_STEPS, RESEEDED, UNIFORM = "more-steps", "reseeded", "uniform"
+MORE_STEPS, RESEEDED, UNIFORM = "same-data-more-steps", "reseeded", "uniform"
 """The arms that others are measured against."""
 ARMS: Mapping[str, Arm] = {
     arm.name: arm

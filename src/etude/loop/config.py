@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from etude.core import ConfigError, UnknownNameError
-from etude.loop.arms import ARMS, MAKERS, Arm, Maker, arm_from
+from etude.loop.arms import ARMS, MAKERS, MORE_STEPS, Arm, Maker, arm_from
 from etude.loop.elsewhere import LAYOUTS
 
 _COUNTS = (
@@ -57,7 +57,7 @@ class LoopConfig:
     task: str
     policy: str = "flow"
     seed: int = 0
-    arms: tuple[str, ...] = ("more-steps", "uniform", "failure")
+    arms: tuple[str, ...] = (MORE_STEPS, "uniform", "failure")
     own_arms: tuple[Arm, ...] = ()
     rounds: int = 1
     replicates: int = 1

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from etude.core import Segmented, UnknownNameError
-from etude.loop.arms import RESEEDED
+from etude.loop.arms import MORE_STEPS, RESEEDED
 from etude.loop.config import LoopConfig, Narrow
 
 _NARROW: Mapping[str, Narrow] = {
@@ -58,7 +58,7 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
 
 _DEMO = LoopConfig(
     task="",
-    arms=("more-steps", "uniform", "failure", "targeted"),
+    arms=(MORE_STEPS, "uniform", "failure", "targeted"),
     demonstrations=600,
     train_steps=4000,
     retrain_steps=1200,
@@ -73,7 +73,7 @@ _DEMO = LoopConfig(
 )
 _CORNER = replace(
     _DEMO,
-    arms=("more-steps", "uniform", "failure"),
+    arms=(MORE_STEPS, "uniform", "failure"),
     retrain_steps=1000,
     accepted=20,
     new_share=0.25,
@@ -86,7 +86,7 @@ _CORNER = replace(
 PRESETS: Mapping[str, LoopConfig] = {
     "smoke": replace(
         _DEMO,
-        arms=("more-steps", "uniform", "targeted", "gradient"),
+        arms=(MORE_STEPS, "uniform", "targeted", "gradient"),
         fresh_search=("targeted",),
         demonstrations=12,
         train_steps=60,
@@ -106,8 +106,8 @@ PRESETS: Mapping[str, LoopConfig] = {
     "demo": _DEMO,
     "full": replace(
         _DEMO,
-        arms=("more-steps", RESEEDED, "uniform", "failure", "targeted"),
-        fresh_search=("more-steps", "uniform", "failure"),
+        arms=(MORE_STEPS, RESEEDED, "uniform", "failure", "targeted"),
+        fresh_search=(MORE_STEPS, "uniform", "failure"),
         maker="generator-or-expert",
         replicates=5,
         rounds=2,

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from etude.core import Factor, PerturbationSpace, Rate
+from etude.loop.arms import MORE_STEPS
 
-_ARMS = {"more-steps": "Same data, more steps"}
-_COLOURS = {"baseline": 0, "more-steps": 1, "uniform": 2, "reseeded": 6}
+_ARMS = {MORE_STEPS: "Same data, more steps"}
+_COLOURS = {"baseline": 0, MORE_STEPS: 1, "uniform": 2, "reseeded": 6}
 _TESTS = {"exam": "Exam", "uniform_test": "Uniform test", "nominal": "Nominal"}
 
 
