@@ -49,6 +49,7 @@ def test_a_study_refuses_bad_input_and_writes_nothing(options: list[object], tol
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_replicates_in_processes_come_out_as_one_after_the_other(run: Run, tmp_path: Path):
     for processes in (1, 2):
         run("study", "franka-lift", *TINY, "--processes", processes, "--out", tmp_path / str(processes))
