@@ -1,10 +1,10 @@
 """Where the processor time of an evaluation goes: physics, rendering, inference, and our code around them.
 
-One process runs episodes of the demo's policy, in worlds drawn from all of the space; everything is loaded before. The
-time inside MuJoCo and inside the network is measured by replacing their functions, while this runs, with ones that read
-the process's clock before and after. So is the arm's controller, which solves its inverse kinematics in Python where a
-real arm has a box that does: it belongs to the simulated robot, and is shown beside. What is left, less what the clocks
-cost, is ours: progress and failure modes, observations, chunks, outcomes.
+One process runs episodes of a flow policy with two 96² cameras, in worlds drawn from all of the space; everything is
+loaded before. The time inside MuJoCo and inside the network is measured by replacing their functions, while this runs,
+with ones that read the process's clock before and after. So is the arm's controller, which solves its inverse
+kinematics in Python where a real arm has a box that does: it belongs to the simulated robot, and is shown beside. What
+is left, less what the clocks cost, is ours: progress and failure modes, observations, chunks, outcomes.
 """
 
 import argparse

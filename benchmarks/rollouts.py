@@ -11,8 +11,9 @@ Then whether both come to the same outcomes for the same initial states. Of them
 policy's noise from one global stream, so that it depends on all episodes before. Both are given the noise of the
 episode's seed, and one observation at a time; then actions are compared bit for bit, and outcomes.
 
-The policy is the demo's if `--policy` or ETUDE_BENCH_POLICY names its checkpoint. Otherwise one of the same
-architecture is trained here in a minute: as fast per step, but it fails, so that its episodes are as long as can be.
+The policy is a flow policy with two 96² cameras: what `--policy` or ETUDE_BENCH_POLICY names. Otherwise one of the
+same architecture is trained here in a minute: as fast per step, but it fails, so that its episodes are as long as can
+be.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def children_s() -> float:
 
 
 def train_policy(folder: Path) -> str:
-    """A policy of the demo's architecture that has learned little."""
+    """A flow policy with two 96² cameras that has learned little."""
     print("no --policy: training one that will fail, and whose episodes are long", flush=True)
     command("etude", "collect", TASK, "--episodes", "16", "--out", f"{folder}/data")
     command("etude", "train", "--dataset", f"{folder}/data", "--policy", "flow", "--steps", "60",

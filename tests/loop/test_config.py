@@ -60,5 +60,13 @@ def test_a_narrow_range_that_the_space_has_not_is_refused():
 
 
 def test_a_preset_narrows_only_what_the_task_varies():
-    narrow = preset("demo", "franka-stack:cubes=2,state=objects", 0).narrow
-    assert set(narrow) == {"cube_red.y_m"} < set(preset("demo", "franka-stack:cubes=2", 0).narrow)
+    narrow = preset("state", "franka-stack:state=objects,vary=layout", 0).narrow
+    assert set(narrow) < set(preset("state", "franka-stack:state=objects", 0).narrow)
+    assert preset("state", "franka-stack:state=objects,vary=layout", 0).narrow_layout
+
+
+def test_where_no_corner_is_left_out_first_demonstrations_keep_to_published_layouts():
+    assert not preset("demo", "franka-stack", 0).narrow_layout
+    assert preset("demo", "franka-stack:vary=physics", 0).narrow_layout
+    assert preset("demo", "so101-sort", 0).narrow_layout
+    assert not preset("demo", "so101-sort", 0).narrow
