@@ -6,7 +6,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
+
+settings.register_profile("etude", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("etude")
 
 # Array annotations are checked at run time where the package's mathematics lives. What runs per control step or per
 # training batch stays unhooked, for the check would cost more than what it checks, and so do modules whose signatures

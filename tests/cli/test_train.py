@@ -134,7 +134,7 @@ def test_options_of_what_is_seen_come_on_top_of_a_file(run: Run, data: Path, tmp
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--set", "horizn=3"], "unknown option of policy 'flow' 'horizn'. Did you mean 'horizon'?"),
+        (["--set", "horizn=3"], "unknown option of policy 'flow': 'horizn'. Did you mean 'horizon'?"),
         (["--set", "horizon"], "expected key=value"),
         (["--set", "horizon=abc"], "--set horizon=abc: expected a number, as its default 16"),
         (["--set", "horizon=1", "horizon=2"], "gives 'horizon' twice"),

@@ -75,7 +75,6 @@ def test_pairs_are_counted_and_their_roles_can_be_swapped(pairs: list[tuple[bool
         assert paired.difference == pytest.approx(np.mean(first) - np.mean(second))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 25), st.integers(0, 25))
 def test_the_e_value_is_its_integral(wins: int, losses: int) -> None:
     def density(q: float) -> float:
@@ -108,7 +107,6 @@ def test_evidence_for_a_better_policy_grows() -> None:
     assert Paired(100, 900).e_value < 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 25), st.integers(0, 25))
 def test_the_two_sided_e_value_is_its_integral_and_the_mean_of_two_one_sided_ones(wins: int, losses: int) -> None:
     def density(q: float) -> float:
@@ -152,7 +150,7 @@ def most_likely_losses(wins: int, losses: int, ties: int, delta: float) -> float
     return float(optimize.minimize_scalar(unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 30), st.integers(1, 30), small)
 def test_the_interval_of_a_difference_ends_where_the_score_test_begins_to_reject(w: int, l: int, ties: int) -> None:
     paired, z = Paired(w, l, ties + 1), stats.norm.ppf(0.975)
@@ -162,7 +160,6 @@ def test_the_interval_of_a_difference_ends_where_the_score_test_begins_to_reject
         assert score == pytest.approx(sign * z, abs=1e-3)
 
 
-@settings(deadline=None)
 @given(small, small, small)
 def test_intervals_of_a_difference_hold_it_and_mirror(wins: int, losses: int, ties: int) -> None:
     paired, swapped = Paired(wins, losses, ties), Paired(losses, wins, ties)
@@ -208,7 +205,7 @@ def test_the_interval_of_a_difference_covers_about_as_often_as_it_says(win: floa
     assert exact_coverage(30, win, loss) >= 0.935
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(small, small, small, st.sampled_from([0.01, 0.05, 0.2]))
 def test_the_anytime_interval_leaves_out_zero_exactly_when_the_e_value_decides(
     wins: int, losses: int, ties: int, alpha: float
@@ -289,7 +286,7 @@ def test_cvar_needs_a_share(fraction: float) -> None:
         cvar(np.ones(3), fraction)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_by_definition(p_values: list[float]) -> None:
     ordered = sorted(p_values)

@@ -46,7 +46,7 @@ def some_outcomes(draw: st.DrawFn) -> list[Outcome]:
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(some_outcomes())
 def test_outcomes_survive_the_disk(tmp_path_factory: pytest.TempPathFactory, outcomes: list[Outcome]) -> None:
     path = tmp_path_factory.mktemp("outcomes") / "outcomes.parquet"

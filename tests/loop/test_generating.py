@@ -87,7 +87,7 @@ def test_the_sidecar_tells_who_made_it_and_from_what(whole: tuple[Path, Collecte
 def test_failures_are_kept_apart_when_asked(whole: tuple[Path, Collected]):
     out, collected = whole
     failed = DatasetMeta.open(out / FAILED)
-    assert collected.accepted + failed.total_episodes == collected.attempts
+    assert collected.failed == failed.total_episodes == collected.attempts - collected.accepted
     assert {record.success for record in failed.episodes} == {False}
     assert {record.failure_mode for record in failed.episodes} == {"timeout"}
 
@@ -104,7 +104,7 @@ def test_a_stopped_generation_goes_on_to_the_same_dataset(
 
 def test_a_number_of_attempts_can_be_asked_for_instead(sources: Path, whole: tuple[Path, Collected], tmp_path: Path):
     some = gather(sources, tmp_path / "d", attempts=whole[1].attempts)
-    assert some == whole[1]
+    assert some == replace(whole[1], failed=0)
     assert gather(sources, tmp_path / "d", attempts=some.attempts + 2).attempts == some.attempts + 2
     with pytest.raises(ConfigError, match="how many"):
         gather(sources, tmp_path / "e")
@@ -211,3 +211,10 @@ def test_the_log_keeps_what_was_written_last_of_an_attempt(tmp_path: Path):
         file.write('{"attempt": 2, "thet')
     assert [(r.attempt, r.theta["puck.x_m"], r.success) for r in log.read(5)] == [(0, 0.1, True), (1, 0.2, True)]
     assert len(log.read(1)) == 1
+    assert log.settle(2) == log.read(5)
+    assert len((tmp_path / "attempts.jsonl").read_text().splitlines()) == 2
+
+
+def test_where_nothing_fails_no_dataset_of_failures_is_left(sources: Path, tmp_path: Path):
+    assert gather(sources, tmp_path / "d", accepted=1, keep_failed=True, task=TASK).failed == 0
+    assert not (tmp_path / "d" / FAILED).exists()

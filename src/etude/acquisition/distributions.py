@@ -235,6 +235,8 @@ class MutationDistributions:
             EtudeError: The file is missing, or holds something else.
             MismatchError: They mutate other factors.
         """
+        if not path.exists():
+            raise EtudeError(f"'{path}' does not exist: name the distributions.json of a round.")
         record = read_json(path)
         try:
             found = MutationDistributions.from_json(record)

@@ -239,7 +239,9 @@ def _show(options: Options, task: Task, done: "Done", wanted: Sequence[int]) -> 
     for episode, why in done.left_out.items():
         show(f"left out: episode {episode} {why}")
     if done.stopped:
-        show(f"stopped after {done.kept + len(done.left_out)} of {len(wanted)} episodes; go on with --resume")
+        saved = done.kept + len(done.left_out)
+        go_on = "; go on with --resume" if saved else ", so nothing is saved"
+        show(f"stopped after {saved} of {len(wanted)} episodes{go_on}")
     elif done.kept:
         for episode, why in _uncut(options.out, task):
             show(f"cannot be cut: episode {episode} of {options.out}: {why}")

@@ -140,8 +140,9 @@ def _pockets(search: Path) -> tuple[Pocket, ...]:
     pockets = load_pockets(search)
     if not pockets:
         raise EtudeError(
-            f"'{search}' confirmed no pocket, so there is nowhere to aim: `etude search --budget` searches for longer, "
-            "and demonstrations from everywhere (--space uniform) mend what is spread."
+            f"'{search}' confirmed no pocket, so there is nowhere to aim. Train a policy that fails nearly everywhere "
+            "first, or give it demonstrations from everywhere (--space uniform); of one that seldom fails "
+            "`etude search --budget` may find some."
         )
     return pockets
 

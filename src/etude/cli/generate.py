@@ -165,13 +165,15 @@ def run(options: Options) -> None:
             if not options.json:
                 show(f"page: {options.out / _PAGE}")
             raise
-    yields = Yields.of(log.read(collected.attempts), task.space, blind=maker.blind)
+    yields = Yields.of(log.settle(collected.attempts), task.space, blind=maker.blind)
     _write(options, yields)
     _tell(options, collected, yields, strata, used)
 
 
 def _tell(options: Options, collected: "Collected", yields: "Yields", strata: Strata | None, used: int) -> None:
     """What was made of how many source demonstrations, and what to do with it."""
+    from etude.loop.making.collecting import FAILED
+
     parts = strata.to_json(collected.parts) if strata else None
     if parts is not None:
         write_json(options.out / _PARTS, parts)
@@ -182,6 +184,8 @@ def _tell(options: Options, collected: "Collected", yields: "Yields", strata: St
         f"{collected.accepted} demonstrations, {collected.frames} frames, from {collected.attempts} attempts with "
         f"{used} source demonstrations: {options.out}"
     )
+    if options.keep_failed:
+        show(f"{collected.failed} failures kept: {options.out / FAILED}" if collected.failed else "no failure to keep")
     if strata:
         show(*strata.told(collected.parts))
     show_yields(yields)

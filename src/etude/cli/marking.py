@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 HELP = (
     "space plays and pauses; . and , step, > and < jump by ten frames; m marks the next sub-task, 1 to 9 a certain "
-    "one; u takes the last mark back; Enter keeps the marks; s skips the episode; q saves and stops"
+    "one; u takes the last mark back; Enter keeps the marks; s skips the episode; q stops, "
+    "without the marks of this episode"
 )
 _KEYS: "Mapping[str, Command]" = {
     " ": "play",

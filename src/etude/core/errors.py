@@ -35,7 +35,8 @@ class UnknownNameError(EtudeError):
         self.kind, self.name, self.valid = kind, name, sorted(valid)
         near = get_close_matches(name, self.valid, n=1, cutoff=0.4)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(self.valid) or '(none)'}.")
+        colon = ":" if kind.endswith("'") else ""  # two quoted names in a row would read as one
+        super().__init__(f"unknown {kind}{colon} '{name}'.{hint} Valid: {', '.join(self.valid) or '(none)'}.")
 
 
 class ConfigError(EtudeError):

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 
@@ -31,12 +32,14 @@ class Collected:
         attempts: Episodes tried, the failed ones included.
         accepted: Demonstrations in the dataset.
         frames: Control steps in the dataset.
+        failed: Failures that were kept, in a dataset of their own.
         parts: Accepted of attempted in every part of the space, where it was divided.
     """
 
     attempts: int
     accepted: int
     frames: int
+    failed: int = 0
     parts: tuple[Rate, ...] = ()
 
 
@@ -88,6 +91,8 @@ def collect(
     quotas = _quotas(draws, accepted)
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(out, task))
+        if keep_failed:
+            stack.callback(_remove_empty, out / FAILED)
         failed = stack.enter_context(_writer(out / FAILED, task)) if keep_failed else None
         if accepted is not None and writer.episodes > accepted:
             raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
@@ -112,8 +117,13 @@ def collect(
                     failures.require_hope(writer.episodes, quotas.attempts, film=film)
         if not writer.episodes:
             failures.require_hope(0, quotas.attempts, film=film, over=True)
-        parts = quotas.rates if len(draws) > 1 else ()
-        return Collected(attempts=quotas.attempts, accepted=writer.episodes, frames=writer.frames, parts=parts)
+        return Collected(
+            attempts=quotas.attempts,
+            accepted=writer.episodes,
+            frames=writer.frames,
+            failed=failed.episodes if failed else 0,
+            parts=quotas.rates if len(draws) > 1 else (),
+        )
 
 
 def dataset_spec(task: Task) -> DatasetSpec:
@@ -153,6 +163,12 @@ def _make(job: _Job) -> tuple[int, Made]:
 def _writer(root: Path, task: Task) -> DatasetWriter:
     spec = dataset_spec(task)
     return DatasetWriter.resume(root, spec) if (root / "meta").exists() else DatasetWriter.create(root, spec)
+
+
+def _remove_empty(root: Path) -> None:
+    """Leave no dataset of nothing behind."""
+    if (root / "meta").exists() and not DatasetMeta.open(root).total_episodes:
+        rmtree(root)
 
 
 def _quotas(draws: Sequence[Draw | None], accepted: int | None) -> Quotas:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from etude.core import PerturbationSpace, Rate
-from etude.core.files import write_json
+from etude.core.files import write_bytes, write_json
 from etude.core.space import PICTURES_ONLY
 from etude.loop.making.maker import Made
 
@@ -78,7 +78,14 @@ class AttemptLog:
         """Write one down."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+            file.write(_line(record))
+
+    def settle(self, attempts: int) -> list[AttemptRecord]:
+        """The first `attempts` attempts; from now on the file holds one line of each and nothing else."""
+        records = self.read(attempts)
+        if records:
+            write_bytes(self._path, "".join(_line(record) for record in records).encode())
+        return records
 
     def read(self, attempts: int) -> list[AttemptRecord]:
         """The first `attempts` attempts, in order; a line that a kill cut short is left out."""
@@ -90,6 +97,10 @@ class AttemptLog:
                 continue
             found[record["attempt"]] = AttemptRecord(**record)
         return [found[number] for number in sorted(found) if number < attempts]
+
+
+def _line(record: AttemptRecord) -> str:
+    return json.dumps(asdict(record)) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
