@@ -52,15 +52,16 @@ def maps_section(run: RunResults) -> Html:
         figures = [figure("Search: × failed, dot succeeded", search_map(plane, run.archive))] if run.archive else []
         for name in arms:
             thetas, inside = run.arms[name].new_data, _inside_pockets(run, name)
-            caption = f"{arm_title(name)}: {len(thetas)} new demonstrations"
+            caption = f"{arm_title(name)}: {len(thetas)} new"
             caption += f", {inside} in a pocket" if run.pockets else ""
             figures.append(figure(caption, data_map(plane, thetas, arm_colour(run.arms, name), inside)))
         title = f"{sentence_case(factor_title(plane.x))} and {factor_title(plane.y)}"
-        rows.append(tag("div", tag("h3", title), grid(figures)))
+        rows.append(tag("div", tag("h3", title), grid(figures, dense=len(figures) > 3)))
     boxes = "Boxes are pockets, dashed where other factors bound them too. " if run.pockets else ""
     note = (
-        f"{boxes}Shaded is what the first demonstrations covered (only drawn where they were kept to part of the "
-        "range). The search looks where it finds failures, so the density of its points is not a failure rate."
+        f"{boxes}An arm's dots are its new demonstrations. Shaded is what the first ones covered (only drawn where "
+        "they were kept to part of the range). The search looks where it finds failures, so the density of its points "
+        "is not a failure rate."
     )
     return section("maps", "Pocket maps", note, *rows)
 
