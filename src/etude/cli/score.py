@@ -189,14 +189,12 @@ def _score(
 def _references(
     scores: "Scores", dataset: Path, grounds: "Grounds", settings: "ScoreSettings", out: Path
 ) -> dict[str, float]:
-    """Rank correlation of each score that noise is drawn for with the same from many draws."""
-    from etude.acquisition.scores import SCORES
+    """Rank correlation of each score with the same from many draws."""
     from etude.loop.scoring import REFERENCE_DRAWS, rank_correlation
 
-    drawn = [name for name in scores.values if "loss" in SCORES[name].needs]
     wide = replace(settings, draws=REFERENCE_DRAWS)
-    reference = _score(drawn, dataset, grounds, wide, out / "reference.parquet", "reference")
-    return {name: rank_correlation(scores.values[name], reference.values[name]) for name in drawn}
+    reference = _score(list(scores.values), dataset, grounds, wide, out / "reference.parquet", "reference")
+    return {name: rank_correlation(values, reference.values[name]) for name, values in scores.values.items()}
 
 
 def _keep(dataset: str, episodes: Sequence[int], out: Path) -> None:
