@@ -43,10 +43,10 @@ def test_a_persons_own_arms_are_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[x]\ndraw = "pocket"', "unknown draw of arm 'x' 'pocket'. Did you mean 'pockets'"),
+        ('[x]\ndraw = "pocket"', "unknown draw of arm 'x': 'pocket'. Did you mean 'pockets'"),
         ('[x]\nscore = "nrm"\noversample = 2', "Did you mean 'norm'"),
         ('[x]\nmaker = "robot"', "Valid: expert, generator, generator-or-expert"),
-        ("[x]\noversampel = 2", "unknown setting of arm 'x' 'oversampel'. Did you mean 'oversample'"),
+        ("[x]\noversampel = 2", "unknown setting of arm 'x': 'oversampel'. Did you mean 'oversample'"),
         ('[x]\noversample = "2"', "oversample = '2' should be a whole number"),
         ("[x]\nrestart = 1", "restart = 1 should be a truth value"),
         ('[x]\nscore = "norm"', "set both score and oversample > 1, or neither"),
