@@ -91,8 +91,6 @@ def collect(
     quotas = _quotas(draws, accepted)
     with ExitStack() as stack:
         writer = stack.enter_context(_writer(out, task))
-        if keep_failed:
-            stack.callback(_remove_empty, out / FAILED)
         failed = stack.enter_context(_writer(out / FAILED, task)) if keep_failed else None
         if accepted is not None and writer.episodes > accepted:
             raise ConfigError(f"'{out}' holds {writer.episodes} episodes already, more than the {accepted} asked for.")
@@ -117,13 +115,15 @@ def collect(
                     failures.require_hope(writer.episodes, quotas.attempts, film=film)
         if not writer.episodes:
             failures.require_hope(0, quotas.attempts, film=film, over=True)
-        return Collected(
-            attempts=quotas.attempts,
-            accepted=writer.episodes,
-            frames=writer.frames,
-            failed=failed.episodes if failed else 0,
-            parts=quotas.rates if len(draws) > 1 else (),
-        )
+    if failed and not failed.episodes:
+        rmtree(failed.root)
+    return Collected(
+        attempts=quotas.attempts,
+        accepted=writer.episodes,
+        frames=writer.frames,
+        failed=failed.episodes if failed else 0,
+        parts=quotas.rates if len(draws) > 1 else (),
+    )
 
 
 def dataset_spec(task: Task) -> DatasetSpec:
@@ -163,12 +163,6 @@ def _make(job: _Job) -> tuple[int, Made]:
 def _writer(root: Path, task: Task) -> DatasetWriter:
     spec = dataset_spec(task)
     return DatasetWriter.resume(root, spec) if (root / "meta").exists() else DatasetWriter.create(root, spec)
-
-
-def _remove_empty(root: Path) -> None:
-    """Leave no dataset of nothing behind."""
-    if (root / "meta").exists() and not DatasetMeta.open(root).total_episodes:
-        rmtree(root)
 
 
 def _quotas(draws: Sequence[Draw | None], accepted: int | None) -> Quotas:
