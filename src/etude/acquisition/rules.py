@@ -31,23 +31,28 @@ class Outer:
     def products(self, cells: int) -> Tensor:
         """⟨g_c, g_d⟩ between each `cells` successive groups, (G / cells, cells, cells), in float64."""
         size, rows, wide, high = *self.inputs.shape, self.deltas.shape[2]
-        if cells * rows * (wide + high) >= wide * high:
+        if (cells + 1) * rows * (wide + high) >= 2 * wide * high:
             return self._carried_out(cells)
         a, d = (each.reshape(size // cells, cells * rows, -1) for each in (self.inputs, self.deltas))
-        pairs = (a @ a.transpose(1, 2)) * (d @ d.transpose(1, 2))  # (a_r · a_s)(δ_r · δ_s)
-        return pairs.reshape(-1, cells, rows, cells, rows).sum((2, 4), dtype=torch.float64)
+        found = a.new_empty(size // cells, cells, cells, dtype=torch.float64)
+        for cell in range(cells):  # with itself and those that follow: every pair of cells once
+            own, rest = slice(cell * rows, (cell + 1) * rows), slice(cell * rows, None)
+            pairs = (a[:, own] @ a[:, rest].mT).mul_(d[:, own] @ d[:, rest].mT)  # (a_r · a_s)(δ_r · δ_s)
+            products = pairs.unflatten(2, (-1, rows)).sum((1, 3), dtype=torch.float64)
+            found[:, cell, cell:] = found[:, cell:, cell] = products
+        return found
 
     def _carried_out(self, cells: int) -> Tensor:
         """The products by way of the gradients themselves, as many at a time as a processor's cache holds."""
-        wide, high = self.inputs.shape[2], self.deltas.shape[2]
-        at_once = max(1, _CACHED // (cells * wide * high)) * cells
+        size, wide, high = len(self.inputs), self.inputs.shape[2], self.deltas.shape[2]
+        at_once = min(max(1, _CACHED // (cells * wide * high)) * cells, size)
         buffer = self.inputs.new_empty(at_once, high, wide)
-        found: list[Tensor] = []
-        for first in range(0, len(self.inputs), at_once):
-            part = slice(first, first + at_once)
-            a, d = self.inputs[part], self.deltas[part].transpose(1, 2)
-            found.append(Plain(torch.bmm(d, a, out=buffer[: len(a)]).flatten(1)).products(cells))
-        return torch.cat(found)
+        found = self.inputs.new_empty(size // cells, cells, cells)
+        parts = (self.inputs.split(at_once), self.deltas.mT.split(at_once), found.split(at_once // cells))
+        for a, d, products in zip(*parts, strict=True):
+            g = torch.bmm(d, a, out=buffer[: len(a)]).view(-1, cells, high * wide)
+            torch.bmm(g, g.mT, out=products)
+        return found.double()
 
     def along(self, direction: Tensor) -> Tensor:
         """⟨g, direction⟩ of each group, (G,), for a direction of the parameter's shape."""
