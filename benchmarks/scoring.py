@@ -46,7 +46,7 @@ class Encoded:
         return batch["features"]
 
 
-def main(checkpoint: Path | None = None, dataset: Path | None = None, repeats: int = 7) -> None:
+def main(checkpoint: Path | None = None, dataset: Path | None = None, repeats: int = 21) -> None:
     """Measure and print."""
     model = load_model(checkpoint) if checkpoint else untrained()
     assert model.kind.scorable is not None

@@ -187,6 +187,16 @@ def test_anchors_spread_over_an_episode_of_any_length(length: int):
         assert all(a < b for a, b in pairwise(in_order))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 16])
+def test_every_second_draw_takes_back_the_noise_of_the_one_before(count: int):
+    noise = SharedDraws.of(ScoreSettings(draws=count), 4, 2).noise
+    assert noise.shape == (8, count, 4, 2)
+    pairs = count // 2
+    np.testing.assert_array_equal(noise[:, 1::2], -noise[:, : 2 * pairs : 2])
+    kept = noise[:, ::2]
+    assert len(np.unique(kept)) == kept.size, "the others are all different"
+
+
 def test_times_are_stratified_and_the_same_for_all():
     draws = SharedDraws.of(ScoreSettings(), 4, 2)
     assert ((draws.time * 16).astype(int) == np.arange(16)).all()

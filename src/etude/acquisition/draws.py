@@ -53,7 +53,8 @@ class SharedDraws:
 
     Attributes:
         positions: Where anchors are, as a fraction of the episode, one in each of m equal parts, (m,).
-        noise: Standard normal, (m, K, H, A).
+        noise: Standard normal, (m, K, H, A); every second draw is the one before with its sign changed, so that what is
+            odd in the noise cancels in their mean.
         time: In [0, 1), at each anchor one in each of K equal parts, (m, K).
     """
 
@@ -68,7 +69,8 @@ class SharedDraws:
         order = np.concatenate([np.arange(0, anchors, 2), np.arange(1, anchors, 2)])
         jitter = stream(settings.seed, "anchors").random(anchors)
         rng = stream(settings.seed, "draws", draws)
-        noise = rng.standard_normal((anchors, draws, horizon, action_size), np.float32)
+        half = rng.standard_normal((anchors, (draws + 1) // 2, horizon, action_size), np.float32)
+        noise = np.stack([half, -half], 2).reshape(anchors, -1, horizon, action_size)[:, :draws]
         time = ((np.arange(draws) + rng.random((anchors, draws))) / draws).astype(np.float32)
         below_one = np.nextafter(np.float32(1), np.float32(0))
         return SharedDraws(((np.arange(anchors) + jitter) / anchors)[order], noise, np.minimum(time, below_one))
