@@ -61,6 +61,17 @@ def test_slow_work_says_something_every_ten_seconds(clock: Clock):
     assert len(stream.getvalue().splitlines()) == 10
 
 
+def test_what_an_earlier_run_did_or_a_slow_start_tells_nothing_of_the_pace(clock: Clock):
+    stream = io.StringIO()
+    with Lines(stream)("work", 100) as update:
+        clock.now_s += 30.0  # the workers start
+        for done in range(51, 101):
+            update(done, "")
+            clock.now_s += 2.0
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["work: 51/100", "work: 56/100, 1 min 28 s left"]
+
+
 def test_bars_may_be_nested_and_leave_a_line_each():
     stream = io.StringIO()
     bars = Bars(Console(file=stream, force_terminal=True, width=100))

@@ -114,16 +114,19 @@ class Lines:
         """Show one piece of work of `total` units."""
         begun = told = time.monotonic()
         told_done = 0
+        first: tuple[int, float] | None = None  # the pace is counted from here: what was done before, or slow to start
 
         def update(done: int, note: str) -> None:
-            nonlocal told, told_done
+            nonlocal told, told_done, first
             now = time.monotonic()
+            first = first or (done, now)
             further = done - told_done >= _EVERY_SHARE * total and now - told >= _QUIET_S
             if not (further or now - told >= _EVERY_S or (done == total and now - begun >= _QUIET_S)):
                 return
             told, told_done = now, done
-            left = (now - begun) / max(done, 1) * (total - done)
-            parts = (f"{title}: {done}/{total}", f"{duration(left)} left" if done < total else "done", note)
+            since, seconds = done - first[0], now - first[1]
+            left = f"{duration(seconds / since * (total - done))} left" if since else ""
+            parts = (f"{title}: {done}/{total}", left if done < total else "done", note)
             print(", ".join(part for part in parts if part), file=self._stream, flush=True)
 
         yield update
