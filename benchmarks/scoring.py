@@ -39,7 +39,7 @@ class Encoded:
     """A policy whose features are in the batch already."""
 
     def __init__(self, scorable: Scorable) -> None:
-        self.head, self.takes_draws = scorable.head, scorable.takes_draws
+        self.policy, self.head, self.takes_draws = scorable.policy, scorable.head, scorable.takes_draws
         self.row_losses = scorable.row_losses
 
     def encode(self, batch: Any) -> tuple[Tensor, ...]:

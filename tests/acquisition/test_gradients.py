@@ -1,5 +1,6 @@
 """Gradient products of all candidates at once against autograd, one candidate at a time."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,9 @@ def _as(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def scored(name: str, dtype: torch.dtype = torch.float32) -> tuple[RowGradients, dict[str, Tensor], Any]:
+def scored(
+    name: str, dtype: torch.dtype = torch.float32, pattern: str = "*"
+) -> tuple[RowGradients, dict[str, Tensor], Any]:
     """The policy's gradients with its head in `dtype`; its encoder computes in float32."""
     model = tiny(name)
     batch, scorable = batch_of(model, torch.float32), model.kind.scorable(model.policy)
@@ -96,13 +99,14 @@ def scored(name: str, dtype: torch.dtype = torch.float32) -> tuple[RowGradients,
     for part in scorable.head:
         part.module.to(dtype)
     batch = {key: _as(value, dtype) for key, value in batch.items()}
-    return RowGradients(scorable, lambda ready: ready, SharedDraws.of(SETTINGS, HORIZON, 2)), batch, scorable
+    return RowGradients(scorable, lambda ready: ready, SharedDraws.of(SETTINGS, HORIZON, 2), pattern), batch, scorable
 
 
-def by_autograd(scorable: Any, batch: dict[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+def by_autograd(scorable: Any, batch: dict[str, Tensor], pattern: str = "*") -> tuple[np.ndarray, np.ndarray]:
     """Gradients of the mean loss over each half of the anchors, (N, 2, P), and losses, one backward pass for each."""
     draws = SharedDraws.of(SETTINGS, HORIZON, 2)
-    parameters = [p for part in scorable.head for p in part.module.parameters()]
+    named = [(f"{part.name}.{n}", p) for part in scorable.head for n, p in part.module.named_parameters()]
+    parameters = [p for name, p in named if fnmatchcase(name, pattern)]
     features, found, losses = scorable.encode(batch), [], []
     for half in range(2 * N):
         rows: list[Tensor] = []
@@ -144,6 +148,22 @@ def test_products_of_gradients_are_those_of_autograd(name: str, dtype: torch.dty
     np.testing.assert_allclose(evidence.products, products, atol=tolerance * float((size[:, 0] * size[:, 1]).min()))
     np.testing.assert_allclose(evidence.norm, np.square(expected.mean(1)).sum(1), rtol=tolerance)
     np.testing.assert_allclose(evidence.losses, losses, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("flow", "model.field.leave.*"),
+        ("flow", "*blocks.0*"),
+        ("diffusion", "*final_conv*"),
+        ("act", "model.action_head*"),
+        ("act", "model.decoder.layers.1*"),
+    ],
+)
+def test_a_part_of_the_head_has_the_gradients_of_autograd(name: str, pattern: str):
+    gradients, batch, scorable = scored(name, pattern=pattern)
+    expected, _ = by_autograd(scorable, batch, pattern)
+    np.testing.assert_allclose(gradients.evidence(batch).norm, np.square(expected.mean(1)).sum(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion", "act"])
@@ -195,7 +215,7 @@ class ScaledScorable:
     takes_draws = False
 
     def __init__(self) -> None:
-        self.module = Scaled()
+        self.policy = self.module = Scaled()
         self.head = (HeadPart("scaled", self.module),)
 
     def encode(self, batch: Any) -> tuple[Tensor, ...]:

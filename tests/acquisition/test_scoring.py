@@ -117,7 +117,7 @@ class Linear:
     takes_draws = False
 
     def __init__(self, weight: np.ndarray) -> None:
-        self.layer = nn.Linear(2, 2, bias=False)
+        self.policy = self.layer = nn.Linear(2, 2, bias=False)
         self.layer.weight.data = torch.from_numpy(weight).float()
         self.head = (HeadPart("layer", self.layer),)
 

@@ -95,7 +95,7 @@ class RowGradients:
     def evidence(self, batch: Batch, along: Direction | None = None) -> Evidence:
         """Measure N candidates."""
         groups = CELLS * (len(batch[ACTION_KEY]) // self._anchors)
-        with _requiring(part.module for part in self._scorable.head), torch.enable_grad():
+        with _requiring(self._scorable.policy), torch.enable_grad():
             listener = Listener(self._parameters, self._axes, cells=CELLS, groups=groups, along=along)
             with listener:
                 losses = self.row_losses(batch).view(groups, -1).mean(1)
@@ -111,7 +111,7 @@ class RowGradients:
     def mean(self, batch: Batch) -> dict[str, Tensor]:
         """The gradient of the mean loss over N candidates."""
         parameters = list(self._parameters.values())
-        with _requiring([part.module for part in self._scorable.head], parameters), torch.enable_grad():
+        with _requiring(self._scorable.policy, parameters), torch.enable_grad():
             gradients = torch.autograd.grad(self.row_losses(batch).mean(), parameters, materialize_grads=True)
         return dict(zip(self._parameters, gradients, strict=True))
 
@@ -175,7 +175,7 @@ class ForwardGradients:
         rows = self._model.prepare({n: values[half * size : (half + 1) * size] for n, values in candidate.items()})
         policy, names = self._model.policy, list(self._parameters)
         total, mean = [torch.zeros_like(p) for p in self._parameters.values()], 0.0
-        with _requiring([policy], self._parameters.values()), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        with _requiring(policy, self._parameters.values()), torch.random.fork_rng(devices=[]), torch.enable_grad():
             for draw in range(self._draws):
                 torch.manual_seed(derive_seed(self._seed, "draw", half, draw))
                 loss = self._model.kind.loss(policy, rows)
@@ -217,9 +217,9 @@ def _inner(a: Direction, b: Direction) -> float:
 
 
 @contextmanager
-def _requiring(modules: Iterable[nn.Module], wanted: Iterable[nn.Parameter] = ()) -> Generator[None]:
-    """Only the wanted of some modules' parameters require their gradients inside: no backward pass goes further."""
-    parameters = [p for module in modules for p in module.parameters()]
+def _requiring(policy: nn.Module, wanted: Iterable[nn.Parameter] = ()) -> Generator[None]:
+    """Only the wanted of a policy's parameters require their gradients inside: no backward pass goes further."""
+    parameters = list(policy.parameters())
     before, these = [p.requires_grad for p in parameters], {id(p) for p in wanted}
     try:
         for parameter in parameters:

@@ -15,6 +15,7 @@ class ActScorable:
     takes_draws = False
 
     def __init__(self, policy: EtudeActPolicy) -> None:
+        self.policy = policy
         self._network, self._images = policy.model, list(policy.config.image_features)
         self.head = (
             HeadPart("model.decoder", policy.model.decoder, row_axis=1),

@@ -20,13 +20,13 @@ class DiffusionScorable:
     takes_draws = True
 
     def __init__(self, policy: Any) -> None:
-        self._policy, self._diffusion = policy, policy.diffusion
+        self.policy, self._diffusion = policy, policy.diffusion
         self.head = (HeadPart("diffusion.unet", policy.diffusion.unet),)
 
     def encode(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Conditions, (B, C)."""
-        config = self._policy.config
-        seen = with_time(self._policy, dict(batch))
+        config = self.policy.config
+        seen = with_time(self.policy, dict(batch))
         if config.image_features:
             seen["observation.images"] = torch.stack([seen[key] for key in config.image_features], dim=-4)
         return (self._diffusion._prepare_global_conditioning(seen),)
@@ -39,5 +39,5 @@ class DiffusionScorable:
         steps = (time * schedule.config.num_train_timesteps).long()
         noised = schedule.add_noise(actions, noise, steps)
         guess = self._diffusion.unet(noised, steps, global_cond=features[0])
-        target = noise if self._policy.config.prediction_type == "epsilon" else actions
+        target = noise if self.policy.config.prediction_type == "epsilon" else actions
         return mean_of_rows((guess - target).square(), is_pad)

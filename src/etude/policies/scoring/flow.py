@@ -15,7 +15,7 @@ class FlowScorable:
     takes_draws = True
 
     def __init__(self, policy: FlowPolicy) -> None:
-        self._network = policy.model
+        self.policy, self._network = policy, policy.model
         self.head = (HeadPart("model.field", policy.model.field),)
 
     def encode(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:

@@ -26,6 +26,11 @@ class Scorable(Protocol):
     """A policy, in eval mode, whose loss can be asked for row by row; a row is an observation, a chunk and a draw."""
 
     @property
+    def policy(self) -> nn.Module:
+        """All of it: of what lies outside the head, too, nothing may take part in a gradient."""
+        ...
+
+    @property
     def head(self) -> tuple[HeadPart, ...]:
         """The modules between features and loss whose gradients are meant."""
         ...
