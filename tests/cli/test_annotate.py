@@ -115,6 +115,8 @@ def test_signals_that_never_rise_are_told_when_the_dataset_is_annotated(
     arguments = ("annotate", tmp_path / "isaac.hdf5", "--auto", "--task", TASK, "--processes", 1)
     out, _ = run(*arguments, "--out", tmp_path / "back")
     assert f"cannot be cut: episode 0 of {tmp_path / 'back'}: the signal 'grasp_1' never rises" in out
+    assert "none of them can be a source" in out
+    assert "etude generate" not in out
 
 
 @pytest.mark.parametrize(

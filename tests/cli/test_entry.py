@@ -89,6 +89,10 @@ print("loaded:", *[m for m in {HEAVY!r} if m in sys.modules])
         (["--json", "tasks"], "the command comes first"),
         (["collect", "t", "--episode", "3"], "unknown option '--episode'. Did you mean '--episodes'?"),
         (["collect", "t", "--episodes", "three", "--out", "o"], "--episodes: invalid literal for int()"),
+        (
+            ["generate", "--source", "s", "--attempts", "two", "--out", "o"],
+            "etude: --attempts two: must be a whole number.",
+        ),
         (["collect", "--out", "o"], "Missing from etude collect: TASK, --episodes INT."),
         (
             ["collect", "t", "--episodes", "3", "--out", "o", "--space", "unifrm"],

@@ -47,14 +47,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gather(
     sources: Path, out: Path, *, executor: Executor = SERIAL, task: GraspTask = SHORT, **more: object
 ) -> Collected:
-    settings = {"accepted": None, "attempts": None, "keep_failed": False, **more}
+    maker = GeneratorMaker(sources=str(sources))
+    settings = {"accepted": None, "attempts": None, "keep_failed": False, "maker": maker, **more}
     return collect(
         task,
         out,
         draw=SPACE.sample,
         seed=3,
         executor=executor,
-        maker=GeneratorMaker(sources=str(sources)),
         generator="generated",
         **settings,  # pyright: ignore[reportArgumentType]
     )
@@ -119,6 +119,15 @@ def test_attempts_that_all_fail_are_told_with_where_they_fail(
     ) as told:
         gather(sources, tmp_path / "d", accepted=1, task=replace(TASK, slip=0.8, max_steps=max_steps))
     assert ("more time" in str(told.value)) == ran_out
+    assert "noise" not in str(told.value)
+
+
+def test_too_much_noise_is_named_where_all_attempts_fail(sources: Path, tmp_path: Path):
+    noisy = GeneratorMaker(sources=str(sources), config=GenerationConfig(noise=0.9))
+    with pytest.raises(
+        StageFailedError, match=r"with noise 0\.9 succeeded in only 0 of 100.*lower the noise, or narrow"
+    ):
+        gather(sources, tmp_path / "d", accepted=1, maker=noisy)
 
 
 def test_distributions_say_which_source_a_demonstration_is_made_from(sources: Path, tmp_path: Path):

@@ -94,6 +94,7 @@ class LeftOnly:
     """A maker that never succeeds on the right."""
 
     title: str = "the left hand"
+    remedy: str = "take the other"
 
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
         if case.theta.values["puck.x_m"] < 0:

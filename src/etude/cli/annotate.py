@@ -154,7 +154,9 @@ def _source(options: Options) -> "Generator[DatasetMeta]":
         yield DatasetMeta.open(imported)
     except EtudeError as error:
         shutil.rmtree(imported, ignore_errors=True)
-        raise EtudeError(str(error).replace(str(imported), options.dataset)) from error
+        told = str(error).replace(str(imported), options.dataset)
+        apart = "etude data import --exclude, and annotate what that makes"
+        raise EtudeError(told.replace("--exclude", apart)) from error
     shutil.rmtree(imported)
 
 
@@ -243,10 +245,14 @@ def _show(options: Options, task: Task, done: "Done", wanted: Sequence[int]) -> 
         go_on = "; go on with --resume" if saved else ", so nothing is saved"
         show(f"stopped after {saved} of {len(wanted)} episodes{go_on}")
     elif done.kept:
-        for episode, why in _uncut(options.out, task):
+        uncut = _uncut(options.out, task)
+        for episode, why in uncut:
             show(f"cannot be cut: episode {episode} of {options.out}: {why}")
         kept = _ranges([episode for episode in wanted if episode not in done.left_out])
         show(f"{done.kept} of {len(wanted)} demonstrations annotated (episodes {kept}): {options.out}")
+        if len(uncut) == done.kept:
+            show(f"none of them can be a source of {task.name}: mark where its sub-tasks end with --manual.")
+            return
         show_next(
             f"etude generate --source {options.out} --task {task.name} --accepted 100 --out {options.out}-generated"
         )

@@ -1,6 +1,7 @@
 """`etude loop`: all of it, as one run that can be stopped and continued."""
 
 import shlex
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -92,6 +93,8 @@ def run(options: Options) -> None:
     from etude.loop.stages import Arena
 
     directory = options.runs_dir / options.run
+    if options.resume and not directory.exists():
+        print(f"etude: there is no run '{directory}' yet: starting from the beginning.", file=sys.stderr)
     with make_executor(options) as executor:
         if options.trained:
             _take(options.trained, directory, Arena(task, executor), config)

@@ -10,6 +10,10 @@ from etude.cli.configuration import FLAG, HELP, with_config
 from etude.core import ConfigError, UnknownNameError
 
 _CHOICE = re.compile(r"choice '(?P<value>.*)' for argument '(?P<option>--.*?)'\. Expected one of \((?P<valid>.*)\)")
+_UNREADABLE = re.compile(
+    r"parsing (?P<option>--\S+): no type matching \{None\}\|(?P<kind>INT|FLOAT) .*? from \['(?P<value>.*?)'\]"
+)
+_KINDS = {"INT": "a whole number", "FLOAT": "a number"}
 
 
 def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
@@ -48,6 +52,8 @@ def parse[T](options: type[T], verb: str, arguments: list[str]) -> T:
         told = condense(complaint.getvalue())
         if found := _CHOICE.search(told):
             raise UnknownNameError(found["option"], found["value"], re.findall(r"'([^']*)'", found["valid"])) from None
+        if found := _UNREADABLE.search(told):
+            raise ConfigError(f"{found['option']} {found['value']}: must be {_KINDS[found['kind']]}.") from None
         raise ConfigError(f"{told} See: etude {verb} --help") from None
 
 

@@ -49,7 +49,7 @@ class Failures:
         time = f", or give it more time (max_steps={2 * self._task.max_steps} in the task)" if self._late else ""
         raise StageFailedError(
             f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}"
-            f"{f': {places}' if places else ''}; narrow the ranges it is asked to work in{time}.{self._film(film)}"
+            f"{f': {places}' if places else ''}; {self._maker.remedy}{time}.{self._film(film)}"
         )
 
     def _film(self, path: Path) -> str:

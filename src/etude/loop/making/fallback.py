@@ -24,6 +24,11 @@ class OrExpert:
         """What it is called."""
         return f"{self.maker.title}, or else the expert,"
 
+    @property
+    def remedy(self) -> str:
+        """What helps them."""
+        return self.maker.remedy
+
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
         """Make one attempt, and a second one if it fails."""
         made = self.maker.make(task, case, name=name)

@@ -16,7 +16,7 @@ from etude.generation.generate import Attempt, PoseControlledEnvironment, genera
 from etude.generation.loading import load_sources
 from etude.generation.replaying import Script, replay
 from etude.generation.source import SourceDemonstration
-from etude.loop.making.maker import Made, where
+from etude.loop.making.maker import NARROWER, Made, where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,11 @@ class GeneratorMaker:
     def title(self) -> str:
         """What it is called, with what may spoil its attempts."""
         return f"the generator with noise {self.config.noise:g}" if self.config.noise else "the generator"
+
+    @property
+    def remedy(self) -> str:
+        """What helps it."""
+        return f"lower the noise, or {NARROWER}" if self.config.noise else NARROWER
 
     @property
     def blind(self) -> bool:

@@ -7,7 +7,7 @@ from etude.core import Case, ConfigError, Environment, PolicyFactory, PoseContro
 from etude.data import EpisodeRecorder
 from etude.generation.human import HumanLike, HumanStyle
 from etude.generation.replaying import Script
-from etude.loop.making.maker import Made, recorded
+from etude.loop.making.maker import NARROWER, Made, recorded
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class HumanMaker:
     def title(self) -> str:
         """What it is called."""
         return "the human-like expert"
+
+    @property
+    def remedy(self) -> str:
+        """What helps it."""
+        return NARROWER
 
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
         """Give one demonstration, images and all; see Maker.

@@ -35,12 +35,20 @@ class Made:
     actions: Float32[NDArray[float32], "T A"] | None = None
 
 
+NARROWER = "narrow the ranges it is asked to work in"
+
+
 class Maker(Protocol):
     """Makes demonstrations of a task; picklable, compared by value."""
 
     @property
     def title(self) -> str:
         """What it is called in messages, e.g. "the expert"."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What to do where nearly all its attempts fail, e.g. "narrow the ranges it is asked to work in"."""
         ...
 
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
@@ -67,6 +75,11 @@ class ExpertMaker:
     def title(self) -> str:
         """What it is called."""
         return "the expert"
+
+    @property
+    def remedy(self) -> str:
+        """What helps it."""
+        return NARROWER
 
     def make(self, task: Task, case: Case, *, name: str, keep_failed: bool = False) -> Made:
         """Run the expert once, images and all."""
