@@ -99,9 +99,10 @@ def with_time(policy: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 def _loss(policy: Any, batch: dict[str, Tensor]) -> Tensor:
     window, given = horizon_of(policy.config), batch[ACTION_KEY].shape[1]
     if window != given:
+        has = hasattr(policy.config, "n_action_steps")
+        fix = f"set n_action_steps={window}" if has else "set its sizes so that both are equal, or use lerobot-train"
         raise ConfigError(
-            f"policy '{policy.name}' gives {given} actions of each chunk and learns from {window}: "
-            f"set n_action_steps={window}."
+            f"policy '{policy.name}' gives {given} actions of each chunk and learns from {window}: {fix}."
         )
     # Some of LeRobot's policies print; stdout is for what a command was asked for. Some, as VQ-BeT, cannot compute in
     # bfloat16, which LeRobot does not do by itself either.
