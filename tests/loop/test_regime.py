@@ -23,6 +23,7 @@ def pocket(inside: int, outside: int, volume: float, expert: int = 20) -> Pocket
         (Rate(20, 100), (), "uniform", "no pocket was confirmed"),
         (Rate(40, 100), (pocket(14, 14, 0.05),), "uniform", "only 10% of the failures lie in pockets"),
         (Rate(10, 100), (pocket(18, 2, 0.1, 8),), "uniform", "the expert itself succeeds in only 8 of 20"),
+        (Rate(15, 100), (pocket(18, 5, 0.01),), "failure", "7% of the failures lie in pockets that are 1.0%"),
         (Rate(12, 100), (pocket(18, 2, 0.1),), "failure", "67% of the failures lie in pockets that are 10.0%"),
     ],
 )
