@@ -62,7 +62,7 @@ MOMENTS = (
 )
 
 
-PROGRESS = re.compile(r"^[\w :-]+: \d+/\d+(, |$)|^etude: there is no run .* starting from the beginning\.$")
+PROGRESS = re.compile(r"^[\w :-]+: \d+/\d+(, |$)|^etude: nothing was saved in '.*' yet: starting from the beginning\.$")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`etude loop`: all of it, as one run that can be stopped and continued."""
 
 import shlex
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from etude.cli.executing import WorkerOptions, make_executor
+from etude.cli.output import tell_if_nothing_saved
 from etude.cli.report import tell
 from etude.cli.terminal import show, show_next, watch
 from etude.cli.usage import require_at_least
@@ -93,8 +93,7 @@ def run(options: Options) -> None:
     from etude.loop.stages import Arena
 
     directory = options.runs_dir / options.run
-    if options.resume and not directory.exists():
-        print(f"etude: there is no run '{directory}' yet: starting from the beginning.", file=sys.stderr)
+    tell_if_nothing_saved(directory, resume=options.resume)
     with make_executor(options) as executor:
         if options.trained:
             _take(options.trained, directory, Arena(task, executor), config)

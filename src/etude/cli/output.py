@@ -77,6 +77,12 @@ def whole_folder(out: Path) -> Generator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def tell_if_nothing_saved(out: Path, *, resume: bool) -> None:
+    """Say where there is nothing to resume: a name that was mistyped would go unnoticed."""
+    if resume and not out.exists():
+        print(f"etude: nothing was saved in '{out}' yet: starting from the beginning.", file=sys.stderr)
+
+
 @contextmanager
 def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) -> Generator[Path]:
     """A folder that a stopped command goes on from; gone again if it stopped before anything was worth keeping.
@@ -92,8 +98,7 @@ def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) ->
     """
     begun = (out / SETTINGS).exists()
     require_free(out, resume=resume and begun, resumable=begun)
-    if resume and not out.exists():
-        print(f"etude: nothing was saved in '{out}' yet: starting from the beginning.", file=sys.stderr)
+    tell_if_nothing_saved(out, resume=resume)
     require_same_settings(out / SETTINGS, settings)
     remember_settings(out / SETTINGS, settings)
     try:

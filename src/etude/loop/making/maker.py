@@ -36,6 +36,7 @@ class Made:
 
 
 NARROWER = "narrow the ranges it is asked to work in"
+"""What helps any maker where nearly all its attempts fail."""
 
 
 class Maker(Protocol):
