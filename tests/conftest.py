@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -23,7 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     It is set before any test module is imported, and inherited by worker processes and by commands run as
     subprocesses, so that the robot's meshes are prepared once per session. A cache that the caller names is kept.
+
+    A shell's background jobs ignore Ctrl-C, and so would all that they start: here it interrupts, as it does a person's
+    command.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "ETUDE_CACHE_DIR" not in os.environ:
         os.environ["ETUDE_CACHE_DIR"] = tempfile.mkdtemp(prefix="etude-test-cache-")
         config.add_cleanup(_remove_cache)

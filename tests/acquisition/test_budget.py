@@ -54,6 +54,19 @@ def test_a_pocket_that_takes_more_than_everything_is_told():
     assert division.notes == ("dark takes more than the whole budget of 3: about 4 demonstrations (1–30).",)
 
 
+def test_beyond_the_end_of_its_curve_no_pocket_is_favoured_and_the_rest_is_left():
+    unclear = [replace(one, demonstrations=99.0, high=float("inf")) for one in (DARK, BRIGHT)]
+    division = divide_budget(unclear, 50)
+    assert dict(division.demonstrations) == {"dark": 4, "bright": 4}
+    assert division.left == 42
+    assert division.notes[1] == (
+        "bright gets no more than 4, where its curve ends; what is left is drawn everywhere: cannot be told from so "
+        "little: at least 1 demonstrations."
+    )
+    shares = {practice.why.partition(":")[0]: practice.share for practice in plan_practice(unclear, 50).practices}
+    assert shares == pytest.approx({"dark": 4 / 50, "bright": 4 / 50, "to stay good everywhere": 42 / 50})
+
+
 def test_a_plan_has_the_pockets_shares_and_the_rest_everywhere():
     plan = plan_practice([DARK, BRIGHT], 10, uniform_share=0.4)
     assert [practice.share for practice in plan.practices] == pytest.approx([0.3, 0.3, 0.4])
@@ -71,7 +84,7 @@ def test_a_plan_for_nothing_to_learn_is_uniform():
 
 
 def test_the_targeted_sampler_carries_the_plan_out():
-    sampler = TargetedSampler(space=SPACE, plan=plan_practice([DARK, BRIGHT], 7, uniform_share=0.0), inflate=0.0)
+    sampler = TargetedSampler(space=SPACE, plan=plan_practice([DARK, BRIGHT], 7, uniform_share=0.0))
     rng = np.random.default_rng(0)
     light = np.array([sampler(rng).values["light.intensity"] for _ in range(700)])
     assert np.mean(light <= 0.4) == pytest.approx(4 / 7, abs=0.06)

@@ -3,7 +3,8 @@
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from data.recordings import CAMERAS, SIZE, write
 from torch import Tensor, nn
 
+from etude.acquisition.disagreement import disagree
 from etude.acquisition.draws import ScoreSettings, SharedDraws
 from etude.acquisition.evidence import Evidence
 from etude.acquisition.gradients import RowGradients
@@ -21,6 +23,7 @@ from etude.core import ConfigError, EtudeError, MismatchError, ShapeError, Unkno
 from etude.data import FeatureStatistics
 from etude.policies import Features
 from etude.policies.checkpoint import build_policy
+from etude.policies.inputs import ImageInputs
 from etude.policies.model import ChunkModel
 from etude.policies.scoring import HeadPart
 
@@ -212,12 +215,20 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def save(folder: Path, name: str = "flow", seed: int = 0) -> Path:
-    features = Features(cameras=CAMERAS, image_size=SIZE, state_size=3, action_size=2)
+def save(
+    folder: Path,
+    name: str = "flow",
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = SIZE,
+    horizon: int = 4,
+    inputs: ImageInputs | None = None,
+) -> Path:
+    features = Features(cameras=CAMERAS, image_size=size, state_size=3, action_size=2)
     statistics = FeatureStatistics(
         {key: {"mean": np.zeros(n), "std": np.ones(n)} for key, n in (("observation.state", 3), ("action", 2))}
     )
-    settings: dict[str, Any] = {"horizon": 4, "n_action_steps": 2}
+    settings: dict[str, Any] = {"horizon": horizon, "n_action_steps": 2, "inputs": inputs}
     settings |= {"vision_widths": (8,), "keypoints": 4} if name == "flow" else {"embedding_size": 16}
     model = build_policy(name, features, statistics, np.random.default_rng(seed), **settings)
     if name == "flow":
@@ -282,6 +293,47 @@ def test_policies_that_are_the_same_do_not_disagree(checkpoint: Path, dataset: P
     np.testing.assert_array_equal(score("disagreement", dataset, checkpoint, ensemble=[checkpoint]), 0.0)
 
 
+def test_policies_disagree_as_much_as_over_all_draws():
+    """One does nothing and one what the noise says: between them the variance is a quarter of the noise's square."""
+    draws = SharedDraws.of(SMALL, 4, 2)
+    batches = [(np.array([0, 1]), {}), (np.array([2]), {})]
+    anchors = SimpleNamespace(draws=draws, action_scale=np.ones(2, np.float32), batches=lambda _: batches)
+
+    def model(share: float) -> Any:
+        return SimpleNamespace(module=nn.Linear(1, 1), takes_noise=True, predict=lambda _, noise: share * noise)
+
+    found = disagree([model(0.0), model(1.0)], cast(Any, anchors), np.arange(3))
+    np.testing.assert_allclose(found, (draws.noise**2).mean() / 4, rtol=1e-5)
+
+
+def test_policies_that_see_images_of_different_sizes_disagree_alike_in_any_order(
+    checkpoint: Path, dataset: Path, tmp_path: Path
+):
+    small = save(tmp_path / "small", seed=1, inputs=ImageInputs(size=(16, 24)))
+    one, other = (
+        score("disagreement", dataset, a, ensemble=[b]) for a, b in ((checkpoint, small), (small, checkpoint))
+    )
+    assert (one > 0).all()
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"size": (64, 64)}, r"other' is given does not fit .* image_size is \(32, 48\), the policy's is \(64"),
+        ({"horizon": 6}, "policies that predict 4 and 6 actions cannot be compared"),
+    ],
+)
+def test_policies_that_cannot_be_compared_are_told_before_anything_is_measured(
+    options: dict[str, Any], told: str, checkpoint: Path, dataset: Path, tmp_path: Path
+):
+    other, record = save(tmp_path / "other", **options), tmp_path / "evidence.parquet"
+    grounds = Grounds(policy=checkpoint, ensemble=[other])
+    with pytest.raises(MismatchError, match=told):
+        score_episodes(["norm", "disagreement"], dataset, grounds, settings=SMALL, record=record)
+    assert not record.exists()
+
+
 def test_a_policy_without_a_loss_of_its_actions_says_which_scores_remain(dataset: Path, tmp_path: Path):
     folder = save(tmp_path / "vinn", "vinn")
     with pytest.raises(ConfigError, match="'vinn' has no loss .* failure, disagreement and random remain"):
@@ -298,6 +350,8 @@ def test_a_policy_without_a_loss_of_its_actions_says_which_scores_remain(dataset
         ("disagreement", {}, "needs a policy and other checkpoints"),
         ("norm", {"episodes": [4]}, "has no episode 4: its episodes are 0 to 3"),
         ("failure", {"failure": [0.5]}, r"expected \(4,\) in \[0, 1\]"),
+        ("failure", {"failure": [0.5, 35, 20, 1]}, "of episode 1 is 35: give a number from 0 to 1"),
+        ("failure", {"failure": [0.5, np.nan], "episodes": [1, 3]}, "of episode 3 is nan: give a number from 0 to 1"),
         ("norm", {"policy": None, "failure": [0.5] * 4}, "--policy CHECKPOINT.*there are: failure, random"),
     ],
 )

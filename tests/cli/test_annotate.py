@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import re
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,9 +16,10 @@ from cli.running import Run
 from data.hdf5_files import write_isaaclab
 from PIL import Image
 
-from etude.cli import main
-from etude.cli.marking import half_blocks
+from etude.cli import main, marking
+from etude.cli.marking import TerminalMarker, half_blocks
 from etude.data import DatasetMeta
+from etude.data.hdf5 import importing
 from etude.generation.loading import load_sources
 from etude.sim import make_task
 
@@ -94,6 +99,72 @@ def test_an_episode_plays_by_a_frame_a_key_where_there_is_no_terminal(
     assert not (tmp_path / "marked").exists()
 
 
+def test_skips_before_the_first_episode_that_is_kept_are_not_said_to_be_saved(
+    run: Run, demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keys(monkeypatch, "sq")
+    out, _ = run("annotate", demonstrations, "--manual", "--processes", 1, "--out", tmp_path / "marked")
+    assert "stopped after 1 of 3 episodes; none was kept, so nothing is saved" in out
+    assert not (tmp_path / "marked").exists()
+
+
+def test_keys_that_arrive_together_are_taken_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr(marking, "_one_key_at_a_time", lambda _terminal: nullcontext())
+    with os.fdopen(reader) as keys, os.fdopen(writer, "wb", buffering=0) as pressed:
+        marker: Any = TerminalMarker(SimpleNamespace(cameras=(), fps=10), [["grasp"]], keys=keys)  # pyright: ignore[reportArgumentType]
+        marker._live = True
+        pressed.write(b"\x1b[C\x1b[C.\x1b[1;5Cm\n")
+        marks = marker(0, 9)
+    assert np.flatnonzero(marks["grasp"])[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "touched", "read"),
+    [
+        (("--resume",), False, ["demo_1", "demo_2"]),
+        ((), False, ["demo_0", "demo_1", "demo_2"]),
+        (("--resume",), True, ["demo_0", "demo_1", "demo_2"]),
+        (("--resume", "--quaternion", "xyzw"), False, ["demo_0", "demo_1", "demo_2"]),
+    ],
+)
+def test_an_import_that_was_stopped_goes_on_only_as_it_was_begun(
+    more: tuple[str, ...], touched: bool, read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_isaaclab(tmp_path / "isaac.hdf5", images=False)
+    arguments = ["annotate", str(path), "--auto", "--task", TASK, "--executor", "serial", "--out", str(tmp_path / "d")]
+    names: list[str] = []
+    read_one = importing.read_demonstration
+
+    def stops_at_the_second(group: Any, source: Any, *rest: Any, **options: Any) -> Any:
+        names.append(source.name)
+        if names == ["demo_0", "demo_1"]:
+            raise KeyboardInterrupt
+        return read_one(group, source, *rest, **options)
+
+    monkeypatch.setattr(importing, "read_demonstration", stops_at_the_second)
+    assert main(arguments) == 130
+    assert (tmp_path / ".d.imported").exists()
+    if touched:
+        os.utime(path, (1, 1))
+    names[:] = [""]
+    assert main([*arguments, *more]) == 2  # it has other names for its cubes
+    assert names[1:] == read
+    assert [p.name for p in tmp_path.iterdir()] == ["isaac.hdf5"]
+
+
+def test_only_what_annotate_began_is_gone_on_with(run: Run, demonstrations: Path, tmp_path: Path) -> None:
+    command = ("annotate", demonstrations, "--auto", "--executor", "serial", "--resume", "--out")
+    _, err = run(*command, demonstrations, code=2)
+    assert err == f"etude: '{demonstrations}' was not begun by `etude annotate`: choose another --out.\n"
+    _, err = run(*command, tmp_path / "d", "--episodes", 0)
+    assert f"nothing was saved in '{tmp_path / 'd'}' yet" in err
+    collect = ("collect", TASK, "--episodes", 3, "--style", "human", "--resume", "--out")
+    assert "was not begun by `etude collect`" in run(*collect, tmp_path / "d", code=2)[1]
+    (tmp_path / "d/meta/etude/annotate.json").unlink()  # as if killed when the first episode was just on disk
+    assert "1 of 1 demonstrations annotated" in run(*command, tmp_path / "d", "--episodes", 0)[0]
+
+
 def test_an_hdf5_file_is_imported_first_and_a_wrong_one_leaves_nothing(run: Run, tmp_path: Path) -> None:
     path = write_isaaclab(tmp_path / "isaac.hdf5", images=False)
     arguments = ("annotate", path, "--auto", "--task", TASK, "--processes", 1, "--out", tmp_path / "sources")
@@ -131,6 +202,11 @@ def test_signals_that_never_rise_are_told_when_the_dataset_is_annotated(
         (("--auto", "--task", "so101-sort"), "have other actions than so101-sort: 7 (dx, dy, "),
         (("--auto", "--task", "franka-stack"), "annotate it in its own task"),
         (("--manual", "--task", "franka-lift"), "of one piece, nothing to mark"),
+        (("--auto", "--objects", "cube_red=cube_2"), "--objects: '"),
+        (("--auto", "--signals", "grasp_1=grasp"), "is replayed in its own world"),
+        (("--manual", "--action-scale", "0.5", "0.5"), "--action-scale: '"),
+        (("--auto", "--close-positive"), "for demonstrations of another simulator; leave it out"),
+        (("--auto", "--quaternion", "xyzw"), "--quaternion xyzw: is for HDF5 files"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(

@@ -58,6 +58,18 @@ def test_both_run_the_same_cases_and_the_verdict_is_one_sentence(run: Run, weak:
     assert "episodes was 24 and is now 25" in run("compare", TASK, "expert", weak, *again, "--resume", code=2)[1]
 
 
+def test_a_policy_that_changed_under_its_name_is_not_taken_for_the_one_that_ran(run: Run, weak: str, tmp_path: Path):
+    options = ["--space", "uniform", "--episodes", 2, "--processes", 1]
+    compared = ["compare", TASK, "expert", weak, *options, "--out", tmp_path / "c"]
+    evaluated = ["eval", TASK, "--policy", weak, *options, "--out", tmp_path / "e"]
+    for words in (compared, evaluated):
+        run(*words)
+        run(*words, "--resume")
+    (tmp_path / "weak.json").write_text(json.dumps({**WEAK, "elsewhere": 1.0}))
+    for words in (compared, evaluated):
+        assert "fingerprint" in run(*words, "--resume", code=2)[1]
+
+
 def test_a_sequential_comparison_stops_early_and_says_what_that_saved(run: Run, weak: str, tmp_path: Path):
     options = ["--space", "uniform", "--episodes", 90, "--processes", 1, "--sequential", "--out", tmp_path / "r"]
     out, _ = run("compare", TASK, weak, "expert", *options)

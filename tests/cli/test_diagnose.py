@@ -174,8 +174,8 @@ def test_a_theta_of_the_plan_is_feasible_and_near_its_boxes():
 
     space = PointTask().space
     boxed = Practice(bounds={"light.intensity": (0.2, 0.4)}, share=0.75, why="")
-    plan = Plan(practices=(boxed, Practice(bounds={}, share=0.25, why="")))
-    sampler, rng = TargetedSampler(space=space, plan=plan, inflate=0.0), stream(0, "plan")
+    plan = Plan(practices=(boxed, Practice(bounds={}, share=0.25, why="")), inflate=0.0)
+    sampler, rng = TargetedSampler(space=space, plan=plan), stream(0, "plan")
     drawn: list[tuple[Perturbation, str]] = [sampler.sample(rng) for _ in range(200)]
     aimed = [theta.values["light.intensity"] for theta, label in drawn if label == "practice-1"]
     assert 130 <= len(aimed) <= 170

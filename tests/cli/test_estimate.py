@@ -51,7 +51,7 @@ def test_an_estimate_tells_every_pocket_draws_it_and_divides_a_budget(
     assert f"etude collect {TASK} --episodes 30 --plan {out}/practice.json" in told
     assert {"needs.json", "needs.svg", "practice.json", "index.html"} <= {path.name for path in out.iterdir()}
     assert (out / "needs.svg").read_text().count('class="rate"') == 3
-    again, _ = run(*command, "--resume", "--json")
+    again, _ = run(*(f"{data}/../data:1" if word == data else word for word in command), "--resume", "--json")
     (need,) = json.loads(again)["needs"]
     assert set(need["measured"]) == {"0", "2", "4"}
     plan, aimed = out / "practice.json", tmp_path / "aimed"

@@ -81,6 +81,31 @@ def test_a_rounds_distributions_say_where(run: Run, sources: Path, tmp_path: Pat
     assert set(record.case.theta.values) == set(names)
 
 
+def test_distributions_of_other_sources_are_told_and_leave_nothing(run: Run, sources: Path, tmp_path: Path):
+    aim = tmp_path / "distributions.json"
+    MutationDistributions.start(make_task(TASK).space.names, [0, 4, 7]).save(aim)
+    command = ("generate", "--source", sources, "--accepted", 1, "--executor", "serial", "--distribution", aim)
+    _, err = run(*command, "--out", tmp_path / "d", code=2)
+    assert f"--distribution {aim} mutates source demonstrations that --source {sources} does not have: 4, 7;" in err
+    assert [path.name for path in tmp_path.iterdir()] == [aim.name]
+
+
+def test_distributions_of_a_run_of_the_expert_say_where_but_not_from_what(run: Run, sources: Path, tmp_path: Path):
+    aim = tmp_path / "distributions.json"
+    MutationDistributions.start(make_task(TASK).space.names, [-1]).save(aim)
+    command = ("generate", "--source", sources, "--accepted", 1, "--executor", "serial", "--distribution", aim)
+    run(*command, "--out", tmp_path / "d")
+    (record,) = DatasetMeta.open(tmp_path / "d").episodes
+    assert record.source_episode in {0, 1, 2}
+
+
+def test_a_dataset_that_generate_did_not_begin_is_not_gone_on_with(run: Run, sources: Path):
+    command = ("generate", "--source", sources, "--accepted", 4, "--executor", "serial", "--out", sources)
+    assert (
+        f"'{sources}' was not begun by `etude generate`: choose another --out." in run(*command, "--resume", code=2)[1]
+    )
+
+
 def test_a_perturbation_comes_from_a_file(run: Run, sources: Path, tmp_path: Path):
     theta = {"cube.scale": 1.05, "cube_red.x_m": 0.47}
     write_json(tmp_path / "theta.json", theta)

@@ -8,6 +8,7 @@ from etude.cli.output import (
     nothing_if_nothing,
     remember_settings,
     require_free,
+    require_free_or_own,
     require_same_settings,
     resumable_folder,
     whole_folder,
@@ -29,6 +30,21 @@ def test_a_folder_with_something_in_it_is_refused_unless_resumed(tmp_path: Path)
         require_free(tmp_path, resumable=False)
     with pytest.raises(RunExistsError, match="it is a file"):
         require_free(tmp_path / "file", resume=True)
+
+
+def test_a_dataset_of_another_command_is_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    record, row = Path("meta/etude/collect.json"), tmp_path / "d/meta/episodes/chunk-000/file-000.parquet"
+    require_free_or_own(tmp_path / "d", record, resume=True)
+    assert "starting from the beginning" in capsys.readouterr().err
+    row.parent.mkdir(parents=True)
+    require_free_or_own(tmp_path / "d", record, resume=True)  # stopped before its first episode
+    row.touch()
+    with pytest.raises(MismatchError, match=r"d' was not begun by `etude collect`: choose another --out"):
+        require_free_or_own(tmp_path / "d", record, resume=True)
+    remember_settings(tmp_path / "d" / record, {"seed": 1})
+    require_free_or_own(tmp_path / "d", record, resume=True)
+    with pytest.raises(RunExistsError, match="--resume"):
+        require_free_or_own(tmp_path / "d", record, resume=False)
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path):

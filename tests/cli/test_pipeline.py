@@ -17,7 +17,7 @@ from cli.running import Run
 from etude.cli import loop, main
 from etude.cli.usage import parse
 from etude.core import Case, MissingDependencyError, Perturbation, Suite, Task
-from etude.data import DatasetMeta
+from etude.data import DatasetMeta, DatasetWriter, EncodedEpisode
 from etude.evaluation import RandomPolicy, read_outcomes, runner
 from etude.evaluation.bench import clear_bench
 from etude.sim import make_task
@@ -70,6 +70,23 @@ def test_collect_goes_on_with_resume_and_ends_with_the_same_demonstrations(run: 
     assert "--resume" in told
     run("collect", TASK, "--episodes", 3, *options, "--resume")
     assert DatasetMeta.open(tmp_path / "d").episodes == DatasetMeta.open(workshop / "dataset").episodes
+
+
+def test_a_collection_stopped_at_its_first_episode_knows_its_settings(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def commit(writer: DatasetWriter, episode: EncodedEpisode) -> None:
+        committed(writer, episode)
+        raise KeyboardInterrupt
+
+    committed = DatasetWriter.commit
+    arguments = ("collect", TASK, "--episodes", 1, "--out", tmp_path / "d", "--executor", "serial")
+    with monkeypatch.context() as patch:
+        patch.setattr(DatasetWriter, "commit", commit)
+        run(*arguments, code=130)
+    assert "seed was 0 and is now 1" in run(*arguments, "--resume", "--seed", 1, code=2)[1]
+    run(*arguments, "--resume")
+    assert DatasetMeta.open(tmp_path / "d").total_episodes == 1
 
 
 def test_collect_resumed_with_other_options_says_which(run: Run, workshop: Path):

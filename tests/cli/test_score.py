@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,24 @@ def test_json_is_one_line_and_a_scoring_goes_on_where_it_was_stopped(
     assert "cannot resume with other settings: seed was 0 and is now 1" in complaint
 
 
+@pytest.mark.parametrize("changed", ["policy", "dataset", "pockets", "ensemble"])
+def test_a_scoring_goes_on_only_with_what_it_was_begun_with(
+    changed: str, run: Run, dataset: Path, policy: Path, tmp_path: Path
+):
+    here = {"policy": policy, "dataset": dataset, "pockets": dataset, "ensemble": policy}
+    for name, original in here.items():
+        here[name] = Path(shutil.copytree(original, tmp_path / name))
+    options = (f"--{name}={here[name]}" for name in ("policy", "pockets", "ensemble"))
+    command = (here["dataset"], *options, "--score", "random", "--out", tmp_path / "scores")
+    run(*command)
+    run(*command, "--resume")
+    file = "checkpoint/config.json" if changed in ("policy", "ensemble") else "meta/stats.json"
+    with (here[changed] / file).open("a") as content:
+        content.write(" ")
+    _, complaint = run(*command, "--resume", code=2)
+    assert f"cannot resume with other settings: contents.{changed} was " in complaint
+
+
 def test_the_best_become_a_dataset_of_their_own(run: Run, dataset: Path, policy: Path, tmp_path: Path):
     out = tmp_path / "scores"
     run(dataset, "--policy", policy, "--draws", 2, "--out", out)
@@ -106,6 +125,11 @@ def test_chances_of_failing_come_from_a_table_and_need_no_policy(run: Run, datas
     _, complaint = run(dataset, "--score", "failure", "--failure", chances, "--out", tmp_path / "b", code=2)
     assert "says nothing of episode 1 (4 of 5 are missing)" in complaint
     assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_that_is_no_search_says_so_first(run: Run, dataset: Path, policy: Path, tmp_path: Path):
+    _, complaint = run(dataset, "--score", "failure", "--failure", policy, "--out", tmp_path / "scores", code=2)
+    assert f"--failure {policy}: has no pockets.json; give a folder of `etude search`, or a table." in complaint
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,7 @@ def test_out_of_reach_is_told_before_the_first_step():
     made = attempt(0, sources=far)
     assert (made.outcome.length, made.outcome.failure_mode, made.pieces) == (0, UNREACHABLE, ())
     assert made.reason == "'grasp': too far away"
+    assert made.source in {source.episode for source in far}  # it counts for the source that it chose
 
 
 def test_what_cannot_succeed_any_more_is_given_up():

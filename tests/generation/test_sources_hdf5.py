@@ -165,6 +165,19 @@ def test_what_was_not_recorded_is_named_with_the_option_that_helps(stacked: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_signal_that_was_named_wrong_is_refused_where_poses_could_be_judged(stacked: Path, tmp_path: Path) -> None:
+    load([_as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5, datagen=True)], tmp_path / "imported")
+    with pytest.raises(MismatchError, match=r"no signal 'nope', the task's 'grasp_1'; it has those of grasp: correct"):
+        annotate_dataset(
+            DatasetMeta.open(tmp_path / "imported"),
+            tmp_path / "out",
+            make_task(STACK),
+            executor=SerialExecutor(),
+            recording=Recording(objects=OBJECTS, signals={"grasp_1": "nope"}),
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_demonstrations_without_any_poses_or_cases_cannot_be_sources(stacked: Path, tmp_path: Path) -> None:
     path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
     with h5py.File(path, "a") as file:
@@ -197,7 +210,7 @@ def test_what_another_simulator_recorded_is_exported_again_with_the_annotation(s
     path = _as_isaac_lab(stacked, tmp_path / "isaac.hdf5", scale=0.5)
     with h5py.File(path, "a") as file:
         length = len(file["data/demo_0/actions"])
-        file["data/demo_0/obs/datagen_info/subtask_term_signals/grasp_1"] = np.zeros((length, 1), bool)
+        file["data/demo_0/obs/datagen_info/subtask_term_signals/stack_1"] = np.zeros((length, 1), bool)
         del file["data/demo_1"]
     load([path], tmp_path / "imported")
     done = annotate_dataset(
@@ -205,7 +218,7 @@ def test_what_another_simulator_recorded_is_exported_again_with_the_annotation(s
         tmp_path / "out",
         make_task(STACK),
         executor=SerialExecutor(),
-        recording=Recording(objects=OBJECTS, signals={"grasp_1": "unknown"}, action_scale=(0.5, 0.5)),
+        recording=Recording(objects=OBJECTS, action_scale=(0.5, 0.5)),
     )
     assert done.kept == 1
     assert export_hdf5(DatasetMeta.open(tmp_path / "out"), "isaaclab", tmp_path / "back.hdf5") == []

@@ -162,6 +162,7 @@ def _arm(name: str, suites: dict[str, Suite], rng: np.random.Generator) -> ArmRe
     train = tuple((s, scale * (0.05 + float(np.exp(-s / 600)) + 0.05 * float(rng.random()))) for s in steps)
     held_out = tuple((s, scale * (0.1 + float(np.exp(-s / 600)))) for s in steps[::5])
     return ArmResults(
+        purpose="aim" if aimed else "spread" if name == "uniform" else "control",
         budget=Budget(
             attempts=round(count * 1.3), accepted=count, frames=count * 104, train_steps=3000, rollouts=400, wall_s=81.5
         ),

@@ -56,6 +56,7 @@ def test_a_persons_own_arms_are_read(tmp_path: Path):
         ("[x]\npocket_weight = 0", "pocket_weight = 0 must be a positive number"),
         ("[x]\nrestart = true", "the same data, another seed"),
         ("[uniform]\nothers = 0.5", "'uniform' is a known arm"),
+        ('[baseline]\ndraw = "uniform"', "'baseline' is a known arm"),
         ("x = 1", "'x' stands outside a table"),
         ('["a b"]\ndraw = "uniform"', "letters, digits and hyphens"),
         ("[x", "not valid TOML"),
@@ -89,6 +90,16 @@ def test_arms_that_score_get_more_candidates_and_all_say_what_they_need():
         assert arm.practises == (arm.name not in ("same-data-more-steps", "reseeded"))
     searched = {name for name, arm in ARMS.items() if arm.needs_search}
     assert searched == {"targeted", "failure", "needs", "adaptive", "align", "failure-split"}
+
+
+def test_an_arm_is_a_control_spreads_or_aims():
+    found = {name: arm.purpose for name, arm in ARMS.items() if arm.purpose != "aim"}
+    assert found == {"same-data-more-steps": "control", "reseeded": "control", "uniform": "spread"}
+    assert Arm(name="x", draw="uniform", new_share=0.5).purpose == "spread"
+    assert Arm(name="x", draw="uniform", pocket_weight=2).purpose == "aim"
+    assert Arm(name="x", draw="nothing").purpose == "control"
+    with pytest.raises(ConfigError, match="'uniform' is named twice"):
+        replace(TINY, arms=("uniform", "targeted", "uniform"))
 
 
 def test_who_makes_demonstrations_is_the_runs_choice_unless_the_arm_says_otherwise():

@@ -8,9 +8,11 @@ from loop.tiny import StopsAfter
 from toys import SPACE, PointTask
 
 from etude.compute import ProcessExecutor, SerialExecutor
-from etude.core import EtudeError, Executor, MismatchError, Outcome, Perturbation, StageFailedError
+from etude.core import Case, EtudeError, Executor, MismatchError, Outcome, Perturbation, StageFailedError
 from etude.data import DatasetMeta
 from etude.loop.making.collecting import FAILED, Collected, collect
+from etude.loop.making.failures import Failures
+from etude.loop.making.maker import ExpertMaker, Made
 
 TASK = PointTask(max_steps=5)  # too few for the far goals: the expert fails at some
 SERIAL = SerialExecutor()
@@ -129,6 +131,16 @@ def test_attempts_that_all_fail_are_told_at_the_end(tmp_path: Path):
             executor=SERIAL,
         )
     assert (tmp_path / "d-failed.mp4").stat().st_size > 0
+
+
+def test_a_hopeless_resumed_collection_says_how_many_failures_it_speaks_of(tmp_path: Path):
+    failures, shown = Failures(PointTask(cameras=()), ExpertMaker()), Perturbation({"goal.x_m": 0.5})
+    fields = {"progress": 0.0, "stage": "", "failure_mode": "timeout", "length": 1, "total_reward": 0.0}
+    failures.add(Made(outcome=Outcome(case=Case(shown, 0), success=False, **fields), stuck="timeout"))
+    with pytest.raises(StageFailedError, match=r"0 of 1 attempts on \S+: timeout \(1\); narrow"):
+        failures.require_hope(0, 1, film=tmp_path / "f.mp4", over=True)
+    with pytest.raises(StageFailedError, match=r"0 of 150 attempts on \S+: timeout \(1\) of the last 1 failures;"):
+        failures.require_hope(0, 150, film=tmp_path / "f.mp4")
 
 
 def test_another_seed_or_task_is_refused_and_spoils_nothing(whole: tuple[Path, Collected], tmp_path: Path):

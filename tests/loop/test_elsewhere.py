@@ -15,6 +15,7 @@ from etude.compute import SerialExecutor
 from etude.core import ConfigError, EtudeError, MismatchError, Rate
 from etude.core.files import read_json, write_json
 from etude.data import DatasetMeta
+from etude.loop.arms import ARMS
 from etude.loop.elsewhere import (
     AwaitingPolicyError,
     accept,
@@ -195,6 +196,8 @@ def test_the_command_waits_with_a_code_of_its_own_and_takes_what_comes_back(
         code = main([*words, *more])
         return code, *capfd.readouterr()
 
+    missing = loop("--resume", "--trained", "x")
+    assert missing == (2, "", f"etude: --trained x: no run '{tmp_path}/vla' waits for a policy.\n")
     assert loop("--trained", "x")[::2] == (
         2,
         "etude: --trained x: goes with --elsewhere and --resume, as the run was begun.\n",
@@ -222,6 +225,45 @@ def other_actions(checkpoint: Path, folder: Path) -> Path:
     record["output_features"]["action"]["shape"] = [7]
     (folder / "config.json").write_text(json.dumps(record))
     return folder
+
+
+def unanswered(begun: Path, run: Path) -> Path:
+    """A run that waits for its baseline, as the one that was begun did at first."""
+    shutil.copytree(begun, run, ignore=shutil.ignore_patterns("round-01", "report"))
+    for path in (run / "round-00").iterdir():
+        if path.name not in ("collect", "hand-over"):
+            shutil.rmtree(path)
+    (run / "round-00" / "hand-over" / "trained.json").unlink(missing_ok=True)
+    return run
+
+
+def test_two_trainings_cannot_be_answered_with_one_server(begun: tuple[Path, Path], served: str, tmp_path: Path):
+    run = unanswered(begun[0], tmp_path / "run")
+    write_json(run / "round-00" / "hand-over" / "trained.json", {"policy": served})
+    more, uniform = wait(run)
+    write_json(more / "trained.json", {"policy": str(begun[1])})
+    write_json(uniform / "trained.json", {"policy": served})
+    with pytest.raises(ConfigError, match=rf"^{served} is the policy of '.*round-00/train' already.*another address"):
+        run_tiny(run, config=CONFIG, resume=True)
+
+
+def test_a_checkpoint_that_was_filled_with_another_policy_is_noticed(begun: tuple[Path, Path], tmp_path: Path):
+    run, mine = unanswered(begun[0], tmp_path / "run"), tmp_path / "mine"
+    shutil.copytree(begun[1], mine)
+    write_json(run / "round-00" / "hand-over" / "trained.json", {"policy": str(mine)})
+    for handed in wait(run):
+        write_json(handed / "trained.json", {"policy": str(begun[1])})
+    (mine / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(MismatchError, match=rf"^'{mine}' holds other files than those that '.*round-00/train' was"):
+        run_tiny(run, config=CONFIG, resume=True)
+
+
+def test_a_policy_that_an_arm_cannot_ask_is_refused_before_anything_is_made_for_it(tmp_path: Path):
+    write_json(tmp_path / "config.json", {"type": "vinn"})
+    asking = [ARMS["uniform"], ARMS["gradient"]]
+    for policy, told in ((str(tmp_path), "gradients of policy 'vinn'"), ("ws://127.0.0.1:9", "ws://127")):
+        with pytest.raises(ConfigError, match=rf"^arm 'gradient' needs .*{told}.*another run with arms that ask"):
+            accept(policy, TASK, ARENA.evaluate, execute=1, arms=asking)
 
 
 def test_a_policy_that_does_not_fit_is_refused_in_one_line(begun: tuple[Path, Path], tmp_path: Path):

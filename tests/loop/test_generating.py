@@ -220,6 +220,8 @@ def test_the_log_keeps_what_was_written_last_of_an_attempt(tmp_path: Path):
         file.write('{"attempt": 2, "thet')
     assert [(r.attempt, r.theta["puck.x_m"], r.success) for r in log.read(5)] == [(0, 0.1, True), (1, 0.2, True)]
     assert len(log.read(1)) == 1
+    log.add(record(2, 0.3, success=True))  # behind the line that was cut short
+    assert [r.attempt for r in log.read(5)] == [0, 1, 2]
     assert log.settle(2) == log.read(5)
     assert len((tmp_path / "attempts.jsonl").read_text().splitlines()) == 2
 

@@ -1,5 +1,6 @@
 """What pockets take is measured in stages that can be killed, and nothing is spent where the expert fails."""
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +10,14 @@ from toys import POCKET, SPACE, PlantedPolicy, PointTask
 
 from etude.acquisition.needs import Need
 from etude.compute import SerialExecutor
-from etude.core import ConfigError, Executor, PolicyFactory, Task
+from etude.core import ConfigError, Executor, MismatchError, PolicyFactory, Task, stream
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.loop.chain import Chain
 from etude.loop.diagnosing import PlanDraw
 from etude.loop.making.collecting import collect
 from etude.loop.order import run_chain
-from etude.loop.practice.needs import Measuring, NeedSettings, write_practice
+from etude.loop.practice.needs import Measuring, NeedSettings, inside, write_practice
 from etude.loop.pupil import Pupil
 from etude.loop.stage import load_manifest
 from etude.loop.stages import Arena
@@ -86,10 +87,32 @@ def test_every_number_is_measured_and_demonstrations_lie_inside_and_are_kept(who
         assert all(case and need.pocket.contains(case.theta, SPACE) for case in cases)
 
 
+def test_draws_from_inside_a_pocket_are_never_around_it():
+    draw, rng = inside(DARK, Arena(TASK, SerialExecutor())), stream(0, "inside")
+    assert all(DARK.contains(draw(rng), SPACE) for _ in range(200))
+
+
 def test_all_trainings_differ_in_their_data_only(whole: Path):
     keys = [load_manifest(whole / f"train-{n:05d}").key for n in (0, 2, 5)]
     assert [len(key["collected"]) for key in keys] == [0, 1, 2]
     assert keys[0]["train"] == keys[1]["train"] == keys[2]["train"]
+
+
+def test_what_was_measured_belongs_to_what_datasets_hold_and_not_to_their_paths(
+    trained: tuple[Path, Path], whole: Path, tmp_path: Path
+):
+    moved = Path(shutil.copytree(trained[0], tmp_path / "moved"))
+    measuring((moved, trained[1]), whole).run()
+    info = moved / "meta" / "info.json"
+    info.write_text(info.read_text() + " ")
+    with pytest.raises(MismatchError, match="first was"):
+        measuring((moved, trained[1]), whole).run()
+
+
+def test_a_dataset_that_is_given_twice_counts_twice(trained: tuple[Path, Path], whole: Path):
+    twice = [WeightedDataset(trained[0], weight) for weight in (1.0, 2.0)]
+    with pytest.raises(MismatchError, match=r"first was \S+ 1.0\]\] and is now \S+ 1.0\], \S+ 2.0\]\]"):
+        replace(measuring(trained, whole), first=twice).run()
 
 
 def test_pockets_share_the_new_weight_and_a_demonstration_counts_as_any_other(trained: tuple[Path, Path], whole: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loop.tiny import TASK, TINY, StopsAfter
+from loop.tiny import TASK, TINY, StopsAfter, run_tiny
 from toys import POCKET, SPACE
 
 from etude.acquisition.distributions import MutationDistributions
@@ -21,7 +21,7 @@ from etude.loop.practice.choosing import Candidates, Chosen, choose, episode_wei
 from etude.loop.practice.practising import Round
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.results import gather
-from etude.loop.stage import load_manifest
+from etude.loop.stage import load_manifest, run_stage
 
 BOLD = Arm(name="bold", draw="distributions", score="loss", oversample=3, others=0.25, new_share=0.6)
 CONFIG = replace(
@@ -112,6 +112,37 @@ def test_where_a_search_confirms_nothing_the_last_pockets_are_practised_again(tm
     draws = [practice.aimed(pupil, failure, practice.search_of(practice.index))[1] for practice in rounds]
     assert [draw.pockets for draw in draws] == [(), found[1], found[2], found[2], found[2]]
     assert [draw.uniform_fraction for draw in draws] == [1.0, *[CONFIG.uniform_share] * 4]
+
+
+def test_the_regime_is_that_of_the_rounds_own_search(tmp_path: Path):
+    chain = make_chain(tmp_path)
+    for index, pockets, arm in ((1, (POCKET,), "failure"), (2, (), "uniform")):
+        practice = Round(chain=chain, arm=ARMS["adaptive"], index=index, folder=tmp_path / str(index))
+        search = practice.search_of(index)
+
+        def work(out: Path, pockets: tuple[Pocket, ...] = pockets) -> dict[str, list[int]]:
+            write_json(out / "pockets.json", {"pockets": [pocket.to_json() for pocket in pockets]})
+            return {"uniform_failures": [2, 100]}
+
+        run_stage(search, {}, work)
+        assert practice.settled(search).name == arm
+
+
+def test_arms_that_carry_out_a_plan_share_the_diagnosis_and_weighted_ones_count_what_they_made_once(tmp_path: Path):
+    own = (
+        Arm(name="control", draw="nothing"),
+        Arm(name="careful", draw="plan", new_share=0.3),
+        Arm(name="heavy", draw="pockets", pocket_weight=3),
+    )
+    arms = ("control", "uniform", "targeted", "careful", "heavy")
+    config = replace(CONFIG, own_arms=own, arms=arms, rounds=1, diagnosis_rollouts=24)
+    (run,) = run_tiny(tmp_path / "run", config=config).results
+    assert {name: arm.budget.accepted for name, arm in run.arms.items() if name != "baseline"} == {
+        "control": 0, "uniform": 4, "targeted": 4, "careful": 4, "heavy": 4,
+    }  # fmt: skip
+    frames = load_manifest(tmp_path / "run" / "round-01" / "heavy" / "generate").result["generated_frames"]
+    assert run.arms["heavy"].budget.frames == frames
+    assert all(video.after.is_relative_to(tmp_path / "run" / "round-01" / "targeted") for video in run.videos)
 
 
 def test_the_pockets_that_are_practised_again_weigh_as_before(practice: tuple[Chain, dict[str, Pupil]], tmp_path: Path):

@@ -14,7 +14,7 @@ from rich.console import Console
 from toys import POCKET
 
 from etude.core import MismatchError, Outcome, Paired, Perturbation, Rate, UnknownNameError, cvar
-from etude.loop.report import ArmResults, Budget, RunResults, judge, summary, table, write_report
+from etude.loop.report import ArmResults, Budget, RunResults, foremost, judge, summary, table, write_report
 from etude.loop.report.drawing.maps import planes
 from etude.loop.report.drawing.svg import ticks
 from etude.loop.report.results import TESTS, PracticeRound
@@ -248,6 +248,14 @@ def test_the_page_speaks_of_nothing_that_is_not_there(run: RunResults, tmp_path:
     text = write_report(replace(_all_failed(run), arms=arms, pockets=()), tmp_path).read_text()
     for absent in ("shows by how much", "cases lie in the pockets", "worst pocket"):
         assert absent not in text
+
+
+def test_the_verdict_is_about_the_first_arm_that_aims_whatever_arms_are_called(run: RunResults) -> None:
+    control, spread, aim = (run.arms[name] for name in ("same-data-more-steps", "uniform", "targeted"))
+    assert foremost({"baseline": control, "mine": control, "uniform": spread, "heavy": aim, "bold": aim}) == "heavy"
+    assert foremost({"baseline": control, "uniform": spread, "wide": spread, "mine": control}) == "wide"
+    assert foremost({"baseline": control, "mine": control}) == "mine"
+    assert foremost({"baseline": control}) is None
 
 
 def test_the_terminal_compares_every_arm_that_aims_with_uniform(run: RunResults) -> None:

@@ -1,5 +1,10 @@
 """What the report is told of a run is what its folder holds."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +12,7 @@ from typing import Any
 import pytest
 from loop.tiny import TASK, TINY
 
+import etude
 from etude.core import Suite
 from etude.core.files import read_json
 from etude.data import DatasetMeta
@@ -89,6 +95,34 @@ def test_provenance_is_that_of_the_run_not_of_the_report(finished: Path, results
     record = read_json(finished / "run.json")
     assert results.provenance == record["provenance"]
     assert results.command == record["command"]
+
+
+def test_the_commit_is_etudes_own_not_that_of_the_project_it_is_installed_in(tmp_path: Path):
+    package = Path(etude.__file__).parent
+    shutil.copytree(package, tmp_path / "lib" / "etude", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    told = "from etude.loop.results import provenance; print(provenance()['commit'])"
+
+    def commit() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
+        return subprocess.run(
+            [sys.executable, "-c", told], env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    assert commit() == ""
+    for words in (["add", "lib"], ["commit", "-q", "-m", "its own"]):
+        subprocess.run([*git, *words], check=True)
+    clean = commit()
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    seen = {clean}
+    for change in ("# one\n", "# two\n"):
+        with (tmp_path / "lib" / "etude" / "loop" / "arms.py").open("a") as file:
+            file.write(change)
+        seen.add(commit())
+    assert len(seen) == 3
+    assert all(found.startswith(clean) for found in seen)
 
 
 def test_films_pair_the_same_case_before_and_after(finished: Path, results: RunResults):

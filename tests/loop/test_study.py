@@ -26,7 +26,7 @@ from etude.loop.study.choice import CHOICE, choose
 from etude.loop.study.curves import demonstrations_needed, first_reach, gain_at_equal_cost
 from etude.loop.study.page import study_page
 from etude.loop.study.plan import StudyPlan, load_plan
-from etude.loop.study.record import Failure, Point, Replicate, simulator_steps
+from etude.loop.study.record import ArmRecord, Failure, Point, Replicate, simulator_steps
 from etude.loop.study.replicate import RESULT, ReplicateJob, load_replicate, why_no_pocket
 from etude.loop.study.running import FinishedStudy, register, run_study, write_study
 from etude.loop.study.summary import summary
@@ -169,6 +169,19 @@ def test_a_replicate_whose_worker_dies_is_named_and_tried_again(tmp_path: Path):
     assert executor.seen[-1][0] == "confirm/replicate-01"
 
 
+def test_pilots_are_not_tried_again_once_they_have_chosen_and_nobody_is_told_that_they_are(tmp_path: Path):
+    executor = Planted(tmp_path, broken=["pilot/replicate-01"])
+    analysis = start(tmp_path, executor).analysis
+    assert [each.name for each in analysis.failures] == ["pilot/replicate-01"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "chosen without the pilots that failed" in page
+    assert "Go on with --resume" not in page
+    executor.broken.clear()
+    count = len(executor.seen)
+    assert start(tmp_path, executor, resume=True).analysis.choice == analysis.choice
+    assert len(executor.seen) == count
+
+
 def test_where_no_replicate_ends_the_reason_is_told(tmp_path: Path):
     names = [f"pilot/replicate-{i:02d}" for i in range(2)]
     with pytest.raises(StageFailedError, match="not one of 2 replicates .* its worker died. Put it right"):
@@ -211,6 +224,33 @@ def test_many_arms_are_corrected_together():
     found = study(6, gains=gains)
     best = found.arm("gradient")
     assert best.p == pytest.approx(min(1.0, 3 * best.above["uniform", "exam"].p))
+
+
+def test_what_is_confirmed_alone_is_told_alone(tmp_path: Path):
+    analysis = start(tmp_path, Planted(tmp_path)).analysis
+    assert [arm.name for arm in analysis.compared] == ["gradient"]
+    assert "<title>Study of Gradient against uniform" in (tmp_path / "report" / "index.html").read_text()
+    (arm,) = analysis.compared
+    low = replace(
+        arm, p=0.06, above={**arm.above, ("uniform", "exam"): replace(arm.above["uniform", "exam"], mean=1.0)}
+    )
+    (primary, *_) = judge(analysis, low).answers
+    assert "p is 0.060" in primary.sentence
+    assert "Holm" not in primary.sentence
+
+
+def test_budgets_that_differ_are_not_called_equal():
+    found = study(5)
+    assert "with as many demonstrations" in judge(found, found.arm("gradient")).answers[0].sentence
+    more = [replace(each, arms={**each.arms, "gradient": _twice(each.arms["gradient"])}) for each in found.confirmed]
+    uneven = analyse(found.plan, None, [], [*more[:2], *found.confirmed[2:]])
+    told = "but not with as many demonstrations and gradient steps in 2 of 5 replicates"
+    assert told in judge(uneven, uneven.arm("gradient")).answers[0].sentence
+
+
+def _twice(arm: ArmRecord) -> ArmRecord:
+    points = [replace(point, demonstrations=2 * point.demonstrations) for point in arm.points]
+    return replace(arm, points=tuple(points))
 
 
 def test_curves_are_read_by_straight_lines():

@@ -1,6 +1,6 @@
 """What a policy sees and is shown at the anchors of episodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from etude.acquisition.draws import ScoreSettings, SharedDraws
-from etude.data import FrameCache, Mixture, MixtureSource
+from etude.core import MismatchError
+from etude.data import DatasetMeta, FrameCache, Mixture, MixtureSource
 from etude.policies.batches import to_tensors
 from etude.policies.features import IMAGE_PREFIX, Features
 from etude.policies.model import ChunkModel
@@ -24,16 +25,24 @@ class Anchors:
         dataset: A LeRobot dataset.
         model: The policy that looks at them.
         settings: How many anchors there are, and how many rows are computed at once.
+        others: Policies that look at them too.
 
     Raises:
-        MismatchError: The dataset does not show what the policy looks at.
+        MismatchError: The dataset does not show what the policy looks at, or chunks are of different lengths.
     """
 
-    def __init__(self, dataset: Path, model: ChunkModel, settings: ScoreSettings) -> None:
-        inputs = model.inputs.fitted.inputs if model.inputs else None
+    def __init__(
+        self, dataset: Path, model: ChunkModel, settings: ScoreSettings, others: Sequence[ChunkModel] = ()
+    ) -> None:
+        model.features.check(shown(DatasetMeta.open(dataset)), f"dataset '{dataset}'")
+        models = [model, *others]
+        horizons = sorted({each.horizon for each in models})
+        if len(horizons) > 1:
+            told = " and ".join(map(str, horizons))
+            raise MismatchError(f"policies that predict {told} actions cannot be compared: give some of equal horizon.")
+        sizes = {each.inputs.fitted.inputs.early_size if each.inputs else None for each in models}
         self._device = next(model.module.parameters()).device
-        self._cache = FrameCache.open(dataset, image_size=inputs.early_size if inputs else None)
-        model.features.check(_features(self._cache), f"dataset '{dataset}'")
+        self._cache = FrameCache.open(dataset, image_size=sizes.pop() if len(sizes) == 1 else None)
         self.draws = SharedDraws.of(settings, model.horizon, model.features.action_size)
         self._mixture = Mixture([MixtureSource(self._cache)], horizon=model.horizon, batch_size=1)
         self._at_once = max(1, settings.rows // (settings.anchors * settings.draws))
@@ -62,8 +71,7 @@ class Anchors:
             yield part, {**to_tensors(self._mixture.windows(of_row, frames.ravel()), self._device), "task": texts}
 
 
-def _features(cache: FrameCache) -> Features:
+def shown(meta: DatasetMeta) -> Features:
     """What a dataset shows, its images as large as they were recorded."""
-    shapes = {name: feature.shape for name, feature in cache.meta.features.items()}
-    shapes |= {IMAGE_PREFIX + camera: (*size, 3) for camera, size in cache.recorded_sizes.items()}
-    return Features.from_shapes(shapes)
+    shapes = {name: feature.shape for name, feature in meta.features.items()}
+    return Features.from_shapes(shapes | {IMAGE_PREFIX + camera: size for camera, size in meta.image_shapes.items()})

@@ -13,7 +13,7 @@ class Division:
 
     Attributes:
         demonstrations: Name of a pocket -> demonstrations from inside it; every pocket is named.
-        left: Those that no pocket can use; they are best drawn everywhere.
+        left: Those that no pocket can use, or is known to; they are best drawn everywhere.
         notes: What a person should know, in sentences.
     """
 
@@ -26,7 +26,8 @@ def divide_budget(needs: Sequence[Need], budget: int) -> Division:
     """Give every demonstration to the pocket whose success it is expected to raise most.
 
     Pockets that the expert cannot solve, and those that are solved, get none; the others get no more than reach their
-    target. Expected success bends downwards, so one demonstration after the other is as good as all at once.
+    target, nor than their curves tell of. Expected success bends downwards, so one demonstration after the other is as
+    good as all at once.
 
     Args:
         needs: One per pocket.
@@ -37,11 +38,11 @@ def divide_budget(needs: Sequence[Need], budget: int) -> Division:
     given = {need.pocket.name: 0 for need in needs}
     open_needs = [need for need in needs if need.verdict in ("known", "unclear") and need.expected]
     left = budget
-    while left and (wanting := [n for n in open_needs if given[n.pocket.name] < n.demonstrations]):
+    while left and (wanting := [n for n in open_needs if given[n.pocket.name] < min(n.demonstrations, _end(n))]):
         best = max(wanting, key=lambda need: _gain(need, given[need.pocket.name]))
         given[best.pocket.name] += 1
         left -= 1
-    return Division(demonstrations=given, left=left, notes=tuple(_notes(needs, budget)))
+    return Division(demonstrations=given, left=left, notes=tuple(_notes(needs, budget, given)))
 
 
 def plan_practice(needs: Sequence[Need], budget: int, *, uniform_share: float = 0.2) -> Plan:
@@ -64,7 +65,7 @@ def plan_practice(needs: Sequence[Need], budget: int, *, uniform_share: float = 
     everywhere = 1 - sum(practice.share for practice in practices)
     if everywhere > 1e-9:
         practices.append(Practice(bounds={}, share=everywhere, why="to stay good everywhere"))
-    return Plan(practices=tuple(practices))
+    return Plan(practices=tuple(practices), inflate=0.0)  # what a pocket takes was measured with those from inside
 
 
 def pocket_weights(
@@ -90,7 +91,12 @@ def _gain(need: Need, count: int) -> float:
     return need.success(count + 1) - need.success(count)
 
 
-def _notes(needs: Sequence[Need], budget: int) -> list[str]:
+def _end(need: Need) -> int:
+    """Where a pocket's curve ends [demonstrations]; 0 where there is none."""
+    return need.expected[-1].count if need.expected else 0
+
+
+def _notes(needs: Sequence[Need], budget: int, given: Mapping[str, int]) -> list[str]:
     """Pockets on which the whole budget would be too little, or would be lost."""
     notes: list[str] = []
     for need in needs:
@@ -98,6 +104,11 @@ def _notes(needs: Sequence[Need], budget: int) -> list[str]:
             notes.append(f"{need.pocket.name} gets none: {need.describe()}.")
         elif need.verdict == "known" and need.demonstrations > budget:
             notes.append(f"{need.pocket.name} takes more than the whole budget of {budget}: {need.describe()}.")
+        elif need.verdict == "unclear" and given[need.pocket.name] == _end(need) > 0:
+            notes.append(
+                f"{need.pocket.name} gets no more than {_end(need)}, where its curve ends; what is left is drawn "
+                f"everywhere: {need.describe()}."
+            )
         elif need.verdict == "unclear":
             notes.append(f"{need.pocket.name} may take more than it gets: {need.describe()}.")
     return notes

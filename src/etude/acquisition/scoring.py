@@ -1,6 +1,6 @@
 """Scoring the episodes of a dataset by a checkpoint, a bounded number at a time."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from etude.acquisition.anchors import Anchors, Indices
+from etude.acquisition.anchors import Anchors, Indices, shown
 from etude.acquisition.disagreement import disagree
 from etude.acquisition.draws import ScoreSettings
 from etude.acquisition.evidence import Evidence
 from etude.acquisition.gradients import Direction, HeadGradients, head_gradients
 from etude.acquisition.record import read_evidence, write_evidence
 from etude.acquisition.scores import SCORES, Grounds, Measured, Values, require_scores
-from etude.core import EtudeError, ShapeError, stream
+from etude.core import ConfigError, EtudeError, ShapeError, stream
 from etude.data import DatasetMeta
 from etude.policies.checkpoint import load_model
+from etude.policies.features import Features
 from etude.policies.model import ChunkModel
 from etude.policies.placing import place, resolve_device
 from etude.policies.threads import torch_threads
@@ -64,19 +65,23 @@ def score_episodes(
         progress: Told how far it is.
 
     Raises:
-        ConfigError: A score needs what is not given, or the policy has no loss to differentiate.
-        MismatchError: The dataset does not fit the policy.
+        ConfigError: A score needs what is not given, the policy has no loss to differentiate, or a chance of failing is
+            none.
+        MismatchError: The dataset does not fit a policy, or policies do not fit each other.
     """
     settings = settings or ScoreSettings()
     require_scores(names, grounds.needs)
     needed = {need for name in names for need in SCORES[name].needs}
-    lengths = np.array(DatasetMeta.open(dataset).lengths)
+    meta = DatasetMeta.open(dataset)
+    lengths = np.array(meta.lengths)
     chosen = _chosen(dataset, len(lengths), episodes)
-    chances = None if grounds.failure is None else _chances(grounds.failure, len(chosen))
+    chances = None if grounds.failure is None else _chances(grounds.failure, chosen)
     loss = disagreement = None
     if grounds.policy is not None and any(SCORES[name].asks_policy for name in names):
-        model, *others = _load([grounds.policy, *(grounds.ensemble if "ensemble" in needed else ())], settings)
-        anchors = Anchors(dataset, model, settings)
+        model = _load(grounds.policy, settings)
+        compared = grounds.ensemble if "ensemble" in needed else ()
+        others = [_load(checkpoint, settings, shown(meta)) for checkpoint in compared]
+        anchors = Anchors(dataset, model, settings, others)
         with torch_threads(settings.threads):
             if "loss" in needed:
                 direction = _mean_gradient(model, grounds.pockets, settings) if "pockets" in needed else None
@@ -90,12 +95,11 @@ def score_episodes(
     return Scores(episodes=chosen, lengths=lengths[chosen], values=values)
 
 
-def _load(checkpoints: Iterable[Path], settings: ScoreSettings) -> list[ChunkModel]:
-    """Policies, where they are to compute."""
-    models = [load_model(checkpoint) for checkpoint in checkpoints]
-    for model in models:
-        place(model, resolve_device(settings.device))
-    return models
+def _load(checkpoint: Path, settings: ScoreSettings, features: Features | None = None) -> ChunkModel:
+    """A policy, where it is to compute; with features, only if it can look at them."""
+    model = load_model(checkpoint, features)
+    place(model, resolve_device(settings.device))
+    return model
 
 
 def _measure(
@@ -140,8 +144,14 @@ def _chosen(dataset: Path, count: int, episodes: Sequence[int] | None) -> Indice
     return chosen
 
 
-def _chances(failure: Sequence[float], count: int) -> Values:
+def _chances(failure: Sequence[float], episodes: Indices) -> Values:
     chances = np.asarray(failure, np.float64)
-    if chances.shape != (count,) or not ((chances >= 0) & (chances <= 1)).all():
-        raise ShapeError("p(fail | θ) of the episodes", f"({count},) in [0, 1]", f"{chances.shape}")
+    if chances.shape != episodes.shape:
+        raise ShapeError("p(fail | θ) of the episodes", f"{episodes.shape} in [0, 1]", f"{chances.shape}")
+    strange = np.flatnonzero(~((chances >= 0) & (chances <= 1)))
+    if len(strange):
+        raise ConfigError(
+            f"p(fail | θ) of episode {episodes[strange[0]]} is {chances[strange[0]]:g}: give a number from 0 to 1 for "
+            "every episode, such as 0.35 for 35 %."
+        )
     return chances

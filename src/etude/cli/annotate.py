@@ -11,9 +11,10 @@ from tyro.conf import Positional, arg
 
 from etude.cli.data.writing import open_dataset, parse_episodes
 from etude.cli.executing import WorkerOptions, make_executor
-from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
+from etude.cli.output import nothing_if_nothing, remember_settings, require_free_or_own, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.core import ConfigError, EtudeError, Task
+from etude.core.files import read_json, write_json
 
 if TYPE_CHECKING:
     from etude.data import DatasetMeta
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from etude.loop.progress import Update
 
 SETTINGS = Path("meta/etude/annotate.json")
+_IMPORTED = Path("meta/etude/imported.json")
+_FILES = (".hdf5", ".h5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +93,26 @@ class Options(WorkerOptions):
             for text in getattr(self, flag):
                 if not all(text.partition("=")[::2]):
                     raise ConfigError(f"--{flag} {text}: write NAME=THEIRS, the task's name first.")
+        if self.quaternion != "wxyz" and not self.dataset.endswith(_FILES):
+            raise ConfigError(
+                f"--quaternion {self.quaternion}: is for HDF5 files, and '{self.dataset}' is none; leave it out."
+            )
 
 
 def run(options: Options) -> None:
     """Annotate."""
+    from etude.generation.annotated import LEFT_OUT
     from etude.generation.annotating import annotate_dataset
     from etude.generation.cutting import segment_plan
 
-    require_free(options.out, resume=options.resume)
+    require_free_or_own(options.out, SETTINGS, LEFT_OUT, resume=options.resume)
     with _source(options) as meta:
         task = _task(options, meta)
         rows = [[s.signal for s in row if s.signal] for row in segment_plan(task).segments.values()]
         if options.manual and not any(rows):
             raise ConfigError(f"--manual: demonstrations of {task.name} are of one piece, nothing to mark; use --auto.")
         _require_known(options, task)
+        _require_used(options, meta, task)
         wanted = _wanted(options, meta.total_episodes)
         settings = _settings(options, task, wanted)
         require_same_settings(options.out / SETTINGS, settings)
@@ -138,7 +147,7 @@ def run(options: Options) -> None:
 @contextmanager
 def _source(options: Options) -> "Generator[DatasetMeta]":
     """The dataset; one that an HDF5 file is imported into is kept beside the output until that is whole."""
-    if not options.dataset.endswith((".hdf5", ".h5")):
+    if not options.dataset.endswith(_FILES):
         yield open_dataset(options.dataset)
         return
     from etude.data import DatasetMeta
@@ -147,10 +156,19 @@ def _source(options: Options) -> "Generator[DatasetMeta]":
 
     imported = options.out.with_name(f".{options.out.name}.imported")
     config = ImportConfig(quaternion=options.quaternion)
-    layout, sources = find_demonstrations(find_files([Path(options.dataset)]), config)
+    files = find_files([Path(options.dataset)])
+    layout, sources = find_demonstrations(files, config)
     plan = plan_import(layout, sources, config)
+    begun = _begun(files, options)
+    if not (options.resume and (imported / _IMPORTED).exists() and read_json(imported / _IMPORTED) == begun):
+        shutil.rmtree(imported, ignore_errors=True)
     try:
-        import_demonstrations(plan, {imported: list(range(len(sources)))}, resume=True)
+        import_demonstrations(
+            plan,
+            {imported: list(range(len(sources)))},
+            resume=options.resume,
+            on_saved=lambda _index, root: write_json(root / _IMPORTED, begun),
+        )
         yield DatasetMeta.open(imported)
     except EtudeError as error:
         shutil.rmtree(imported, ignore_errors=True)
@@ -158,6 +176,15 @@ def _source(options: Options) -> "Generator[DatasetMeta]":
         apart = "etude data import --exclude, and annotate what that makes"
         raise EtudeError(told.replace("--exclude", apart)) from error
     shutil.rmtree(imported)
+
+
+def _begun(files: Sequence[Path], options: Options) -> dict[str, Any]:
+    """What an import is of, as JSON: only one of the same is gone on with."""
+    states = {str(path.resolve()): path.stat() for path in files}
+    return {
+        "files": {path: [state.st_size, state.st_mtime_ns] for path, state in states.items()},
+        "quaternion": options.quaternion,
+    }
 
 
 def _progress(options: Options, episodes: int) -> "AbstractContextManager[Update]":
@@ -195,6 +222,22 @@ def _require_known(options: Options, task: Task) -> None:
                 raise ConfigError(
                     f"--{flag} {name}=…: {task.name} has no such name; its {kind} are {', '.join(sorted(names))}."
                 )
+
+
+def _require_used(options: Options, meta: "DatasetMeta", task: Task) -> None:
+    """Refuse what is for demonstrations of another simulator where they are replayed: nobody would heed it.
+
+    Raises:
+        ConfigError: There is such an option.
+    """
+    from etude.generation.annotating import is_replayable
+
+    given = [flag for flag in ("objects", "signals", "action_scale", "close_positive") if getattr(options, flag)]
+    if given and is_replayable(meta, task):
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')}: '{options.dataset}' is replayed in its own world, and this is for "
+            "demonstrations of another simulator; leave it out."
+        )
 
 
 def _settings(options: Options, task: Task, wanted: Sequence[int]) -> dict[str, Any]:
@@ -241,9 +284,9 @@ def _show(options: Options, task: Task, done: "Done", wanted: Sequence[int]) -> 
     for episode, why in done.left_out.items():
         show(f"left out: episode {episode} {why}")
     if done.stopped:
-        saved = done.kept + len(done.left_out)
-        go_on = "; go on with --resume" if saved else ", so nothing is saved"
-        show(f"stopped after {saved} of {len(wanted)} episodes{go_on}")
+        seen = done.kept + len(done.left_out)
+        go_on = "; go on with --resume" if done.kept else "; none was kept, so nothing is saved"
+        show(f"stopped after {seen} of {len(wanted)} episodes{go_on}")
     elif done.kept:
         uncut = _uncut(options.out, task)
         for episode, why in uncut:

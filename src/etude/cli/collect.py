@@ -9,14 +9,15 @@ from tyro.conf import Positional, arg
 
 from etude.cli.drawing import Draw, Spread, keep_away, make_draw, told_theta
 from etude.cli.executing import WorkerOptions, make_executor
-from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
+from etude.cli.output import nothing_if_nothing, remember_settings, require_free_or_own, require_same_settings
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
 from etude.core import ConfigError, Outcome, Task
 from etude.loop.progress import Update
 
 if TYPE_CHECKING:
-    from etude.loop.making.collecting import Collected
+    from etude.loop.making.collecting import Collected, OnAttempt
+    from etude.loop.making.maker import Made
     from etude.search import KeepsAway
 
 SETTINGS = Path("meta/etude/collect.json")
@@ -81,7 +82,7 @@ def run(options: Options) -> None:
     draw = _draw(options, task)
     kept = keep_away(draw, options.keep_away, task) if options.keep_away else None
     settings = _settings(options, task, kept)
-    require_free(options.out, resume=options.resume)
+    require_free_or_own(options.out, SETTINGS, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
     with (
         nothing_if_nothing(options.out, SETTINGS),
@@ -96,7 +97,8 @@ def run(options: Options) -> None:
             seed=options.seed,
             executor=executor,
             **_hand(options),
-            on_saved=_telling(options, settings, update),
+            on_saved=_telling(options, update),
+            on_attempt=_remembering(options, settings),
         )
     if not options.json:
         _tell(options, collected, kept)
@@ -116,11 +118,20 @@ def _settings(options: Options, task: Task, kept: "KeepsAway | None") -> dict[st
     }
 
 
-def _telling(options: Options, settings: Mapping[str, Any], update: Update) -> Callable[[int, Outcome], None]:
+def _remembering(options: Options, settings: Mapping[str, Any]) -> "OnAttempt":
+    """What is done before an episode is on disk, so that none ever is without what made it."""
+
+    def on_attempt(_number: int, made: "Made") -> None:
+        if made.outcome.success:
+            remember_settings(options.out / SETTINGS, settings)
+
+    return on_attempt
+
+
+def _telling(options: Options, update: Update) -> Callable[[int, Outcome], None]:
     """What is done once an episode is on disk."""
 
     def on_saved(index: int, outcome: Outcome) -> None:
-        remember_settings(options.out / SETTINGS, settings)
         if options.json:
             show_json({"saved": index, "seed": outcome.case.seed, "length": outcome.length})
         update(index + 1, "")

@@ -84,6 +84,7 @@ def run(options: Options) -> None:
     policy = resolve_policy(source.policy, source.world, source.execution) if source.world else None
 
     from etude.loop.diagnosing import DiagnosisSettings, diagnose_failures
+    from etude.loop.fingerprint import fingerprint
     from etude.loop.stages import KEPT, Arena
 
     settings = DiagnosisSettings(rollouts=options.rollouts, seed=options.seed)
@@ -91,6 +92,7 @@ def run(options: Options) -> None:
         "source": str(options.source),
         "task": source.task,
         "policy": source.policy,
+        "fingerprint": fingerprint(source.world, policy) if source.world and policy else None,
         "factors": str(options.factors) if options.factors else None,
         "rollouts": options.rollouts,
         "seed": options.seed,

@@ -91,9 +91,10 @@ def run(options: Options) -> None:
     from etude.loop.practice.needs import Measuring, write_practice
     from etude.loop.stages import Arena
 
-    names = ("dataset", "counts", "cases", "steps", "batch_size", "new_share", "target", "seed", "threads")
+    names = ("counts", "cases", "steps", "batch_size", "new_share", "target", "seed", "threads")
     told = {name: getattr(options, name) for name in names}
     told |= {name: list(value) for name, value in told.items() if isinstance(value, tuple)}
+    told["dataset"] = [[str(dataset.root), dataset.weight] for dataset in datasets]  # paths may be written differently
     asked = {"task": task.name, "search": str(options.search), "policy": policy.path, **told}
     with resumable_folder(options.out, asked, resume=options.resume) as out, make_executor(options) as executor:
         needs = Measuring(

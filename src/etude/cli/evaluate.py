@@ -80,7 +80,7 @@ def run(options: Options) -> None:
     policy = resolve_policy(options.policy, task, options)
     chosen = choose_cases(options, task, policy)
     progress = watch()
-    asked = _asked(options, task, chosen)
+    asked = _asked(options, task, policy, chosen)
     with (
         resumable_folder(options.out, {**asked, "episodes": len(chosen.cases)}, resume=options.resume) as folder,
         make_executor(options) as executor,
@@ -126,8 +126,10 @@ def _outcomes(
     return outcomes, matched
 
 
-def _asked(options: Options, task: Task, chosen: Chosen) -> dict[str, Any]:
-    asked = {"task": task.name, "policy": options.policy}
+def _asked(options: Options, task: Task, policy: PolicyFactory, chosen: Chosen) -> dict[str, Any]:
+    from etude.loop.fingerprint import fingerprint
+
+    asked = {"task": task.name, "policy": options.policy, "fingerprint": fingerprint(task, policy)}
     return {**asked, **execution_settings(options), **case_settings(options, chosen)}
 
 

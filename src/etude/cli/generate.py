@@ -10,7 +10,7 @@ from tyro.conf import arg
 from etude.cli.cases import CaseSpread
 from etude.cli.drawing import Draw, draw_one_factor, make_draw, told_theta
 from etude.cli.executing import WorkerOptions, make_executor
-from etude.cli.output import nothing_if_nothing, remember_settings, require_free, require_same_settings
+from etude.cli.output import nothing_if_nothing, remember_settings, require_free_or_own, require_same_settings
 from etude.cli.stratifying import Strata, parse_bins
 from etude.cli.terminal import show, show_json, show_next, watch
 from etude.cli.usage import require_at_least
@@ -136,7 +136,7 @@ def run(options: Options) -> None:
     strata, draw = _strata(options, task), _draw(options, task)
     used = _require_sources(options, maker, task)
     settings = _settings(options, task, maker)
-    require_free(options.out, resume=options.resume)
+    require_free_or_own(options.out, SETTINGS, resume=options.resume)
     require_same_settings(options.out / SETTINGS, settings)
     log, wanted = AttemptLog(options.out / _LOG), options.accepted or options.attempts or 0
     with (
@@ -245,7 +245,11 @@ def _require_sources(options: Options, maker: "GeneratorMaker", task: Task) -> i
     """Read the sources once here, so that what is wrong with them shows before anything is written: how many there are.
 
     Those that cannot be cut are told.
+
+    Raises:
+        ConfigError: The distributions are of others.
     """
+    from etude.acquisition.distributions import MutationDistributions
     from etude.generation.cutting import segment_plan
     from etude.generation.loading import load_sources
 
@@ -253,7 +257,16 @@ def _require_sources(options: Options, maker: "GeneratorMaker", task: Task) -> i
         if not options.json:
             show(f"left out: source episode {episode}: {why}")
 
-    return len(load_sources(Path(maker.sources), segment_plan(task), task=task, on_left_out=tell))
+    sources = load_sources(Path(maker.sources), segment_plan(task), task=task, on_left_out=tell)
+    if options.distribution:
+        aimed = MutationDistributions.load(options.distribution, task.space.names).sources
+        missing = sorted({*aimed} - {source.episode for source in sources})
+        if missing and aimed != (-1,):  # of the expert's demonstrations, which are made from none
+            raise ConfigError(
+                f"--distribution {options.distribution} mutates source demonstrations that --source {options.source} "
+                f"does not have: {', '.join(map(str, missing))}; give the sources that its round was made from."
+            )
+    return len(sources)
 
 
 def _draw(options: Options, task: Task) -> Draw:

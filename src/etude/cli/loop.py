@@ -93,6 +93,8 @@ def run(options: Options) -> None:
     from etude.loop.stages import Arena
 
     directory = options.runs_dir / options.run
+    if options.trained and not directory.exists():
+        raise ConfigError(f"--trained {options.trained}: no run '{directory}' waits for a policy.")
     tell_if_nothing_saved(directory, resume=options.resume)
     with make_executor(options) as executor:
         if options.trained:
@@ -123,7 +125,8 @@ def _take(trained: str, directory: Path, arena: "Arena", config: LoopConfig) -> 
     from etude.loop.run import require_same_config
 
     require_same_config(directory, config)
-    answer(directory, trained, lambda name: accept(name, arena.task, arena.evaluate, execute=config.execute))
+    arms = [config.arm(name) for name in config.arms]
+    answer(directory, trained, lambda name: accept(name, arena.task, arena.evaluate, execute=config.execute, arms=arms))
 
 
 def _tell_waiting(options: Options, waiting: "AwaitingPolicyError") -> None:

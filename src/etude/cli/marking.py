@@ -1,6 +1,7 @@
 """Marks in the terminal: an episode is shown frame by frame, and keys say when a sub-task is done."""
 
 import os
+import re
 import select
 import shutil
 import sys
@@ -33,7 +34,8 @@ _KEYS: "Mapping[str, Command]" = {
     "s": "skip",
     "q": "stop",
 }
-_ARROWS: "Mapping[str, Command]" = {"[C": "forward", "[D": "back", "[A": "jump", "[B": "rewind"}
+_ARROWS: "Mapping[str, Command]" = {"\x1b[C": "forward", "\x1b[D": "back", "\x1b[A": "jump", "\x1b[B": "rewind"}
+_KEY = re.compile(r"\x1b\[[\d;]*.|.", re.DOTALL)  # an arrow is several characters
 _MOST_COLUMNS, _TEXT_LINES = 128, 4  # of the picture in the terminal; what stands below it
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -63,6 +65,7 @@ class TerminalMarker:
         self._meta, self._rows, self._picture = meta, tuple(map(tuple, rows)), picture
         self._keys = keys or sys.stdin
         self._live = self._keys.isatty() and sys.stderr.isatty()
+        self._pressed = ""
 
     def __call__(self, episode: int, length: int) -> "Mapping[str, Any] | None":
         """Mark an episode of so many frames; None where it is skipped.
@@ -75,6 +78,7 @@ class TerminalMarker:
 
         marking = Marking(length=length, rows=self._rows)
         frames = self._frames(episode)
+        self._pressed = ""  # what was pressed before this episode is not about it
         with _one_key_at_a_time(self._keys if self._live else None):
             self._show(episode, marking, frames)
             while not marking.ending:
@@ -87,7 +91,7 @@ class TerminalMarker:
     def _next(self, marking: "Marking") -> "Marking":
         """The state after the next key, or after the time of a frame."""
         if marking.playing:
-            if self._live and not select.select([self._keys], [], [], 1 / self._meta.fps)[0]:
+            if self._live and not self._pressed and not select.select([self._keys], [], [], 1 / self._meta.fps)[0]:
                 return marking.after("tick")
             marking = marking if self._live else marking.after("tick")
         key = self._key()
@@ -101,8 +105,11 @@ class TerminalMarker:
     def _key(self) -> str:
         if not self._live:
             return self._keys.read(1)
-        pressed = os.read(self._keys.fileno(), 8).decode(errors="ignore")  # an arrow comes as three characters at once
-        return pressed.removeprefix("\x1b") if pressed.startswith("\x1b[") else pressed[:1]
+        pressed = self._pressed or os.read(self._keys.fileno(), 64).decode(errors="replace")  # several, of who is fast
+        found = _KEY.match(pressed)
+        key = found[0] if found else ""
+        self._pressed = pressed[len(key) :]
+        return key
 
     def _show(self, episode: int, marking: "Marking", frames: "Sequence[Any]") -> None:
         state = "playing" if marking.playing else marking.ending or "paused"

@@ -83,6 +83,25 @@ def tell_if_nothing_saved(out: Path, *, resume: bool) -> None:
         print(f"etude: nothing was saved in '{out}' yet: starting from the beginning.", file=sys.stderr)
 
 
+def require_free_or_own(out: Path, *records: Path, resume: bool) -> None:
+    """Refuse to write a dataset where something is, unless it is this command's and is to be continued.
+
+    Args:
+        out: Folder of the dataset.
+        records: Files in it that only this command writes, before the first episode; the first bears its name.
+        resume: Whether to go on with a dataset that is there.
+
+    Raises:
+        RunExistsError: Something is there, and it is not to be continued.
+        MismatchError: It was made by another command.
+    """
+    require_free(out, resume=resume)
+    tell_if_nothing_saved(out, resume=resume)
+    begun = any((out / record).exists() for record in records)
+    if not begun and any((out / "meta/episodes").glob("*/*.parquet")):
+        raise MismatchError(f"'{out}' was not begun by `etude {records[0].stem}`: choose another --out.")
+
+
 @contextmanager
 def resumable_folder(out: Path, settings: Mapping[str, Any], *, resume: bool) -> Generator[Path]:
     """A folder that a stopped command goes on from; gone again if it stopped before anything was worth keeping.

@@ -51,7 +51,7 @@ class Options:
         keep: Also write the N episodes that score highest as a dataset, OUT/best, the highest first; --resume --keep N
             does so after a scoring.
         anchors: Moments of each episode that are looked at; even.
-        draws: Pairs of noise and time at each of them, the same for all episodes.
+        draws: Pairs of noise and time at each of them, the same for all episodes and for all policies of an ensemble.
         head: Names of the parameters that gradients are taken of, "*" standing for anything; by default the policy's
             head, where that is known (flow, diffusion, act).
         pockets: Demonstrations inside failing pockets, for align.
@@ -63,7 +63,7 @@ class Options:
         device: Where to compute; `auto` is a GPU where there is one.
         threads: Threads that torch computes with.
         seed: Fixes moments, noise and times.
-        resume: Continue a scoring that was begun with the same options.
+        resume: Continue a scoring that was begun with the same options, of the same policy and data.
         json: Print one line of JSON, and nothing else.
     """
 
@@ -111,7 +111,7 @@ def run(options: Options) -> None:
         raise ConfigError(f"--keep {options.keep}: '{options.dataset}' has {total} episodes; keep fewer.")
     names = ("anchors", "draws", "head", "seed", "threads", "device")
     settings = ScoreSettings(**{name: getattr(options, name) for name in names})
-    with resumable_folder(options.out, _settings(options), resume=options.resume) as out:
+    with resumable_folder(options.out, _settings(options, dataset, grounds), resume=options.resume) as out:
         scores = _score(options.score, dataset, grounds, settings, out / "evidence.parquet")
         references = _references(scores, dataset, grounds, settings, out) if options.reference else {}
         write_scores(out / SCORES_FILE, scores, dataset)
@@ -151,22 +151,39 @@ def _grounds(options: Options, dataset: "DatasetMeta") -> "Grounds":
 
 
 def _chances(source: Path, dataset: "DatasetMeta") -> Sequence[float]:
-    """p(fail | θ) of every episode, by a search or from a table."""
+    """p(fail | θ) of every episode, by a search or from a table.
+
+    Raises:
+        ConfigError: A folder that is no search's.
+    """
     if not source.is_dir():
         from etude.loop.scoring import read_chances
 
         return read_chances(source, dataset.total_episodes)
     from etude.loop.exercise import searched_chances
+    from etude.loop.stages import POCKETS
     from etude.sim import make_task
 
+    if not (source / POCKETS).exists():
+        raise ConfigError(f"--failure {source}: has no {POCKETS}; give a folder of `etude search`, or a table.")
     return searched_chances(source, dataset, make_task(known_settings(source).get("task", "")).space)
 
 
-def _settings(options: Options) -> dict[str, Any]:
+def _settings(options: Options, dataset: Path, grounds: "Grounds") -> dict[str, Any]:
+    """What decides the scores: the options, and what policies and datasets hold now."""
+    from etude.loop.fingerprint import checkpoint_hash, dataset_hash
+
     names = ("policy", "anchors", "draws", "head", "reference", "seed")
     paths = {name: str(value) if (value := getattr(options, name)) else None for name in ("pockets", "failure")}
     lists = {"score": list(options.score), "ensemble": [str(path) for path in options.ensemble]}
-    return {"dataset": options.dataset, **{name: getattr(options, name) for name in names}, **paths, **lists}
+    told = {"dataset": options.dataset, **{name: getattr(options, name) for name in names}, **paths, **lists}
+    contents = {
+        "dataset": dataset_hash(dataset),
+        "policy": checkpoint_hash(grounds.policy) if grounds.policy else None,
+        "pockets": dataset_hash(grounds.pockets) if grounds.pockets else None,
+        "ensemble": [checkpoint_hash(checkpoint) for checkpoint in grounds.ensemble],
+    }
+    return {**told, "contents": contents}
 
 
 def _score(

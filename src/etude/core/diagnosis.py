@@ -139,9 +139,15 @@ class Practice:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the next round carries out without a person: practices whose shares add up to 1."""
+    """What the next round carries out without a person.
+
+    Attributes:
+        practices: Where, and how much; their shares add up to 1.
+        inflate: How far around a practice's box to draw as well, as a share of its width, on each side.
+    """
 
     practices: tuple[Practice, ...]
+    inflate: float = 0.15
 
     def __post_init__(self) -> None:
         total = sum(practice.share for practice in self.practices)
@@ -196,7 +202,7 @@ class Diagnosis:
             factors=tuple(Factor(**factor) for factor in record["factors"]),
             failures=_rate(record["failures"]),
             causes=tuple(_cause(cause) for cause in record["causes"]),
-            plan=Plan(practices=tuple(_practice(practice) for practice in record["plan"]["practices"])),
+            plan=_plan(record["plan"]),
             main_effects=tuple(MainEffect(**effect) for effect in record["main_effects"]),
             rollouts=int(record["rollouts"]),
             notes=tuple(record["notes"]),
@@ -229,6 +235,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(each) for each in cast("tuple[Any, ...]", value)]
     return None if isinstance(value, float) and isnan(value) else value
+
+
+def _plan(record: Mapping[str, Any]) -> Plan:
+    practices = tuple(_practice(practice) for practice in record["practices"])
+    return Plan(practices=practices, inflate=float(record.get("inflate", Plan.inflate)))
 
 
 def _rate(record: Mapping[str, int]) -> Rate:

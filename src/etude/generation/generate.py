@@ -31,6 +31,7 @@ class Attempt:
         outcome: What became of it, with its case.
         actions: As executed, noise included, (T, A); none where it was given up before the first step.
         pieces: The parts it began, in order.
+        source: The source episode that was chosen first, -1 where it did not come to that.
         start: Object -> X_world_object at the reset.
         reason: Why it was given up; "" where it was not.
     """
@@ -38,13 +39,9 @@ class Attempt:
     outcome: Outcome
     actions: Float32[NDArray[np.float32], "T A"]
     pieces: tuple[Piece, ...]
+    source: int
     start: Mapping[str, Pose]
     reason: str = ""
-
-    @property
-    def source(self) -> int:
-        """The source episode of its first segment, -1 where there is none."""
-        return self.pieces[0].source if self.pieces else -1
 
 
 def generate(
@@ -95,6 +92,7 @@ def generate(
         outcome=replace(outcome, failure_mode=UNREACHABLE) if unreachable and not outcome.success else outcome,
         actions=np.array(actions, np.float32).reshape(len(actions), len(environment.action_space.low)),
         pieces=tuple(weaver.pieces),
+        source=weaver.source,
         start=start,
         reason=reason,
     )

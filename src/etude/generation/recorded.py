@@ -158,15 +158,22 @@ class _Reader:
         """Those that the plan needs, from the file; if it lacks one, all as the task's world judges the poses."""
         wanted = dict.fromkeys(s.signal for row in plan.segments.values() for s in row if s.signal)
         feature = self._meta.features.get(SUBTASKS)
+        known = feature.names if feature else ()
+        for name, theirs in self._recording.signals.items():
+            if theirs not in known:
+                raise MismatchError(
+                    f"'{self._meta.root}' recorded no signal '{theirs}', the task's '{name}'; it has those of "
+                    f"{', '.join(known) or '(none)'}: correct --signals {name}={theirs}, or leave it out."
+                )
         names = {name: self._recording.signals.get(name, name) for name in wanted}
-        if feature is not None and set(names.values()) <= set(feature.names):
+        if feature is not None and set(names.values()) <= set(known):
             done = self._read(SUBTASKS) > 0
-            return {name: done[:, feature.names.index(theirs)] for name, theirs in names.items()}
+            return {name: done[:, known.index(theirs)] for name, theirs in names.items()}
         world, fingers = getattr(environment, "world", None), self._observed(_FINGERS)
         if not isinstance(world, JudgesPoses) or fingers is None:
-            known = ", ".join(feature.names) if feature else ""
+            missing = ", ".join(theirs for theirs in names.values() if theirs not in known)
             raise MismatchError(
-                f"'{self._meta.root}' has no signals {', '.join(wanted)} (it has {known or 'none'}), and this task "
+                f"'{self._meta.root}' has no signals {missing} (it has {', '.join(known) or 'none'}), and this task "
                 "cannot judge recorded poses without fingers: mark them with --manual, or say --signals NAME=THEIRS."
             )
         return dict(world.judged(objects, grippers, np.abs(fingers[1]).sum(axis=1)))

@@ -68,6 +68,7 @@ class Weaver:
         chosen: SourceDemonstration | None = None,
     ) -> None:
         self.pieces: list[Piece] = []
+        self.source = -1  # the episode that was chosen first, whether or not a part of it could be begun
         self._environment, self._plan, self._sources, self._rng, self._config = environment, plan, sources, rng, config
         self._offsets = draw_offsets(plan, rng)
         self._chosen = chosen
@@ -133,6 +134,8 @@ class Weaver:
 
     def _begin(self, group: Sequence[Part], info: Mapping[str, Any]) -> None:
         source = self._source_for(group[0], info)
+        if self.source < 0:
+            self.source = source.episode
         first = span(source, self._plan, self._offsets, group[0])[0]
         lasts = [span(source, self._plan, self._offsets, part)[1] for part in group]
         rows = [self._asked(source, part, first, last, info) for part, last in zip(group, lasts, strict=True)]

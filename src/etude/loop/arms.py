@@ -27,6 +27,9 @@ type Maker = Literal["expert", "generator", "generator-or-expert"]
 wherever the generator fails."""
 MAKERS: tuple[str, ...] = get_args(Maker.__value__)
 
+type Purpose = Literal["control", "spread", "aim"]
+"""What an arm is for: it makes no demonstrations, makes them anywhere, or where or of what kind they help."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -67,7 +70,7 @@ class Arm:
             raise self._error("a score chooses among candidates: set both score and oversample > 1, or neither")
         if self.draw == "distributions" and not self.score:
             raise self._error('draw = "distributions" follows scores: set score as well')
-        if self.draw in ("nothing", "adaptive") and (self.score or self.pocket_weight != 1):
+        if self.draw in ("nothing", "adaptive") and self.chooses:
             raise self._error(f'draw = "{self.draw}" leaves nothing to score or to weigh')
         if self.restart and self.draw != "nothing":
             raise self._error('restart goes with draw = "nothing": the same data, another seed')
@@ -76,6 +79,18 @@ class Arm:
     def practises(self) -> bool:
         """Whether it makes new demonstrations."""
         return self.draw != "nothing"
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it is for."""
+        if not self.practises:
+            return "control"
+        return "spread" if self.draw == "uniform" and not self.chooses else "aim"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether not all that is made counts alike: some is left out, or weighs more."""
+        return bool(self.score) or self.pocket_weight != 1
 
     @property
     def needs_search(self) -> bool:
@@ -105,6 +120,8 @@ def _scored(name: str, score: str) -> Arm:
     return Arm(name=name, draw="distributions", score=score, oversample=3)
 
 
+BASELINE = "baseline"
+"""What every arm starts from; no arm may be called so."""
 MORE_STEPS, RESEEDED, UNIFORM = "same-data-more-steps", "reseeded", "uniform"
 """The arms that others are measured against."""
 ARMS: Mapping[str, Arm] = {
@@ -148,7 +165,7 @@ def load_arms(path: Path) -> tuple[Arm, ...]:
 
 
 def _read(name: str, table: Any) -> Arm:
-    if name in ARMS:
+    if name in (*ARMS, BASELINE):
         raise ConfigError(f"'{name}' is a known arm: give your own another name.")
     if not isinstance(table, dict):
         raise ConfigError(f"'{name}' stands outside a table: write [{name}] and its settings below.")

@@ -12,7 +12,7 @@ from etude.core.diagnosis import VERDICTS
 from etude.core.files import write_json
 from etude.loop.config import LoopConfig
 from etude.loop.diagnosing import DiagnosisSettings, diagnose_search
-from etude.loop.elsewhere import trained_policy
+from etude.loop.elsewhere import require_same_weights, trained_policy
 from etude.loop.exercise import Scorer, score_candidates
 from etude.loop.making.collecting import Draw, collect
 from etude.loop.making.maker import Maker
@@ -220,4 +220,6 @@ class Chain:
 
     def policy(self, pupil: Pupil) -> PolicyFactory:
         """The policy that an arm has now, wherever it was trained."""
-        return policy_factory(trained_policy(pupil.train), self.task, execute=self.config.execute)
+        policy = policy_factory(trained_policy(pupil.train), self.task, execute=self.config.execute)
+        require_same_weights(pupil.train, self.task, policy)
+        return policy

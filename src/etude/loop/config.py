@@ -87,6 +87,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         for name in (*self.arms, *self.fresh_search):
             self.arm(name)
+            if self.arms.count(name) > 1:
+                raise ConfigError(f"arm '{name}' is named twice: name each once.")
         if self.maker not in MAKERS:
             raise UnknownNameError("maker", self.maker, MAKERS)
         for name in self.elsewhere:

@@ -11,8 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from etude.acquisition.scores import SCORES
 from etude.core import Case, ConfigError, EtudeError, MismatchError, Perturbation, PolicyFactory, Task
 from etude.core.files import read_json, write_json
+from etude.loop.arms import Arm
+from etude.loop.fingerprint import fingerprint
+from etude.loop.stage import load_manifest
 
 CHECKPOINT, TRAINED, HAND_OVER, INSTRUCTIONS = "checkpoint", "trained.json", "hand-over", "instructions.md"
 LAYOUTS = ("lerobot", "groot", "robomimic")
@@ -75,14 +79,15 @@ def answer_of(hand_over: Path) -> str:
     return read_trained(hand_over / TRAINED)
 
 
-def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int) -> str:
-    """Check that a policy is there and does what the task needs: its features, and one episode.
+def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int, arms: Sequence[Arm] = ()) -> str:
+    """Check that a policy is there and does what the task and the arms need: its features, gradients, one episode.
 
     Args:
         name: A checkpoint folder, or the address of a server.
         task: What it is for.
         evaluate: Runs a policy on cases.
         execute: Actions of a chunk to execute before it looks again.
+        arms: Of the run; some ask for a policy's gradients.
 
     Returns:
         The name, a path in full.
@@ -99,6 +104,8 @@ def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int) -> str:
         if not Path(name).is_dir():
             raise ConfigError(f"'{name}' is no folder: a trained policy is a checkpoint folder, ws://… or tcp://….")
         name = str(find_checkpoint(Path(name)).resolve())
+    for arm in arms:
+        _require_gradients(name, arm)
     policy = policy_factory(name, task, execute=execute)
     if isinstance(policy, CheckpointPolicy):
         size = (task.image_size, task.image_size)
@@ -108,6 +115,51 @@ def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int) -> str:
         checkpoint_features(Path(name)).check(given, f"task '{task.name}'")
     evaluate(policy, [Case(Perturbation(), 0)])
     return name
+
+
+def _require_gradients(policy: str, arm: Arm) -> None:
+    """Raise where an arm asks for gradients that a policy does not give: all it makes before would be in vain."""
+    from etude.policies.kinds import find_kind
+
+    score = SCORES.get(arm.score)
+    fix = "begin another run with arms that ask for none (--arms), such as uniform and failure."
+    if "://" in policy:
+        if arm.draw == "needs" or (score and score.asks_policy):
+            raise ConfigError(f"arm '{arm.name}' needs a checkpoint, and the policy is on the server {policy}: {fix}")
+    elif score and "loss" in score.needs:
+        kind = find_kind(read_json(Path(policy) / "config.json")["type"])
+        if kind.scorable is None:
+            told = "it is not known which part of it is the head"
+            raise ConfigError(f"arm '{arm.name}' needs the gradients of policy '{kind.name}', and {told}: {fix}")
+
+
+def require_own_server(run: Path, train: Path, policy: str) -> None:
+    """Raise where another training of the run was answered with the same server: one of the two is no more there.
+
+    Args:
+        run: The run's folder.
+        train: Where the training's stage goes.
+        policy: What it was answered with.
+    """
+    if "://" not in policy:
+        return
+    done = (path for path in sorted(run.rglob(TRAINED)) if not path.parent.name.endswith(HAND_OVER))
+    for record in done:
+        if record.parent != train and read_trained(record) == policy:
+            raise ConfigError(
+                f"{policy} is the policy of '{record.parent}' already, which the run needs to its end: serve the new "
+                "one at another address beside it."
+            )
+
+
+def require_same_weights(train: Path, task: Task, policy: PolicyFactory) -> None:
+    """Raise where the files of a policy that was trained elsewhere are others than those that were accepted."""
+    known = load_manifest(train).result.get("fingerprint")
+    if known and known != fingerprint(task, policy):
+        raise MismatchError(
+            f"'{trained_policy(train)}' holds other files than those that '{train}' was done with: put them back, or "
+            "start another run."
+        )
 
 
 def answer(run: Path, name: str, check: Callable[[str], str]) -> Path:

@@ -1,5 +1,6 @@
 """Read a finished chain back into the records that its report draws."""
 
+import hashlib
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from etude.core import Diagnosis, Outcome, Perturbation, PerturbationSpace, Poli
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
+from etude.loop.arms import BASELINE
 from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
 from etude.loop.practice.choosing import practised
@@ -45,6 +47,8 @@ def gather(
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
     arms = {name: _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
+    for name in arms.keys() - {BASELINE}:
+        arms[name] = replace(arms[name], purpose=chain.config.arm(name).purpose)
     if any(arm.fresh_search for arm in arms.values()):  # to compare with
         arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
@@ -58,7 +62,7 @@ def gather(
         archive=rows,
         narrow=chain.config.narrow,
         exclusions=sum(int(load_manifest(stage).result.get("excluded", 0)) for stage in stages),
-        videos=films(chain, pupils) if film else (),
+        videos=films(chain, pupils, foremost(arms)) if film else (),
         seeds={"run": chain.config.seed, "replicate": chain.seed},
         config=chain.config.to_json(),
         provenance=record["provenance"],
@@ -159,11 +163,9 @@ class _Shot:
     path: Path
 
 
-def films(chain: Chain, pupils: Mapping[str, Pupil]) -> tuple[VideoPair, ...]:
-    """Film the baseline and the arm that the verdict is about on the same cases: some fixed, lost, still failing."""
-    practising = [name for name in pupils if name != "baseline" and chain.config.arm(name).practises]
-    after = foremost(practising)
-    if after is None or not chain.task.cameras:
+def films(chain: Chain, pupils: Mapping[str, Pupil], after: str | None) -> tuple[VideoPair, ...]:
+    """Film the baseline and an arm that practised on the same cases: some fixed, lost, still failing."""
+    if after is None or not chain.config.arm(after).practises or not chain.task.cameras:
         return ()
     folder = pupils[after].train.parent / "videos"
     chosen = [
@@ -171,9 +173,9 @@ def films(chain: Chain, pupils: Mapping[str, Pupil]) -> tuple[VideoPair, ...]:
         for category, most in _FILMED.items()
         for test, before, outcome in _pairs(pupils["baseline"], pupils[after], category)[:most]
     ]
-    policies = {"before": chain.policy(pupils["baseline"]), "after": chain.policy(pupils[after])}
 
     def work(partial: Path) -> Mapping[str, Any]:
+        policies = {"before": chain.policy(pupils["baseline"]), "after": chain.policy(pupils[after])}
         shots = [
             _Shot(chain.task, policy, outcome, partial / f"{index:02d}-{when}.mp4")
             for index, (_, _, _, outcome) in enumerate(chosen)
@@ -235,13 +237,17 @@ def _machine() -> str:
 
 
 def _commit() -> str:
-    """The commit of Etude's own checkout, with a mark when it was changed; "" outside a checkout."""
-    here = Path(__file__).parent
+    """The commit of Etude's own checkout, with a hash of the changes to its code; "" outside a checkout."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude", "*"],
-            cwd=here, capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        _git("ls-files", "--error-unmatch", __file__)  # installed, it may lie in a checkout of somebody else's
+        commit, changes = _git("describe", "--always", "--exclude", "*").strip(), _git("diff", "HEAD", "--", ".")
+    except (OSError, subprocess.SubprocessError):
         return ""
-    return described.stdout.strip() if described.returncode == 0 else ""
+    return f"{commit}-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else commit
+
+
+def _git(*arguments: str) -> str:
+    """What git says of this package's folder."""
+    package = Path(__file__).parents[1]
+    done = subprocess.run(["git", *arguments], cwd=package, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout

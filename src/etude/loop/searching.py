@@ -197,8 +197,9 @@ def _explore(
 ) -> Archive:
     """Spend the rollouts: what was known, and after it the rows of every searcher in turn."""
     space = arena.task.space
-    archive = Archive(space, known.rows if known else (), fingerprint(arena.task, policy))
-    left = Archive.load(path, space) if path.exists() else None
+    whose = fingerprint(arena.task, policy)
+    archive = Archive(space, known.rows if known else (), whose)
+    left = Archive.load(path, space, whose) if path.exists() else None
     done, before = 0, int(archive.weaknesses().sum())
     with arena.progress(f"{title}: search for failures", settings.rollouts) as update:
         for name, budget in settings.budgets:

@@ -19,8 +19,9 @@ class TargetedSampler:
     Attributes:
         space: Where to draw.
         pockets: Confirmed pockets; without any, and without a plan, all draws are uniform.
-        plan: What a diagnosis recommends: its practices and their shares take the place of the pockets'.
-        inflate: How far around a box to draw as well, as a share of its width, on each side.
+        plan: What a diagnosis recommends: its practices, their shares and how far around them take the place of the
+            pockets'.
+        inflate: How far around a pocket to draw as well, as a share of its width, on each side.
         uniform_fraction: Share of draws from the whole space.
     """
 
@@ -71,8 +72,8 @@ class TargetedSampler:
         return {f"practice-{i}" if one.bounds else EVERYWHERE: one for i, one in enumerate(practices, 1)}
 
     def _around(self, bounds: Bounds) -> Bounds:
-        around: dict[str, tuple[float, float]] = {}
+        inflate, around = self.plan.inflate if self.plan else self.inflate, dict[str, tuple[float, float]]()
         for name, (low, high) in bounds.items():
-            factor, margin = self.space[name], self.inflate * (high - low)
+            factor, margin = self.space[name], inflate * (high - low)
             around[name] = (max(factor.low, low - margin), min(factor.high, high + margin))
         return around

@@ -94,6 +94,7 @@ def fresh_contest(
         ConfigError: A policy on both sides.
         EtudeError: A policy or suite that is not there, or not of this task.
     """
+    from etude.loop.fingerprint import fingerprint
     from etude.loop.stages import load_suite
 
     suite = load_suite(cases.suite, task) if cases.suite else None
@@ -107,7 +108,9 @@ def fresh_contest(
             raise ConfigError(
                 f"'{name}' is both A and B: name two policies. A policy differs from itself by chance only."
             )
-    settings = {"a": list(a), "b": list(b), **execution_settings(execution), **shared_settings(cases, suite)}
+    found = [fingerprint(task, policy) for policy in (*first.policies, *second.policies)]
+    settings = {"a": list(a), "b": list(b), "fingerprints": found}
+    settings |= {**execution_settings(execution), **shared_settings(cases, suite)}
     return Contest(first, second, chosen, {**settings, "episodes": len(chosen)})
 
 

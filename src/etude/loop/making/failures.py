@@ -46,6 +46,8 @@ class Failures:
         if not over and (attempts < _ENOUGH or accepted >= attempts * _HOPE):
             return
         places = ", ".join(f"{place} ({count})" for place, count in self._places.most_common(3))
+        if places and self._places.total() < attempts - accepted:  # of earlier ones, before a stop, nothing is known
+            places += f" of the last {self._places.total()} failures"
         time = f", or give it more time (max_steps={2 * self._task.max_steps} in the task)" if self._late else ""
         raise StageFailedError(
             f"{self._maker.title} succeeded in only {accepted} of {attempts} attempts on {self._task.name}"

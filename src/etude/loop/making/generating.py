@@ -27,7 +27,7 @@ class GeneratorMaker:
         sources: Folder of the annotated dataset.
         config: How.
         distributions: A round's distributions.json, which say what source a θ that was drawn from them belongs to; ""
-            chooses as the config says.
+            chooses as the config says, and so do those of a run whose demonstrations the expert made.
     """
 
     sources: str
@@ -76,7 +76,8 @@ class GeneratorMaker:
         if not self.distributions:
             return None
         distributions = _distributions(self.distributions, task.space.names)
-        return distributions.source_of(task.space.to_unit(case.theta), rng)
+        source = distributions.source_of(task.space.to_unit(case.theta), rng)
+        return None if source < 0 else source
 
 
 @lru_cache(maxsize=2)

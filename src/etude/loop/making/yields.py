@@ -4,6 +4,7 @@ A success filter leaves holes where attempts fail, in what a policy will learn f
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -77,8 +78,11 @@ class AttemptLog:
     def add(self, record: AttemptRecord) -> None:
         """Write one down."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(_line(record))
+        with self._path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                file.write(b"" if file.read() == b"\n" else b"\n")  # behind a line that a kill cut short
+            file.write(_line(record).encode())
 
     def settle(self, attempts: int) -> list[AttemptRecord]:
         """The first `attempts` attempts; from now on the file holds one line of each and nothing else."""

@@ -35,7 +35,7 @@ from etude.core import (
 from etude.core.files import write_json
 from etude.evaluation import Expert, write_outcomes
 from etude.loop.config import LoopConfig
-from etude.loop.fingerprint import fingerprint
+from etude.loop.fingerprint import dataset_hash, fingerprint
 from etude.loop.making.collecting import collect
 from etude.loop.stage import Manifest, load_manifest, run_stage
 from etude.loop.stages import Arena
@@ -176,7 +176,7 @@ class Measuring:
         collected = [load_manifest(self._folder("collect", c)).hash for c in self.settings.counts if 0 < c <= count]
         key = {
             "policy": fingerprint(self.arena.task, self.policy),
-            "first": {str(dataset.root): dataset.weight for dataset in self.first},
+            "first": [[dataset_hash(dataset.root), dataset.weight] for dataset in self.first],
             "collected": collected,
             "train": asdict(config),
             "new_share": self.settings.new_share,
@@ -265,8 +265,8 @@ def needs_of(config: LoopConfig) -> NeedSettings:
 
 def inside(pocket: Pocket, arena: Arena) -> TargetedSampler:
     """Draws θ inside a pocket, and nowhere around it."""
-    plan = Plan(practices=(Practice(bounds=pocket.bounds, share=1.0, why=pocket.name),))
-    return TargetedSampler(space=arena.task.space, plan=plan, inflate=0.0)
+    plan = Plan(practices=(Practice(bounds=pocket.bounds, share=1.0, why=pocket.name),), inflate=0.0)
+    return TargetedSampler(space=arena.task.space, plan=plan)
 
 
 def _records(pockets: Sequence[Pocket]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from etude.training.fitting import WeightedDataset
 
 DIAGNOSE, NEEDS, GENERATE, SCORE = "diagnose", "needs", "generate", "score"
 COMPANION, REGIME_STAGE = "companion", "regime"
+_FIRST_DIAGNOSIS = "targeted-1"  # of the baseline: one for all arms that carry out a plan
 _AIM = 16  # demonstrations inside pockets whose mean gradient says what would help there
 
 
@@ -97,7 +98,7 @@ class Round:
 
         def work(out: Path) -> Mapping[str, Any]:
             failures = Rate(*load_manifest(search).result["uniform_failures"])
-            regime = judge_regime(failures, self.last_pockets())
+            regime = judge_regime(failures, load_pockets(search))
             write_json(out / REGIME, regime.to_json())
             return {"arm": regime.arm}
 
@@ -124,18 +125,19 @@ class Round:
             draw = Mutations(self.space, before)
             maker = self.sources.maker(self.made_by, select="random", distributions=written)
         count, generate = arm.oversample * self.chain.config.accepted, self.folder / GENERATE
-        away, several = KeepsAway(draw, self.chain.exclusion), arm.oversample > 1
-        self.chain.collect(generate, self.title, count, away, inputs | aimed, maker=maker, candidates=several)
+        away = KeepsAway(draw, self.chain.exclusion)
+        self.chain.collect(generate, self.title, count, away, inputs | aimed, maker=maker, candidates=arm.chooses)
         if arm.score:
             pupil = self.scored(pupil, arm, search)
         given = pupil.given(generate)
-        return self.chosen(given, arm, search, before) if arm.score or arm.pocket_weight != 1 else given
+        return self.chosen(given, arm, search, before) if arm.chooses else given
 
     def aimed(self, pupil: Pupil, arm: Arm, search: Path) -> tuple[Pupil, TargetedSampler, dict[str, Any]]:
         """Where an arm that follows a search practises, and what that was decided from."""
         if arm.draw == "plan" and self.chain.config.diagnosis_rollouts:
             folder = search.parent / DIAGNOSE
-            found = {"diagnosis": self.chain.diagnose(pupil, search, folder, self.title).hash}
+            title = _FIRST_DIAGNOSIS if self.index == 1 else self.title
+            found = {"diagnosis": self.chain.diagnose(pupil, search, folder, title).hash}
             plan = load_diagnosis(folder).plan
             return pupil.charged(folder), TargetedSampler(space=self.space, plan=plan), found
         if arm.draw == "needs" and self.last_pockets():

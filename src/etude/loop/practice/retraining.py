@@ -105,7 +105,7 @@ class _Training:
         )
         handed = directory.with_name(hand_over_of(directory.name))
         self.chain.stage(handed, {**self.data, "layouts": self.chain.config.elsewhere}, hand_over.write)
-        take_over(handed, directory, self.chain.arena, execute=self.chain.config.execute)
+        take_over(self.chain.directory, handed, directory, self.chain.arena, self.chain.config)
 
     @property
     def datasets(self) -> list[WeightedDataset]:

@@ -18,7 +18,7 @@ from etude.core import (
     Suite,
     UnknownNameError,
 )
-from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
+from etude.loop.arms import BASELINE, Purpose
 from etude.search import ArchiveRow, FollowedPocket
 
 type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | None
@@ -26,17 +26,6 @@ type Plain = bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"
 
 TESTS = ("exam", "uniform_test", "nominal")
 """The suites every arm sits, in the order of tables."""
-
-
-def foremost(arms: Sequence[str]) -> str | None:
-    """The arm that a run is about: the first that aims, else the last that practises, else the last.
-
-    Args:
-        arms: Names in a run's order, without the baseline.
-    """
-    practising = [name for name in arms if name not in (MORE_STEPS, RESEEDED)]
-    aiming = [name for name in practising if name != UNIFORM]
-    return next(iter(aiming or practising[-1:] or arms[-1:]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +94,7 @@ class ArmResults:
 
     Attributes:
         budget: What it spent.
+        purpose: What it is for; of no meaning for the baseline.
         exam: One outcome per case of the exam, in the suite's order; empty when there is no exam.
         uniform_test: The same for the uniform test.
         nominal: The same for the nominal world.
@@ -117,6 +107,7 @@ class ArmResults:
     """
 
     budget: Budget
+    purpose: Purpose = "aim"
     exam: tuple[Outcome, ...] = ()
     uniform_test: tuple[Outcome, ...] = ()
     nominal: tuple[Outcome, ...] = ()
@@ -239,3 +230,15 @@ class RunResults:
             if expected is not None and cases != expected:
                 raise MismatchError(f"arm '{name}' did not sit the cases of '{test}' that the others did.")
             expected = cases
+
+
+def foremost(arms: Mapping[str, ArmResults]) -> str | None:
+    """The arm that a run is about: the first that aims, else the last that practises, else the last.
+
+    Args:
+        arms: Arm name -> results, in the run's order.
+    """
+    others = {name: arm.purpose for name, arm in arms.items() if name != BASELINE}
+    aiming = [name for name, purpose in others.items() if purpose == "aim"]
+    practising = [name for name, purpose in others.items() if purpose != "control"]
+    return next(iter(aiming or practising[-1:] or list(others)[-1:]), None)

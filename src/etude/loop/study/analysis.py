@@ -8,12 +8,12 @@ import numpy as np
 
 from etude.core import EtudeError, cvar, holm, stream
 from etude.core.statistics import AcrossReplicates, Paired, across_replicates, mean_difference, mean_rate
-from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
+from etude.loop.arms import BASELINE, MORE_STEPS, RESEEDED, UNIFORM
 from etude.loop.stages import TESTS
 from etude.loop.study.choice import Choice
 from etude.loop.study.curves import Needed, demonstrations_needed, gain_at_equal_cost
 from etude.loop.study.plan import StudyPlan
-from etude.loop.study.record import BASELINE, Failure, Replicate
+from etude.loop.study.record import Failure, Replicate
 
 TAIL = 0.1
 """The worst tenth of the uniform test."""
@@ -82,6 +82,21 @@ class Analysis:
     def compared(self) -> tuple[ArmAnalysis, ...]:
         """The arms that the hypotheses are about."""
         return tuple(arm for arm in self.arms if arm.name in self.plan.compared)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a replicate to run or to try again; no pilot is, once they have chosen."""
+        due = [*self.missing, *(failure.name for failure in self.failures if not failure.final)]
+        return any(not (self.choice and name.startswith("pilot/")) for name in due)
+
+    def uneven(self, arm: str) -> tuple[str, ...]:
+        """Replicates in which an arm did not have as many demonstrations and gradient steps as `uniform`."""
+        ends = {each.name: (each.arms[arm].last, each.arms[UNIFORM].last) for each in self.confirmed}
+        return tuple(
+            name
+            for name, (a, b) in ends.items()
+            if (a.demonstrations, a.train_steps) != (b.demonstrations, b.train_steps)
+        )
 
 
 def analyse(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from etude.core.files import write_bytes, write_json
-from etude.loop.arms import UNIFORM
+from etude.loop.arms import BASELINE
 from etude.loop.report.drawing.document import document, heading
 from etude.loop.report.drawing.layout import grid, header, row, scrolling, section
 from etude.loop.report.drawing.lines import Curve, key
@@ -12,7 +12,7 @@ from etude.loop.report.drawing.wording import arm_colour, arm_title, signed
 from etude.loop.report.sections.trees import tree
 from etude.loop.study.analysis import Analysis
 from etude.loop.study.pictures import success_curves
-from etude.loop.study.record import BASELINE, COSTS
+from etude.loop.study.record import COSTS
 from etude.loop.study.summary import summary
 from etude.loop.study.tables import (
     controls_table,
@@ -57,7 +57,7 @@ def study_page(analysis: Analysis) -> str:
     pilots = f"{len(analysis.pilots)} of {analysis.plan.pilot} pilots" if analysis.plan.pilot else ""
     confirmed = f"{len(analysis.confirmed)} of {analysis.plan.replicates} confirming replicates"
     facts = " · ".join(filter(None, [analysis.plan.config.task, confirmed, pilots, f"plan {analysis.plan.hash[:16]}"]))
-    name = f"Study of {', '.join(arm_title(arm) for arm in analysis.plan.compared)} against uniform"
+    name = f"Study of {', '.join(arm_title(arm.name) for arm in analysis.compared)} against uniform"
     return document(name, heading(name, facts, _CONTENTS, body), body)
 
 
@@ -139,12 +139,7 @@ def _passed_over(analysis: Analysis) -> str:
 
 def _equal_budgets(analysis: Analysis) -> str:
     """Whether the primary comparison is what it says: equal demonstrations, equal gradient steps."""
-    uneven: list[str] = []
-    for each in analysis.confirmed:
-        ends = {name: each.arms[name].last for name in (UNIFORM, *(arm.name for arm in analysis.compared))}
-        budgets = {(end.demonstrations, end.train_steps) for end in ends.values()}
-        if len(budgets) > 1:
-            uneven.append(each.name)
+    uneven = sorted({name for arm in analysis.compared for name in analysis.uneven(arm.name)})
     if uneven:
         return f"Not equal in {', '.join(uneven)}: demonstrations or gradient steps differ between the compared arms."
     return "In every replicate uniform and the compared arms had equally many demonstrations and gradient steps."
@@ -180,7 +175,9 @@ def _failed(analysis: Analysis) -> Html:
     rows = [row(failure.name, failure.why.strip().splitlines()[-1]) for failure in analysis.failures]
     rows += [row(name, "has not run yet") for name in analysis.missing]
     note = "Left out of every mean. Where the reason has to do with an arm's success this favours one side: read why."
-    if analysis.missing or not all(failure.final for failure in analysis.failures):
+    if analysis.choice and any(failure.name.startswith("pilot/") for failure in analysis.failures):
+        note += " The arm was chosen without the pilots that failed, and stays chosen."
+    if analysis.resumable:
         note += " Go on with --resume."
     table = tag("table", header("Replicate", "Why"), tag("tbody", *rows))
     return section("failed", "What failed", note, scrolling(table))

@@ -1,6 +1,7 @@
 """A study's pictures: success against cost, and every replicate as a dot beside the mean and its interval."""
 
 from etude.core.statistics import AcrossReplicates
+from etude.loop.arms import BASELINE
 from etude.loop.report.drawing.layout import figure
 from etude.loop.report.drawing.lines import Curve, curves
 from etude.loop.report.drawing.markup import Html, tag
@@ -9,7 +10,6 @@ from etude.loop.report.drawing.wording import arm_colour, arm_title, percent, te
 from etude.loop.study.analysis import Analysis
 from etude.loop.study.curves import mean_curve
 from etude.loop.study.plan import CONTROLS
-from etude.loop.study.record import BASELINE
 
 _TITLES = {
     "demonstrations": "new demonstrations",

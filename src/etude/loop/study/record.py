@@ -8,7 +8,6 @@ from typing import Any
 
 from etude.core import Paired, Rate
 
-BASELINE = "baseline"
 COSTS = ("demonstrations", "attempts", "steps")
 """What success is drawn against."""
 

@@ -14,6 +14,7 @@ from etude.compute import SerialExecutor
 from etude.core import EtudeError, Rate, StageFailedError, Suite, Task, derive_seed
 from etude.core.files import read_json, write_bytes, write_json
 from etude.evaluation import read_outcomes
+from etude.loop.arms import BASELINE
 from etude.loop.chain import FOLLOW, FRESH_SEARCH, Chain
 from etude.loop.config import LoopConfig
 from etude.loop.order import begin, run_chain
@@ -25,7 +26,7 @@ from etude.loop.results import gather, provenance
 from etude.loop.run import replace_report
 from etude.loop.stage import load_manifest
 from etude.loop.stages import TESTS, load_pockets
-from etude.loop.study.record import BASELINE, ArmRecord, Failure, Point, Replicate, simulator_steps
+from etude.loop.study.record import ArmRecord, Failure, Point, Replicate, simulator_steps
 from etude.loop.study.watching import WORKING
 
 RESULT, FAILED, PASSED_OVER = "result.json", "failed.json", "passed-over"

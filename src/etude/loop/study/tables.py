@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from etude.core.statistics import AcrossReplicates
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import UNIFORM
+from etude.loop.arms import BASELINE, UNIFORM
 from etude.loop.report.drawing.layout import header, row, scrolling
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import (
@@ -21,7 +21,6 @@ from etude.loop.report.results import TESTS
 from etude.loop.study.analysis import Analysis, ArmAnalysis
 from etude.loop.study.pictures import strip
 from etude.loop.study.plan import CONTROLS
-from etude.loop.study.record import BASELINE
 from etude.loop.study.verdict import each_alike, points_text
 
 _DIFFERENCES = (-0.6, 0.6)

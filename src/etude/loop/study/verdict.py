@@ -5,10 +5,9 @@ from math import inf
 from typing import Literal
 
 from etude.core.statistics import AcrossReplicates
-from etude.loop.arms import UNIFORM
+from etude.loop.arms import BASELINE, UNIFORM
 from etude.loop.report.drawing.wording import arm_title, signed
 from etude.loop.study.analysis import Analysis, ArmAnalysis
-from etude.loop.study.record import BASELINE
 
 type State = Literal["yes", "no", "undecided"]
 
@@ -73,7 +72,10 @@ def judge(analysis: Analysis, arm: ArmAnalysis) -> StudyVerdict:
 def _primary(analysis: Analysis, arm: ArmAnalysis) -> Answer:
     plan, gain = analysis.plan, arm.above[UNIFORM, "exam"]
     margin = f"{100 * plan.margin:g} points"
+    uneven, all_of_them = len(analysis.uneven(arm.name)), len(analysis.confirmed)
     equal = "with as many demonstrations and gradient steps"
+    if uneven:
+        equal = f"but not {equal} in {uneven} of {all_of_them} replicates"
     text = f"On the exam {arm_title(arm.name)} has {points_text(gain)} against uniform, {equal}"
     if gain.interval is None:
         return Answer("primary", "undecided", f"{text}; one replicate has no interval.")
@@ -85,7 +87,8 @@ def _primary(analysis: Analysis, arm: ArmAnalysis) -> Answer:
         return Answer("primary", "yes", f"{text}: at least {margin}, and the interval lies above 0.")
     reason = f"less than {margin}, which are not ruled out" if gain.mean < plan.margin else "the interval reaches 0"
     if gain.mean >= plan.margin and low > 0:
-        reason = f"after Holm over {len(plan.compared)} arms p is {arm.p:.3f}"
+        arms = len(analysis.compared)
+        reason = f"{f'after Holm over {arms} arms ' if arms > 1 else ''}p is {arm.p:.3f}"
     return Answer("primary", "undecided", f"{text}: {reason}.")
 
 

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import MORE_STEPS, RESEEDED, UNIFORM
+from etude.loop.arms import UNIFORM
 from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
@@ -29,7 +29,7 @@ def table(run: RunResults) -> Table:
     result.add_section()
     arms = [name for name in run.arms if name != "baseline"]
     foremost_first = sorted(arms, key=lambda name: name != practised_arm(run))
-    aiming = [name for name in foremost_first if name not in (MORE_STEPS, RESEEDED, UNIFORM)]
+    aiming = [name for name in foremost_first if run.arms[name].purpose == "aim"]
     for first, second in [*((name, UNIFORM) for name in aiming), *((name, "baseline") for name in foremost_first)]:
         if second in run.arms:
             cells = [_paired_cell(run, first, second, test) for test in TESTS]

@@ -50,7 +50,7 @@ def judge(run: RunResults) -> Verdict:
 
 def practised_arm(run: RunResults) -> str | None:
     """The arm the verdict is about."""
-    return foremost([name for name in run.arms if name != "baseline"])
+    return foremost(run.arms)
 
 
 def outcome_of(paired: Paired) -> Tone:
