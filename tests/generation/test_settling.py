@@ -56,6 +56,7 @@ def test_the_hand_holds_still_while_it_waits_and_does_the_same_otherwise():
         ([1, 0.8, 0.5, 0.1, 0, 0], [4]),
         ([1, 1, 0], [2]),
         ([1, 0.99, 1, 1, 0.98, 1], []),
+        ([1, 1, 0.999, 0.5, 0, 0.001, 0, 0.001], [4]),  # a reading's last digit
         ([1, 1, 1], []),
         ([1], []),
     ],

@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 _SHARE = 0.25  # of the range of a gripper's commands that a change has to span: a person's fingers tremble
+_STILL = 0.002  # of that range, from one frame to the next: what changes less is a reading's noise
 
 
 def rests(commands: Float64[NDArray[np.float64], " T"], span: float) -> Int64[NDArray[np.int64], " R"]:
@@ -23,7 +24,7 @@ def rests(commands: Float64[NDArray[np.float64], " T"], span: float) -> Int64[ND
     Returns:
         First frames of a new command, (R,); of one that changes over several frames, the last of these.
     """
-    changing = np.concatenate([[False], np.diff(commands) != 0, [False]])
+    changing = np.concatenate([[False], np.abs(np.diff(commands)) > _STILL * span, [False]])
     before, after = np.flatnonzero(np.diff(changing.astype(np.int8))).reshape(-1, 2).T
     return after[np.abs(commands[after] - commands[before]) > _SHARE * span]
 
