@@ -1,11 +1,13 @@
 """All executors keep the same promises; only workers can die."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from compute import jobs
 
 from etude.compute import ProcessExecutor, RayExecutor, SerialExecutor
+from etude.compute.pool import Job, WorkerDiedError, WorkerPool
 from etude.core import ConfigError, EtudeError, FactorRangeError, StageFailedError
 
 RAY = pytest.param("ray", marks=pytest.mark.slow)  # a cluster takes seconds to start
@@ -126,6 +129,42 @@ def test_a_lost_job_may_have_a_result_of_its_own_and_the_others_come_as_ever(poo
     assert list(pool.map(jobs.die, range(8), on_lost=on_lost)) == [0, -1, *range(2, 8)]
     assert [job for job, _ in lost] == [1]
     assert "3 times" in lost[0][1]
+
+
+class Forgetful:
+    """A worker whose replies are still on their way when it dies, as a Ray actor's may be."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.held: deque[Job] = deque()
+
+    def send(self, job: Job) -> None: ...
+
+    def receive(self) -> None:
+        if any(job.job == 1 for job in self.held):
+            raise WorkerDiedError
+        self.held.popleft().reply = pickle.dumps((True, 0))
+
+    def end(self) -> str:
+        return "gone"
+
+
+class ForgetfulPool(WorkerPool[Forgetful]):
+    def _hire(self) -> Forgetful:
+        return Forgetful()
+
+    def _answering(self, workers: Sequence[Forgetful], *, block: bool) -> Sequence[Forgetful]:
+        return [worker for worker in workers if worker.held][:1]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_job_before_one_that_ends_its_worker_is_not_blamed_for_it(processes: int) -> None:
+    def on_lost(job: int, error: EtudeError) -> int:
+        assert str(error).startswith("job 1 ended its worker process 3 times (gone)")
+        return -job
+
+    assert list(ForgetfulPool(processes).map(jobs.square, range(6), on_lost=on_lost)) == [0, -1, 0, 0, 0, 0]
 
 
 def test_no_processes_is_an_error() -> None:

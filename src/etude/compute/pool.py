@@ -1,7 +1,7 @@
 """What executors with workers share: jobs go out as workers come free, and results come back in the jobs' order.
 
-A worker answers the jobs it holds one after the other, so the first is the one it is busy with: the one that counts an
-attempt when the worker dies.
+A worker answers the jobs it holds one after the other, so the first is the one it is busy with, or whose reply is on
+its way: the one that counts an attempt when the worker dies.
 """
 
 import pickle
@@ -164,7 +164,7 @@ class WorkerPool[W: Worker](ABC):
         while self._waiting:
             while len(self._workers) < min(self.processes, len(self._workers) + len(self._waiting)):
                 self._workers.append(self._hire())
-            free = [worker for worker in self._workers if worker.ready and len(worker.held) < self._held]
+            free = [worker for worker in self._workers if self._may_send(worker, self._waiting[0])]
             if not free:
                 return
             worker = min(free, key=lambda w: len(w.held))
@@ -174,6 +174,14 @@ class WorkerPool[W: Worker](ABC):
                 worker.send(job)
             except WorkerDiedError:
                 self._bury(worker)
+
+    def _may_send(self, worker: W, job: Job) -> bool:
+        """Whether a worker can hold one more job; one that may have ended a worker is alone in the next.
+
+        A worker that dies may take the last reply of the job before with it, which is then blamed in its place: once.
+        """
+        suspected = any(each.attempts for each in (job, *worker.held))
+        return worker.ready and len(worker.held) < (1 if suspected else self._held)
 
     def _bury(self, worker: W) -> None:
         """Give a dead worker's jobs back; the first, which it was running, has had one attempt."""
