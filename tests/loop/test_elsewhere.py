@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from etude.compute import SerialExecutor
 from etude.core import ConfigError, EtudeError, MismatchError, Rate
 from etude.core.files import read_json, write_json
 from etude.data import DatasetMeta
-from etude.loop.arms import ARMS
+from etude.loop.accepting import accept
 from etude.loop.elsewhere import (
     AwaitingPolicyError,
-    accept,
     answer,
     awaited,
     checkpoint_of,
@@ -53,8 +52,8 @@ def train_there(handed: Path, out: Path) -> Path:
     return out / "checkpoint"
 
 
-def check(name: str) -> str:
-    return accept(name, TASK, ARENA.evaluate, execute=CONFIG.execute)
+def check(run: Path) -> Callable[[str], str]:
+    return lambda name: accept(name, run, ARENA, CONFIG)
 
 
 def wait(run: Path, *, resume: bool = True) -> list[Path]:
@@ -101,7 +100,7 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     run, checkpoint = begun
     assert [path.parent.name for path in awaited(run)] == ["round-00"]
     assert wait(run) == awaited(run)  # asked again, it waits again
-    answer(run, str(checkpoint), check)
+    answer(run, str(checkpoint), check(run))
     waiting = wait(run)  # the arms wait together
     assert [path.parent.name for path in waiting] == ["same-data-more-steps", "uniform"]
     before = everything(run)
@@ -112,16 +111,16 @@ def test_a_round_goes_on_with_a_server_and_with_checkpoints_and_can_be_stopped_i
     told = (waiting[1] / "instructions.md").read_text()
     assert f"--policy.path={checkpoint}" in told
     with pytest.raises(ConfigError, match=r"several trainings wait; write"):
-        answer(run, str(checkpoint), check)
+        answer(run, str(checkpoint), check(run))
     write_json(waiting[0] / "trained.json", {"policy": str(checkpoint)})
-    answer(run, served, check)
+    answer(run, served, check(run))
     finished = run_tiny(run, config=CONFIG, resume=True)
     assert set(finished.results[0].arms) == {"baseline", "same-data-more-steps", "uniform"}
     assert trained_policy(run / "round-01" / "uniform" / "train") == served
     assert finished.report.exists()
     assert awaited(run) == []
     with pytest.raises(ConfigError, match=r"no training of the run .* waits for a policy\.$"):
-        answer(run, served, check)
+        answer(run, served, check(run))
     with pytest.raises(ConfigError, match=rf"^the score split needs .* server {served}: what remains is failure, rand"):
         checkpoint_of(run / "round-01" / "uniform" / "train", "the score split", ("failure", "random"))
     assert checkpoint_of(run / "round-00" / "train", "the score split", ("random",)) == checkpoint
@@ -243,8 +242,13 @@ def test_two_trainings_cannot_be_answered_with_one_server(begun: tuple[Path, Pat
     more, uniform = wait(run)
     write_json(more / "trained.json", {"policy": str(begun[1])})
     write_json(uniform / "trained.json", {"policy": served})
-    with pytest.raises(ConfigError, match=rf"^{served} is the policy of '.*round-00/train' already.*another address"):
+    refused = rf"^{served} is the policy of '.*round-00/train' already.*another address"
+    with pytest.raises(ConfigError, match=refused):
         run_tiny(run, config=CONFIG, resume=True)
+    (uniform / "trained.json").unlink()
+    with pytest.raises(ConfigError, match=refused):
+        answer(run, served, check(run))
+    assert awaited(run) == [uniform]
 
 
 def test_a_checkpoint_that_was_filled_with_another_policy_is_noticed(begun: tuple[Path, Path], tmp_path: Path):
@@ -260,10 +264,10 @@ def test_a_checkpoint_that_was_filled_with_another_policy_is_noticed(begun: tupl
 
 def test_a_policy_that_an_arm_cannot_ask_is_refused_before_anything_is_made_for_it(tmp_path: Path):
     write_json(tmp_path / "config.json", {"type": "vinn"})
-    asking = [ARMS["uniform"], ARMS["gradient"]]
+    asking = replace(CONFIG, arms=("uniform", "gradient"))
     for policy, told in ((str(tmp_path), "gradients of policy 'vinn'"), ("ws://127.0.0.1:9", "ws://127")):
         with pytest.raises(ConfigError, match=rf"^arm 'gradient' needs .*{told}.*another run with arms that ask"):
-            accept(policy, TASK, ARENA.evaluate, execute=1, arms=asking)
+            accept(policy, tmp_path, ARENA, asking)
 
 
 def test_a_policy_that_does_not_fit_is_refused_in_one_line(begun: tuple[Path, Path], tmp_path: Path):
@@ -280,7 +284,7 @@ def test_a_policy_that_does_not_fit_is_refused_in_one_line(begun: tuple[Path, Pa
     }
     for name, words in wrong.items():
         with pytest.raises(EtudeError, match=words) as error:
-            check(name)
+            check(tmp_path)(name)
         assert "\n" not in str(error.value)
 
 

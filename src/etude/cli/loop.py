@@ -121,12 +121,12 @@ def _take(trained: str, directory: Path, arena: "Arena", config: LoopConfig) -> 
     Raises:
         EtudeError: The run waits for none, or the policy does not fit.
     """
-    from etude.loop.elsewhere import accept, answer
+    from etude.loop.accepting import accept
+    from etude.loop.elsewhere import answer
     from etude.loop.run import require_same_config
 
     require_same_config(directory, config)
-    arms = [config.arm(name) for name in config.arms]
-    answer(directory, trained, lambda name: accept(name, arena.task, arena.evaluate, execute=config.execute, arms=arms))
+    answer(directory, trained, lambda name: accept(name, directory, arena, config))
 
 
 def _tell_waiting(options: Options, waiting: "AwaitingPolicyError") -> None:

@@ -2,7 +2,7 @@
 
     round-01/uniform/hand-over/    the demonstrations, weights.json and instructions.md, see `etude.loop.handing`
         trained.json               {"policy": "a checkpoint folder or an address"}: a person's answer
-    round-01/uniform/train/        the answer, accepted: it fits the task
+    round-01/uniform/train/        the answer, accepted: it fits the task, see `etude.loop.accepting`
 
 The loop stops where there is no answer yet, and goes on with --resume when there is.
 """
@@ -11,19 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etude.acquisition.scores import SCORES
-from etude.core import Case, ConfigError, EtudeError, MismatchError, Perturbation, PolicyFactory, Task
+from etude.core import ConfigError, EtudeError, MismatchError, PolicyFactory, Task
 from etude.core.files import read_json, write_json
-from etude.loop.arms import Arm
 from etude.loop.fingerprint import fingerprint
-from etude.loop.stage import load_manifest
+from etude.loop.stage import MANIFEST, load_manifest
 
 CHECKPOINT, TRAINED, HAND_OVER, INSTRUCTIONS = "checkpoint", "trained.json", "hand-over", "instructions.md"
 LAYOUTS = ("lerobot", "groot", "robomimic")
 """What demonstrations can be handed over as: LeRobot v3, LeRobot v2.1 with modality.json, HDF5."""
-
-type Evaluate = Callable[[PolicyFactory, Sequence[Case]], object]
-"""Runs a policy on cases."""
 
 
 class AwaitingPolicyError(EtudeError):
@@ -79,79 +74,6 @@ def answer_of(hand_over: Path) -> str:
     return read_trained(hand_over / TRAINED)
 
 
-def accept(name: str, task: Task, evaluate: Evaluate, *, execute: int, arms: Sequence[Arm] = ()) -> str:
-    """Check that a policy is there and does what the task and the arms need: its features, gradients, one episode.
-
-    Args:
-        name: A checkpoint folder, or the address of a server.
-        task: What it is for.
-        evaluate: Runs a policy on cases.
-        execute: Actions of a chunk to execute before it looks again.
-        arms: Of the run; some ask for a policy's gradients.
-
-    Returns:
-        The name, a path in full.
-
-    Raises:
-        EtudeError: It is not there, of other cameras or actions, or a server does not answer; one line says which.
-    """
-    from etude.loop.wiring import find_checkpoint, policy_factory
-    from etude.policies import CheckpointPolicy
-    from etude.policies.features import Features
-    from etude.policies.inputs.reading import checkpoint_features
-
-    if "://" not in name:
-        if not Path(name).is_dir():
-            raise ConfigError(f"'{name}' is no folder: a trained policy is a checkpoint folder, ws://… or tcp://….")
-        name = str(find_checkpoint(Path(name)).resolve())
-    for arm in arms:
-        _require_gradients(name, arm)
-    policy = policy_factory(name, task, execute=execute)
-    if isinstance(policy, CheckpointPolicy):
-        size = (task.image_size, task.image_size)
-        given = Features(
-            cameras=task.cameras, image_size=size, state_size=len(task.state_names), action_size=len(task.action_names)
-        )
-        checkpoint_features(Path(name)).check(given, f"task '{task.name}'")
-    evaluate(policy, [Case(Perturbation(), 0)])
-    return name
-
-
-def _require_gradients(policy: str, arm: Arm) -> None:
-    """Raise where an arm asks for gradients that a policy does not give: all it makes before would be in vain."""
-    from etude.policies.kinds import find_kind
-
-    score = SCORES.get(arm.score)
-    fix = "begin another run with arms that ask for none (--arms), such as uniform and failure."
-    if "://" in policy:
-        if arm.draw == "needs" or (score and score.asks_policy):
-            raise ConfigError(f"arm '{arm.name}' needs a checkpoint, and the policy is on the server {policy}: {fix}")
-    elif score and "loss" in score.needs:
-        kind = find_kind(read_json(Path(policy) / "config.json")["type"])
-        if kind.scorable is None:
-            told = "it is not known which part of it is the head"
-            raise ConfigError(f"arm '{arm.name}' needs the gradients of policy '{kind.name}', and {told}: {fix}")
-
-
-def require_own_server(run: Path, train: Path, policy: str) -> None:
-    """Raise where another training of the run was answered with the same server: one of the two is no more there.
-
-    Args:
-        run: The run's folder.
-        train: Where the training's stage goes.
-        policy: What it was answered with.
-    """
-    if "://" not in policy:
-        return
-    done = (path for path in sorted(run.rglob(TRAINED)) if not path.parent.name.endswith(HAND_OVER))
-    for record in done:
-        if record.parent != train and read_trained(record) == policy:
-            raise ConfigError(
-                f"{policy} is the policy of '{record.parent}' already, which the run needs to its end: serve the new "
-                "one at another address beside it."
-            )
-
-
 def require_same_weights(train: Path, task: Task, policy: PolicyFactory) -> None:
     """Raise where the files of a policy that was trained elsewhere are others than those that were accepted."""
     known = load_manifest(train).result.get("fingerprint")
@@ -188,7 +110,7 @@ def answer(run: Path, name: str, check: Callable[[str], str]) -> Path:
 
 def awaited(run: Path) -> list[Path]:
     """Folders of what a run handed over and has no answer to."""
-    handed = sorted(folder for folder in run.rglob(f"*{HAND_OVER}") if (folder / "manifest.json").exists())
+    handed = sorted(folder for folder in run.rglob(f"*{HAND_OVER}") if (folder / MANIFEST).exists())
     return [folder for folder in handed if not (folder / TRAINED).exists()]
 
 

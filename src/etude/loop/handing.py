@@ -14,21 +14,8 @@ from etude.core import Task
 from etude.core.files import write_bytes, write_json
 from etude.data import DatasetMeta
 from etude.data.editing.selecting import Selection, write_selections
-from etude.loop.config import LoopConfig
-from etude.loop.elsewhere import (
-    INSTRUCTIONS,
-    LAYOUTS,
-    TRAINED,
-    accept,
-    answer_of,
-    require_own_server,
-    require_same_answer,
-)
-from etude.loop.fingerprint import fingerprint
+from etude.loop.elsewhere import INSTRUCTIONS, LAYOUTS, TRAINED
 from etude.loop.progress import Progress, silent
-from etude.loop.stage import load_manifest, run_stage
-from etude.loop.stages import Arena
-from etude.loop.wiring import policy_factory
 from etude.training.fitting import WeightedDataset
 
 WEIGHTS = "weights.json"
@@ -143,37 +130,6 @@ class HandOver:
                 "    uv run scripts/serve_policy.py policy:checkpoint --policy.config=CONFIG --policy.dir=…"
             )
         return told
-
-
-def take_over(run: Path, handed: Path, train: Path, arena: Arena, config: LoopConfig) -> None:
-    """Take the policy that came back for what was handed over as the result of a training.
-
-    Args:
-        run: The run's folder.
-        handed: Folder of what was handed over, with the answer.
-        train: Where the training's stage goes.
-        arena: Where the policy is tried.
-        config: The run's settings.
-
-    Raises:
-        AwaitingPolicyError: There is no answer yet.
-        EtudeError: The policy is not there, or does not fit.
-    """
-    policy = answer_of(handed)
-    if train.exists():
-        require_same_answer(train, policy)
-        return
-    require_own_server(run, train, policy)
-    arms = [config.arm(name) for name in config.arms]
-    policy = accept(policy, arena.task, arena.evaluate, execute=config.execute, arms=arms)
-
-    def work(folder: Path) -> Mapping[str, Any]:
-        write_json(folder / TRAINED, {"policy": policy})
-        write_json(folder / "curves.json", {})  # nobody tells how its loss fell
-        found = fingerprint(arena.task, policy_factory(policy, arena.task, execute=config.execute))
-        return {"trained_elsewhere": policy, "fingerprint": found}
-
-    run_stage(train, {"hand_over": load_manifest(handed).hash, "policy": policy}, work)
 
 
 _TOLD = {

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from etude.loop.arms import Arm
+from etude.loop.arms import BASELINE, Arm
 from etude.loop.chain import Chain
 from etude.loop.elsewhere import AwaitingPolicyError
 from etude.loop.making.placing import FirstDemonstrations
@@ -16,8 +16,8 @@ def run_chain(chain: Chain) -> dict[str, Pupil]:
     """Do every stage that is not done yet; returns the last state of every arm, the baseline first."""
     baseline = begin(chain)
     chain.freeze(baseline)
-    chain.examine(baseline, "baseline")
-    pupils = {"baseline": baseline}
+    chain.examine(baseline, BASELINE)
+    pupils = {BASELINE: baseline}
     awaited: list[Path] = []
     for name in chain.config.arms:
         try:
@@ -35,7 +35,7 @@ def run_chain(chain: Chain) -> dict[str, Pupil]:
 def begin(chain: Chain) -> Pupil:
     """The baseline, and where it fails: what comes before the exam and all arms."""
     baseline = _baseline(chain)
-    chain.search(baseline, chain.search_directory, "baseline")
+    chain.search(baseline, chain.search_directory, BASELINE)
     return baseline
 
 
@@ -44,9 +44,9 @@ def _baseline(chain: Chain) -> Pupil:
     config, folder = chain.config, chain.directory / "round-00"
     draw = FirstDemonstrations(chain.task, config)
     inputs = {"narrow": config.to_json()["narrow"], "narrow_layout": config.narrow_layout}
-    chain.collect(folder / "collect", "baseline", config.demonstrations, draw, inputs)
+    chain.collect(folder / "collect", BASELINE, config.demonstrations, draw, inputs)
     pupil = Pupil(train=folder / "train", collections=(folder / "collect",), stages=(folder / "collect",))
-    return train(chain, pupil, folder / "train", "baseline", steps=config.train_steps, warm_start=False)
+    return train(chain, pupil, folder / "train", BASELINE, steps=config.train_steps, warm_start=False)
 
 
 def _learn(chain: Chain, arm: Arm, baseline: Pupil) -> Pupil:

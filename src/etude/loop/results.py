@@ -13,7 +13,7 @@ from etude.core import Diagnosis, Outcome, Perturbation, PerturbationSpace, Poli
 from etude.core.files import read_json
 from etude.data import DatasetMeta
 from etude.evaluation import read_outcomes, record_video
-from etude.loop.arms import BASELINE
+from etude.loop.arms import BASELINE, Purpose
 from etude.loop.chain import FOLLOW, FOLLOWED, FRESH_SEARCH, Chain
 from etude.loop.diagnosing import DIAGNOSIS, load_diagnosis
 from etude.loop.practice.choosing import practised
@@ -46,11 +46,10 @@ def gather(
     rows = tuple(SearchRow.of(row) for row in archive.rows)
     files = {"exam": "exam", "dev": "dev", "uniform_test": "uniform", "nominal": "nominal"}
     stages = {stage for pupil in pupils.values() for stage in pupil.stages}
-    arms = {name: _arm(pupil, chain.task.space) for name, pupil in pupils.items()}
-    for name in arms.keys() - {BASELINE}:
-        arms[name] = replace(arms[name], purpose=chain.config.arm(name).purpose)
+    purposes: dict[str, Purpose] = {name: chain.config.arm(name).purpose for name in pupils if name != BASELINE}
+    arms = {name: _arm(pupil, purposes.get(name, "control"), chain.task.space) for name, pupil in pupils.items()}
     if any(arm.fresh_search for arm in arms.values()):  # to compare with
-        arms["baseline"] = replace(arms["baseline"], fresh_search=_uniform_failures(chain.search_directory))
+        arms[BASELINE] = replace(arms[BASELINE], fresh_search=_uniform_failures(chain.search_directory))
     return RunResults(
         run=run_name,
         task=chain.task.name,
@@ -92,12 +91,13 @@ def _diagnosis(chain: Chain) -> Diagnosis | None:
     return load_diagnosis(folder) if folder.exists() else None
 
 
-def _arm(pupil: Pupil, space: PerturbationSpace) -> ArmResults:
+def _arm(pupil: Pupil, purpose: Purpose, space: PerturbationSpace) -> ArmResults:
     outcomes = {test: tuple(read_outcomes(evaluation(pupil) / f"{test}.parquet")) for test in TESTS}
     new = [stage for stage in pupil.stages if stage in pupil.collections]
     curves = read_json(pupil.train / "curves.json")
     return ArmResults(
         budget=_budget(pupil),
+        purpose=purpose,
         exam=outcomes["exam"],
         uniform_test=outcomes["uniform_test"],
         nominal=outcomes["nominal"],
@@ -171,11 +171,11 @@ def films(chain: Chain, pupils: Mapping[str, Pupil], after: str | None) -> tuple
     chosen = [
         (category, test, before, outcome)
         for category, most in _FILMED.items()
-        for test, before, outcome in _pairs(pupils["baseline"], pupils[after], category)[:most]
+        for test, before, outcome in _pairs(pupils[BASELINE], pupils[after], category)[:most]
     ]
 
     def work(partial: Path) -> Mapping[str, Any]:
-        policies = {"before": chain.policy(pupils["baseline"]), "after": chain.policy(pupils[after])}
+        policies = {"before": chain.policy(pupils[BASELINE]), "after": chain.policy(pupils[after])}
         shots = [
             _Shot(chain.task, policy, outcome, partial / f"{index:02d}-{when}.mp4")
             for index, (_, _, _, outcome) in enumerate(chosen)
@@ -187,7 +187,7 @@ def films(chain: Chain, pupils: Mapping[str, Pupil], after: str | None) -> tuple
         return {"videos": len(shots)}
 
     key = {
-        "before": load_manifest(evaluation(pupils["baseline"])).hash,
+        "before": load_manifest(evaluation(pupils[BASELINE])).hash,
         "after": load_manifest(evaluation(pupils[after])).hash,
     }
     chain.stage(folder, key, work)

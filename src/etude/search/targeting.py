@@ -28,7 +28,7 @@ class TargetedSampler:
     space: PerturbationSpace
     pockets: tuple[Pocket, ...] = ()
     plan: Plan | None = None
-    inflate: float = 0.15
+    inflate: float = Plan.inflate
     uniform_fraction: float = 0.2
 
     def __post_init__(self) -> None:

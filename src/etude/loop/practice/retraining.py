@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from etude.core import derive_seed
+from etude.loop.accepting import take_over
 from etude.loop.chain import Chain
 from etude.loop.elsewhere import CHECKPOINT, hand_over_of, trained_policy
-from etude.loop.handing import HandOver, take_over
+from etude.loop.handing import HandOver
 from etude.loop.practice.choosing import CHOOSE, episode_weights
 from etude.loop.pupil import DATASET, Pupil
 from etude.loop.stage import load_manifest
@@ -105,7 +106,7 @@ class _Training:
         )
         handed = directory.with_name(hand_over_of(directory.name))
         self.chain.stage(handed, {**self.data, "layouts": self.chain.config.elsewhere}, hand_over.write)
-        take_over(self.chain.directory, handed, directory, self.chain.arena, self.chain.config)
+        take_over(handed, directory, self.chain.directory, self.chain.arena, self.chain.config)
 
     @property
     def datasets(self) -> list[WeightedDataset]:

@@ -94,7 +94,7 @@ class ArmResults:
 
     Attributes:
         budget: What it spent.
-        purpose: What it is for; of no meaning for the baseline.
+        purpose: What it is for.
         exam: One outcome per case of the exam, in the suite's order; empty when there is no exam.
         uniform_test: The same for the uniform test.
         nominal: The same for the nominal world.

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from etude.core import Outcome, Paired, Rate, cvar
+from etude.loop.arms import BASELINE
 from etude.loop.report.results import RunResults
 
 TAIL_FRACTIONS = (0.1, 0.25)
@@ -55,7 +56,7 @@ def worst_pocket(run: RunResults, arm: str) -> tuple[str, Rate] | None:
 
 def newly_lost(run: RunResults, arm: str, test: str) -> list[tuple[int, Outcome]]:
     """(index, the arm's outcome) of the cases where the baseline succeeded and the arm failed."""
-    first = run.arms["baseline"].outcomes(test) if "baseline" in run.arms else ()
+    first = run.arms[BASELINE].outcomes(test) if BASELINE in run.arms else ()
     second = run.arms[arm].outcomes(test)
     if not first or not second:
         return []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etude.core import Case, Outcome
+from etude.loop.arms import BASELINE
 from etude.loop.report.drawing.layout import header, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
 from etude.loop.report.drawing.wording import (
@@ -15,9 +16,8 @@ from etude.loop.report.drawing.wording import (
     unit_suffix,
     value_text,
 )
-from etude.loop.report.results import TESTS, RunResults, VideoPair
+from etude.loop.report.results import TESTS, RunResults, VideoPair, foremost
 from etude.loop.report.run.comparison import newly_lost
-from etude.loop.report.run.verdict import practised_arm
 
 MAX_LISTED = 40
 FACTORS_SHOWN = 3
@@ -44,7 +44,7 @@ def videos_section(run: RunResults, clips: Clips) -> Html:
     """Pairs under their categories, played in step."""
     if not run.videos:
         return Html("")
-    arm = practised_arm(run)
+    arm = foremost(run.arms)
     after = arm_title(arm) if arm else "After"
     parts: list[Html] = []
     for category in dict.fromkeys(pair.category for pair in run.videos):
@@ -60,8 +60,8 @@ def videos_section(run: RunResults, clips: Clips) -> Html:
 
 def lost_section(run: RunResults) -> Html:
     """Cases the baseline solved and the practised policy did not."""
-    arm = practised_arm(run)
-    if arm is None or "baseline" not in run.arms:
+    arm = foremost(run.arms)
+    if arm is None or BASELINE not in run.arms:
         return Html("")
     lost = [(test, index, outcome) for test in TESTS for index, outcome in newly_lost(run, arm, test)]
     sat = [test for test in TESTS if run.arms[arm].outcomes(test)]

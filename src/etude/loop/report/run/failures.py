@@ -1,6 +1,7 @@
 """The middle of the page: where the policy fails, on what, and how."""
 
 from etude.core import Pocket, Rate
+from etude.loop.arms import BASELINE
 from etude.loop.report.drawing.along import Group, success_along
 from etude.loop.report.drawing.charts import whisker
 from etude.loop.report.drawing.layout import figure, folded, grid, header, section
@@ -34,8 +35,8 @@ def pockets_section(run: RunResults) -> Html:
 def factors_that_matter(run: RunResults) -> list[str]:
     """All factors, those that explain most of the search's severity, or of the baseline's, first."""
     rows = [(row.theta, row.severity) for row in run.archive]
-    if not rows and "baseline" in run.arms:
-        rows = [(outcome.case.theta, 1 - outcome.progress) for outcome in run.arms["baseline"].uniform_test]
+    if not rows and BASELINE in run.arms:
+        rows = [(outcome.case.theta, 1 - outcome.progress) for outcome in run.arms[BASELINE].uniform_test]
     return ranked_factors(run.space, rows)
 
 
@@ -44,7 +45,7 @@ def maps_section(run: RunResults) -> Html:
 
     The first ones are not dots: what their seeds drew is in no θ. The shading says what they covered.
     """
-    arms = [name for name, arm in run.arms.items() if arm.new_data and name != "baseline"]
+    arms = [name for name, arm in run.arms.items() if arm.new_data and name != BASELINE]
     if not run.archive and not arms:
         return Html("")
     rows: list[Html] = []

@@ -2,7 +2,7 @@
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import MORE_STEPS
+from etude.loop.arms import BASELINE, MORE_STEPS
 from etude.loop.report.drawing.charts import training_curves, whisker
 from etude.loop.report.drawing.layout import grid, header, scrolling, section
 from etude.loop.report.drawing.markup import Html, join, tag
@@ -112,7 +112,7 @@ def _arm_cell(run: RunResults, name: str) -> Html:
 def _result_row(run: RunResults, name: str) -> Html:
     cells: list[Html] = []
     for test in TESTS:
-        reference = run.arms["baseline"].rate(test) if "baseline" in run.arms else Rate(0, 0)
+        reference = run.arms[BASELINE].rate(test) if BASELINE in run.arms else Rate(0, 0)
         cells.append(rate_cell(run.arms[name].rate(test), arm_colour(run.arms, name), reference.value))
     return tag("tr", _arm_cell(run, name), *cells)
 

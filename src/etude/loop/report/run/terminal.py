@@ -4,7 +4,7 @@ from rich.table import Table
 
 from etude.core import Rate
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import UNIFORM
+from etude.loop.arms import BASELINE, UNIFORM
 from etude.loop.report.drawing.wording import (
     arm_title,
     count_text,
@@ -13,9 +13,9 @@ from etude.loop.report.drawing.wording import (
     signed,
     test_title,
 )
-from etude.loop.report.results import TESTS, RunResults
+from etude.loop.report.results import TESTS, RunResults, foremost
 from etude.loop.report.run.comparison import compare
-from etude.loop.report.run.verdict import judge, practised_arm
+from etude.loop.report.run.verdict import judge
 
 
 def table(run: RunResults) -> Table:
@@ -27,10 +27,10 @@ def table(run: RunResults) -> Table:
     for name, arm in run.arms.items():
         result.add_row(arm_title(name), *(_rate_cell(arm.rate(test)) for test in TESTS))
     result.add_section()
-    arms = [name for name in run.arms if name != "baseline"]
-    foremost_first = sorted(arms, key=lambda name: name != practised_arm(run))
+    arms = [name for name in run.arms if name != BASELINE]
+    foremost_first = sorted(arms, key=lambda name: name != foremost(run.arms))
     aiming = [name for name in foremost_first if run.arms[name].purpose == "aim"]
-    for first, second in [*((name, UNIFORM) for name in aiming), *((name, "baseline") for name in foremost_first)]:
+    for first, second in [*((name, UNIFORM) for name in aiming), *((name, BASELINE) for name in foremost_first)]:
         if second in run.arms:
             cells = [_paired_cell(run, first, second, test) for test in TESTS]
             result.add_row(f"{arm_title(first)} against\n{arm_title(second).lower()}", *cells)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from etude.core import Paired
 from etude.evaluation.comparison import p_text
-from etude.loop.arms import MORE_STEPS, UNIFORM
+from etude.loop.arms import BASELINE, MORE_STEPS, UNIFORM
 from etude.loop.report.drawing.wording import arm_title, count_text, signed, test_title
 from etude.loop.report.results import RunResults, foremost
 from etude.loop.report.run.comparison import compare
@@ -34,10 +34,10 @@ class Verdict:
 
 def judge(run: RunResults) -> Verdict:
     """Put the run's result into words: about the first arm that aims, or the last where none does."""
-    arm = practised_arm(run)
-    if arm is None or "baseline" not in run.arms:
+    arm = foremost(run.arms)
+    if arm is None or BASELINE not in run.arms:
         return Verdict("unclear", "Nothing was compared: the run has no arm beside the baseline.", ())
-    sat = [test for test in ("exam", "uniform_test") if _both_sat(run, arm, "baseline", test)]
+    sat = [test for test in ("exam", "uniform_test") if _both_sat(run, arm, BASELINE, test)]
     if not sat:
         return Verdict("unclear", f"{arm_title(arm)} and baseline have not sat the same test.", ())
     test = sat[0]
@@ -46,11 +46,6 @@ def judge(run: RunResults) -> Verdict:
     if rounds and all(practice.without_pocket for practice in rounds):
         headline += f" No pockets: {arm_title(arm).lower()} drew everywhere."
     return Verdict(tone, headline, tuple(_sentences(run, arm, test)))
-
-
-def practised_arm(run: RunResults) -> str | None:
-    """The arm the verdict is about."""
-    return foremost(run.arms)
 
 
 def outcome_of(paired: Paired) -> Tone:
@@ -64,14 +59,14 @@ def _headline(run: RunResults, arm: str, test: str) -> tuple[Tone, str]:
     name, where = f"{arm_title(arm)} practice", f"the {test_title(test).lower()}"
     if not any(results.rate(test).k for results in run.arms.values()):
         return "unclear", f"No policy solved a case of {where}: train the first one longer, or on more demonstrations."
-    tone = outcome_of(compare(run, arm, "baseline", test))
+    tone = outcome_of(compare(run, arm, BASELINE, test))
     if arm == MORE_STEPS:
         name = "Training longer on the same data"
     if tone == "worse":
         return "worse", f"{name} made the policy worse on {where}."
     if tone == "unclear":
         return "unclear", f"No change shown on {where}: {name.lower()} and the baseline cannot be told apart."
-    nominal = compare(run, arm, "baseline", "nominal")
+    nominal = compare(run, arm, BASELINE, "nominal")
     if nominal.difference < -NOMINAL_MARGIN:
         cost = f"{-nominal.difference * 100:.0f} points"
         return "unclear", f"{name} helped on {where}, but success in the nominal world fell by {cost}."
@@ -104,9 +99,9 @@ def _sentences(run: RunResults, arm: str, test: str) -> list[str]:
         reached = count_text(run.arms[MORE_STEPS].rate(test))
         comparison = _comparison(run, arm, MORE_STEPS, test)
         sentences.append(f"Against the same data with more steps ({reached}): {comparison}.")
-    if _both_sat(run, arm, "baseline", "nominal"):
+    if _both_sat(run, arm, BASELINE, "nominal"):
         sentences.append(_nominal(run, arm))
-    if test != "uniform_test" and _both_sat(run, arm, "baseline", "uniform_test"):
+    if test != "uniform_test" and _both_sat(run, arm, BASELINE, "uniform_test"):
         sentences.append(f"{_change(run, arm, 'uniform_test')}: {_comparison(run, arm, 'baseline', 'uniform_test')}.")
     if arm != UNIFORM and _both_sat(run, arm, UNIFORM, test):
         comparison = _comparison(run, arm, UNIFORM, test)
@@ -115,14 +110,14 @@ def _sentences(run: RunResults, arm: str, test: str) -> list[str]:
 
 
 def _against_baseline(run: RunResults, arm: str, test: str) -> str:
-    before, after = run.arms["baseline"].rate(test), run.arms[arm].rate(test)
+    before, after = run.arms[BASELINE].rate(test), run.arms[arm].rate(test)
     apart = before.high < after.low or after.high < before.low
     overlap = "the 95 % intervals do not overlap" if apart else "the 95 % intervals overlap"
     return f"{_change(run, arm, test)}: {_comparison(run, arm, 'baseline', test)}; {overlap}."
 
 
 def _nominal(run: RunResults, arm: str) -> str:
-    paired = compare(run, arm, "baseline", "nominal")
+    paired = compare(run, arm, BASELINE, "nominal")
     low, high = paired.interval()
     margin = f"{NOMINAL_MARGIN * 100:.0f} points"
     if high < -NOMINAL_MARGIN:
@@ -138,7 +133,7 @@ def _nominal(run: RunResults, arm: str) -> str:
 
 
 def _change(run: RunResults, arm: str, test: str) -> str:
-    before, after = run.arms["baseline"].rate(test), run.arms[arm].rate(test)
+    before, after = run.arms[BASELINE].rate(test), run.arms[arm].rate(test)
     return f"{test_title(test)} {count_text(before)} → {count_text(after)}"
 
 
